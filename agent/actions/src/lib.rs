@@ -1,0 +1,1 @@
+//! What a coordinator may ask of a host: one file per action, check and apply.

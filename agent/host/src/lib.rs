@@ -1,0 +1,1 @@
+//! What a machine can do: traits, the Linux one and a fake that keeps state.

@@ -1,0 +1,1 @@
+//! How a human asks: the slipway binary.

@@ -1,0 +1,2 @@
+//! The beginning of a program.
+fn main() {}

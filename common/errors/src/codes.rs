@@ -1,0 +1,99 @@
+//! Every code there is, in one list: a code stands for one cause and one way out, and keeps its number for ever.
+//!
+//! To add one: a line here and a page `pages/CODE.md` (meaning, likely cause, what to do, what not to do).
+
+use crate::Code;
+
+macro_rules! codes {
+    ($($name:ident: $code:literal, $title:literal;)*) => {
+        impl Code {
+            $(
+                #[doc = $title]
+                pub const $name: Self = Self { code: $code, title: $title, page: include_str!(concat!("../pages/", $code, ".md")) };
+            )*
+
+            /// Every code, in the order of the list.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+codes! {
+    AUTH_NO_CERTIFICATE: "SLIP-AUTH-001", "The caller showed no client certificate";
+    AUTH_FOREIGN_CA: "SLIP-AUTH-002", "The certificate was not issued by this cluster's authority";
+    AUTH_ROLE: "SLIP-AUTH-003", "The caller's role may not do this";
+    AUTH_EXPIRED: "SLIP-AUTH-004", "The certificate has expired";
+    AUTH_REVOKED: "SLIP-AUTH-005", "The identity was revoked";
+    AUTH_IDENTITY: "SLIP-AUTH-006", "The certificate names no identity that Slipway knows";
+    AUTH_NOT_SELF: "SLIP-AUTH-007", "An agent may speak for its own host alone";
+    ENROL_UNKNOWN_TOKEN: "SLIP-ENROL-001", "The enrolment token is unknown";
+    ENROL_TOKEN_USED: "SLIP-ENROL-002", "The enrolment token was used already";
+    ENROL_TOKEN_EXPIRED: "SLIP-ENROL-003", "The enrolment token has expired";
+    ENROL_OTHER_HOST: "SLIP-ENROL-004", "The enrolment token is for another host";
+    ENROL_BAD_CSR: "SLIP-ENROL-005", "The certificate request cannot be used";
+    ENROL_CA_PIN: "SLIP-ENROL-006", "The coordinator's authority is not the pinned one";
+    FENCE_OLD_TERM: "SLIP-FENCE-001", "The command carries the term of a leadership that has ended";
+    FENCE_OTHER_HOLDER: "SLIP-FENCE-002", "Another coordinator holds the same term";
+    FENCE_OTHER_LINEAGE: "SLIP-FENCE-003", "The command comes from another lineage of the store";
+    FENCE_OTHER_HOST: "SLIP-FENCE-004", "The command was meant for another host";
+    FENCE_OTHER_BOOT: "SLIP-FENCE-005", "The host has restarted since the command was made";
+    FENCE_PAST_TIME: "SLIP-FENCE-006", "The command came after its time";
+    FENCE_BUSY: "SLIP-FENCE-007", "The agent runs another operation";
+    AGENT_UNKNOWN_OPERATION: "SLIP-AGENT-001", "The agent does not know that operation";
+    AGENT_BAD_ARGUMENT: "SLIP-AGENT-002", "An argument of the action is not allowed";
+    AGENT_JOURNAL: "SLIP-AGENT-003", "The agent cannot write its journal";
+    AGENT_OUTCOME_UNKNOWN: "SLIP-AGENT-004", "It is not known whether the operation took effect";
+    HOST_MOUNTED_BELOW: "SLIP-HOST-001", "Something is mounted below a folder that would be emptied";
+    HOST_SYMLINK: "SLIP-HOST-002", "A symbolic link leads out of the tree that would be emptied";
+    HOST_STILL_RUNNING: "SLIP-HOST-003", "Containers or network agents of Kubernetes still run on the host";
+    HOST_SERVICE: "SLIP-HOST-004", "systemd could not bring the unit into the wanted state";
+    HOST_KUBEADM: "SLIP-HOST-005", "kubeadm did not reach the state it was run for";
+    HOST_LEFTOVERS: "SLIP-HOST-006", "Traces of Kubernetes are left on the host";
+    HOST_NETFILTER_CHANGED: "SLIP-HOST-007", "Firewall rules changed that are not ours";
+    HOST_IO: "SLIP-HOST-008", "The host refused a read or a write";
+    HOST_COMMAND: "SLIP-HOST-009", "A program of the host failed or took too long";
+    HOST_PROFILE: "SLIP-HOST-010", "A cleanup profile cannot be used";
+    NODE_UNKNOWN: "SLIP-NODE-001", "No node of that name";
+    NODE_ALREADY_REMOVED: "SLIP-NODE-002", "The node was removed already";
+    NODE_NAMED_TWICE: "SLIP-NODE-003", "A node is named twice";
+    NODE_CONTROL_PLANE: "SLIP-NODE-004", "The node is a control-plane node";
+    NODE_OF_COORDINATOR: "SLIP-NODE-005", "The coordinator runs on that host";
+    NODE_NO_AGENT: "SLIP-NODE-006", "No agent is enrolled for that node";
+    NODE_UNREACHABLE: "SLIP-NODE-007", "The node's agent does not answer";
+    NODE_IDENTITY: "SLIP-NODE-008", "The host is not the one that was recorded for the node";
+    NODE_FOREIGN_CORDON: "SLIP-NODE-009", "The node was cordoned by somebody else";
+    DRAIN_NEEDS_FLAG: "SLIP-DRAIN-001", "Pods need a flag before they may be evicted";
+    DRAIN_BLOCKED: "SLIP-DRAIN-002", "A PodDisruptionBudget blocks the drain";
+    DRAIN_DEADLINE: "SLIP-DRAIN-003", "The drain did not end in its time";
+    VOLUMES_ATTACHED: "SLIP-DRAIN-004", "Volumes are still attached to the node";
+    BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
+    RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
+    RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";
+    RUN_PLAN_CHANGED: "SLIP-RUN-003", "The plan would be another one today";
+    RUN_STATE: "SLIP-RUN-004", "The run is in no state for that";
+    RUN_PAST_NO_RETURN: "SLIP-RUN-005", "The run is past its point of no return";
+    RUN_FLOW_UNKNOWN: "SLIP-RUN-006", "No flow of that name";
+    RUN_BAD_PARAMETER: "SLIP-RUN-007", "A parameter of the flow is not allowed";
+    STORE_FULL: "SLIP-STORE-001", "The store's disk is full";
+    STORE_CORRUPT: "SLIP-STORE-002", "The store is damaged";
+    STORE_STALE_TERM: "SLIP-STORE-003", "This coordinator no longer leads";
+    STORE_OLD_COPY: "SLIP-STORE-004", "The store is older than what the agents have seen";
+    STORE_IN_USE: "SLIP-STORE-005", "Another process uses the store";
+    STORE_SCHEMA: "SLIP-STORE-006", "The store was written by a newer Slipway";
+    STORE_CONFLICT: "SLIP-STORE-007", "The record was changed meanwhile";
+    STORE_IO: "SLIP-STORE-008", "The store cannot be read or written";
+    KUBE_KUBECONFIG: "SLIP-KUBE-001", "The kubeconfig cannot be used";
+    KUBE_UNREACHABLE: "SLIP-KUBE-002", "The API server does not answer";
+    KUBE_CONFLICT: "SLIP-KUBE-003", "The object was changed or replaced meanwhile";
+    KUBE_FORBIDDEN: "SLIP-KUBE-004", "The API server forbids it";
+    KUBE_REFUSED: "SLIP-KUBE-005", "The API server refused the request";
+    CONF_UNKNOWN_KEY: "SLIP-CONF-001", "The configuration has an unknown key";
+    CONF_BAD_VALUE: "SLIP-CONF-002", "A value of the configuration is not allowed";
+    CONF_UNREADABLE: "SLIP-CONF-003", "The configuration cannot be read";
+    WIRE_TOO_LARGE: "SLIP-WIRE-001", "The message is larger than allowed";
+    WIRE_BAD_REQUEST: "SLIP-WIRE-002", "The request lacks something or cannot be understood";
+    WIRE_UNREACHABLE: "SLIP-WIRE-003", "The other side cannot be reached";
+    WIRE_DEADLINE: "SLIP-WIRE-004", "The answer did not come in time";
+    INIT_EXISTS: "SLIP-INIT-001", "There is an identity here already";
+    INTERNAL: "SLIP-INTERNAL-001", "Slipway met a state that should be impossible";
+}

@@ -1,0 +1,1 @@
+//! How bytes move: listener and connector, TLS above, limits.

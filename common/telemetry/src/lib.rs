@@ -1,0 +1,1 @@
+//! What we see: tracing and metrics, set up by one function.

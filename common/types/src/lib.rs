@@ -1,0 +1,16 @@
+//! The nouns that every part of Slipway shares. They live in one small crate without tokio or tonic, so that pure code (plans, budgets,
+//! cleanup planning) can use them and be tested with plain data.
+
+mod clock;
+mod fence;
+mod ids;
+mod names;
+mod role;
+mod version;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use fence::{Fence, FenceOrder, Lineage, Term};
+pub use ids::{HostId, IdGen, OperationId, RandomIds, RunId, SequentialIds, StepId};
+pub use names::{InvalidName, NodeName};
+pub use role::{NodeRole, Role};
+pub use version::{InvalidVersion, KubernetesVersion};

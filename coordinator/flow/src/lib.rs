@@ -1,0 +1,1 @@
+//! How steps are run: plan, engine, runner, journal; no Kubernetes, no gRPC.

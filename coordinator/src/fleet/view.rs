@@ -1,0 +1,96 @@
+//! How each host was last heard. Silence is shown with its age and decides nothing by itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use slipway_proto::agent::WatchResponse;
+use slipway_proto::types::{HostFacts, HostMetrics};
+use slipway_types::{Clock, HostId};
+
+/// What is known of a host just now.
+#[derive(Debug, Clone, Default)]
+pub struct HostView {
+    /// Boot time of the last heartbeat; none was heard by this coordinator yet.
+    pub heard: Option<Duration>,
+    /// The latest facts.
+    pub facts: Option<HostFacts>,
+    /// The latest metrics.
+    pub metrics: Option<HostMetrics>,
+    /// The agent's journal; if it changes, its open operations are unknown.
+    pub journal_id: String,
+    /// Why the agent cannot be heard, where it cannot.
+    pub says: String,
+}
+
+/// The views of all hosts, shared and cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    views: Arc<RwLock<BTreeMap<HostId, HostView>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Fleet {
+    /// No host heard yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { views: Arc::default(), clock }
+    }
+
+    /// Takes a heartbeat in.
+    pub fn heard(&self, host: &HostId, beat: WatchResponse) {
+        self.change(host, |view, now| {
+            view.heard = Some(now);
+            view.says.clear();
+            view.journal_id = beat.journal_id;
+            view.facts = beat.facts.or(view.facts.take());
+            view.metrics = beat.metrics.or(view.metrics.take());
+        });
+    }
+
+    /// Notes why a host cannot be heard.
+    pub fn silent(&self, host: &HostId, says: String) {
+        self.change(host, |view, _| view.says = says);
+    }
+
+    /// Forgets a host that is no more.
+    pub fn forget(&self, host: &HostId) {
+        self.views.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(host);
+    }
+
+    /// What is known of `host`.
+    pub fn view(&self, host: &HostId) -> HostView {
+        self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(host).cloned().unwrap_or_default()
+    }
+
+    /// How long ago `host` was heard; never by this coordinator gives none.
+    pub fn age(&self, host: &HostId) -> Option<Duration> {
+        self.view(host).heard.map(|heard| self.clock.since_boot().saturating_sub(heard))
+    }
+
+    fn change(&self, host: &HostId, change: impl FnOnce(&mut HostView, Duration)) {
+        let now = self.clock.since_boot();
+        change(self.views.write().unwrap_or_else(std::sync::PoisonError::into_inner).entry(host.clone()).or_default(), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_types::{ManualClock, Timestamp};
+
+    #[test]
+    fn facts_stay_until_newer_ones_come_and_silence_keeps_the_age() {
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let fleet = Fleet::new(clock.clone());
+        let host = HostId::from("h1");
+        assert_eq!(fleet.age(&host), None);
+        let facts = HostFacts { hostname: "w1".into(), ..Default::default() };
+        fleet.heard(&host, WatchResponse { facts: Some(facts), ..Default::default() });
+        fleet.heard(&host, WatchResponse { seq: 2, ..Default::default() });
+        clock.advance(Duration::from_secs(3));
+        fleet.silent(&host, "connection refused".into());
+        assert_eq!(fleet.view(&host).facts.unwrap().hostname, "w1");
+        assert_eq!(fleet.age(&host), Some(Duration::from_secs(3)));
+        assert_eq!(fleet.view(&host).says, "connection refused");
+    }
+}

@@ -1,0 +1,1 @@
+//! What we do for nodes: flows, steps, dispatch, leader, API.

@@ -1,0 +1,185 @@
+//! How a coordinator is configured: every key with its default. Fragments lie in /usr/lib/slipway/coordinator.d (ours) and
+//! /etc/slipway/coordinator.d (the operator's); `slipway-coordinator --print-config` shows the outcome.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use slipway_errors::{Code, Coded};
+
+/// Where fragments are looked for, later ones winning.
+pub const FOLDERS: [&str; 2] = ["/usr/lib/slipway/coordinator.d", "/etc/slipway/coordinator.d"];
+
+/// The validated settings of a coordinator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where operators, other coordinators and enrolling agents come in.
+    pub listen: SocketAddr,
+    /// Where Prometheus reads /metrics; plain HTTP, so keep it on loopback.
+    pub metrics: SocketAddr,
+    /// The identity, and with the default store its file.
+    pub state_dir: PathBuf,
+    /// `sqlite:PATH` or `memory:`; empty: `sqlite:` in the state folder.
+    pub store: String,
+    /// How the cluster is reached.
+    pub kubernetes: Kubernetes,
+    /// What may be out of service at once.
+    pub budget: Budget,
+    /// How agents are spoken to.
+    pub agents: Agents,
+    /// What is issued.
+    pub certificates: Certificates,
+}
+
+/// How the cluster is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// A kubeconfig whose user may do what deploy/rbac names.
+    pub kubeconfig: PathBuf,
+}
+
+/// What may be out of service at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Budget {
+    /// Nodes of a pool that may be disrupted at once, counting those that are not Ready or cordoned for any reason. At least 1.
+    pub max_disrupted: u32,
+    /// Pools by name. Nodes in none are the pool `workers`.
+    pub pools: BTreeMap<String, Pool>,
+}
+
+/// Nodes that share a budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pool {
+    /// The label that makes a node one of the pool, as `key=value`.
+    pub label: String,
+    /// As in [`Budget::max_disrupted`].
+    pub max_disrupted: u32,
+}
+
+/// How agents are spoken to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Agents {
+    /// Milliseconds between heartbeats, 250 to 60000.
+    pub heartbeat_ms: u32,
+    /// Milliseconds without a heartbeat after which an agent counts as silent.
+    pub silent_after_ms: u32,
+    /// Milliseconds that a step waits for a silent agent before the run pauses.
+    pub patience_ms: u32,
+}
+
+/// What is issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Certificates {
+    /// Hours that an agent's certificate is good for; it is renewed at half of that.
+    pub agent_hours: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 7400)),
+            metrics: SocketAddr::from(([127, 0, 0, 1], 7404)),
+            state_dir: "/var/lib/slipway/coordinator".into(),
+            store: String::new(),
+            kubernetes: Kubernetes::default(),
+            budget: Budget::default(),
+            agents: Agents::default(),
+            certificates: Certificates::default(),
+        }
+    }
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self { kubeconfig: "/etc/slipway/kubeconfig".into() }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { max_disrupted: 1, pools: BTreeMap::new() }
+    }
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { heartbeat_ms: 1000, silent_after_ms: 4000, patience_ms: 20_000 }
+    }
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self { agent_hours: 24 }
+    }
+}
+
+impl Settings {
+    /// Refuses what could not work, with the key's name.
+    pub fn validated(mut self) -> Result<Self, Coded> {
+        if self.store.is_empty() {
+            self.store = format!("sqlite:{}", self.state_dir.join("store.sqlite").display());
+        }
+        let pools = self.budget.pools.iter().map(|(name, pool)| (format!("budget.pools.{name}.max-disrupted"), pool.max_disrupted));
+        for (key, value) in pools.chain([("budget.max-disrupted".to_owned(), self.budget.max_disrupted)]) {
+            in_range(&key, value, 1, 10_000)?;
+        }
+        for (name, pool) in &self.budget.pools {
+            if !pool.label.contains('=') {
+                return Err(bad(&format!("budget.pools.{name}.label"), &pool.label, "is a label such as pool=web"));
+            }
+        }
+        in_range("agents.heartbeat-ms", self.agents.heartbeat_ms, 250, 60_000)?;
+        in_range("agents.silent-after-ms", self.agents.silent_after_ms, 2 * self.agents.heartbeat_ms, 600_000)?;
+        in_range("agents.patience-ms", self.agents.patience_ms, 100, 3_600_000)?;
+        in_range("certificates.agent-hours", self.certificates.agent_hours, 1, 24 * 365)?;
+        Ok(self)
+    }
+
+    /// How long a step waits for a silent agent before the run pauses.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.agents.patience_ms.into())
+    }
+}
+
+fn in_range(key: &str, value: u32, least: u32, most: u32) -> Result<(), Coded> {
+    if (least..=most).contains(&value) { Ok(()) } else { Err(bad(key, &value, &format!("is between {least} and {most}"))) }
+}
+
+fn bad(key: &str, value: &dyn std::fmt::Display, rule: &str) -> Coded {
+    Coded::new(Code::CONF_BAD_VALUE, format!("{key} = {value}: it {rule}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_name_a_store() {
+        let settings = Settings::default().validated().unwrap();
+        assert_eq!(settings.store, "sqlite:/var/lib/slipway/coordinator/store.sqlite");
+    }
+
+    #[test]
+    fn a_budget_of_nothing_and_a_silence_shorter_than_two_heartbeats_are_refused() {
+        let mut settings = Settings::default();
+        settings.budget.max_disrupted = 0;
+        assert!(settings.validated().unwrap_err().to_string().contains("budget.max-disrupted = 0"));
+        let mut settings = Settings::default();
+        settings.agents.silent_after_ms = 1500;
+        assert_eq!(settings.validated().unwrap_err().code, Code::CONF_BAD_VALUE);
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let settings = Settings::default().validated().unwrap();
+        assert_eq!(toml::from_str::<Settings>(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+    }
+}

@@ -1,0 +1,1 @@
+//! Where state is kept: Store trait, sqlite, memory, one conformance suite.

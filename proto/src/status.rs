@@ -1,0 +1,54 @@
+//! How a coded error crosses the wire: as `ErrorInfo` beside the gRPC status, so that a client shows the same code, sentence and way out.
+
+use std::collections::HashMap;
+
+use slipway_errors::{Code, Coded};
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt};
+
+const DOMAIN: &str = "slipway";
+const WAY_OUT: &str = "way_out";
+
+/// The status that carries `error`.
+pub fn to_status(grpc: tonic::Code, error: &Coded) -> Status {
+    let more = error.way_out.iter().map(|way| (WAY_OUT.to_owned(), way.clone())).collect::<HashMap<_, _>>();
+    let details = ErrorDetails::with_error_info(error.code.as_str(), DOMAIN, more);
+    Status::with_error_details(grpc, error.message.clone(), details)
+}
+
+/// The coded error in `status`, or what a bare status stands for.
+pub fn from_status(status: &Status) -> Coded {
+    if let Some(info) = status.get_error_details().error_info()
+        && let Some(code) = Code::parse(&info.reason)
+    {
+        let way_out = info.metadata.get(WAY_OUT).cloned();
+        return Coded { code, message: status.message().to_owned(), way_out };
+    }
+    // A tonic client's own deadline surfaces as Cancelled.
+    let code = match status.code() {
+        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => Code::WIRE_DEADLINE,
+        tonic::Code::Unavailable | tonic::Code::Unknown => Code::WIRE_UNREACHABLE,
+        tonic::Code::ResourceExhausted | tonic::Code::OutOfRange => Code::WIRE_TOO_LARGE,
+        tonic::Code::Unauthenticated => Code::AUTH_NO_CERTIFICATE,
+        tonic::Code::PermissionDenied => Code::AUTH_ROLE,
+        tonic::Code::Internal => Code::INTERNAL,
+        _ => Code::WIRE_BAD_REQUEST,
+    };
+    Coded::new(code, if status.message().is_empty() { code.title() } else { status.message() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coded_error_comes_out_as_it_went_in() {
+        let error = Coded::new(Code::FENCE_OLD_TERM, "term 3 is over, 4 leads").do_this("nothing: the new leader goes on");
+        assert_eq!(from_status(&to_status(tonic::Code::FailedPrecondition, &error)), error);
+    }
+
+    #[test]
+    fn a_lost_deadline_is_no_refusal() {
+        assert_eq!(from_status(&Status::cancelled("Timeout expired")).code, Code::WIRE_DEADLINE);
+    }
+}

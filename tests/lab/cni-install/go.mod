@@ -1,0 +1,3 @@
+module slipway.test/cni-install
+
+go 1.25.0

@@ -1,0 +1,3 @@
+module slipway.test/kubeadm-witness
+
+go 1.25.0

@@ -1,0 +1,105 @@
+//! The Go programs of the lab. Their sources travel inside this program, so the hash over them is the hash of what is built,
+//! wherever the lab is run from. go.mod and go.sum are committed and taken as they are: a build never resolves versions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::command::{check, command};
+use crate::prerequisites;
+use crate::progress::step;
+use crate::release::Release;
+
+use super::artifact::{Cache, Half, Key};
+
+/// What one `go build` takes.
+struct Program {
+    name: &'static str,
+    sources: Vec<(&'static str, &'static str)>,
+    tags: &'static str,
+    linker: String,
+}
+
+macro_rules! source {
+    ($folder:literal, $name:literal) => {
+        ($name, include_str!(concat!("../../", $folder, "/", $name)))
+    };
+}
+
+/// The programs of Kubernetes and etcd in one.
+pub(super) fn kubehost(cache: &Cache, release: Release) -> Result<PathBuf> {
+    let mut sources = vec![
+        source!("kubehost", "main.go"),
+        source!("kubehost", "kubelet.go"),
+        source!("kubehost", "kubelet_without_context.go"),
+    ];
+    sources.extend(match release {
+        Release::V1_33 => {
+            [("go.mod", include_str!("../../kubehost/1.33.13/go.mod")), ("go.sum", include_str!("../../kubehost/1.33.13/go.sum"))]
+        }
+        Release::V1_34 => {
+            [("go.mod", include_str!("../../kubehost/1.34.4/go.mod")), ("go.sum", include_str!("../../kubehost/1.34.4/go.sum"))]
+        }
+    });
+    let tags = if release.minor() < 34 { "kubelet_without_context" } else { "" };
+    let program = Program { name: "kubehost", sources, tags, linker: versioned(release) };
+    let kind = format!("kubehost-{}", release.version());
+    step(&format!("Kubernetes {} from its modules", release.version()), || build(cache, &kind, &[program]))
+}
+
+/// CoreDNS, the same for all releases.
+pub(super) fn coredns(cache: &Cache) -> Result<PathBuf> {
+    let sources = vec![source!("coredns", "main.go"), source!("coredns", "go.mod"), source!("coredns", "go.sum")];
+    let program = Program { name: "coredns", sources, tags: "", linker: "-s -w".to_owned() };
+    step("CoreDNS", || build(cache, "coredns", &[program]))
+}
+
+/// The programs of a page each.
+pub(super) fn small_programs(cache: &Cache) -> Result<PathBuf> {
+    let plain = |name, sources| Program { name, sources, tags: "", linker: "-s -w".to_owned() };
+    let programs = [
+        plain("pause", vec![source!("pause", "main.go"), source!("pause", "go.mod")]),
+        plain("cni-install", vec![source!("cni-install", "main.go"), source!("cni-install", "go.mod")]),
+        plain("kubeadm-witness", vec![source!("kubeadm-witness", "main.go"), source!("kubeadm-witness", "go.mod")]),
+    ];
+    step("pause, cni-install and kubeadm-witness", || build(cache, "small", &programs))
+}
+
+/// Kubernetes learns its own version from the linker.
+fn versioned(release: Release) -> String {
+    let minor = release.minor();
+    ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].iter().fold("-s -w".to_owned(), |flags, package| {
+        format!(
+            "{flags} -X {package}.gitVersion=v{} -X {package}.gitMajor=1 -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean",
+            release.version()
+        )
+    })
+}
+
+fn build(cache: &Cache, kind: &str, programs: &[Program]) -> Result<PathBuf> {
+    let key = programs.iter().fold(Key::default(), |key, program| {
+        let key = key.with("name", program.name).with("tags", program.tags).with("linker", &program.linker);
+        program.sources.iter().fold(key, |key, (name, text)| key.with(name, text))
+    });
+    cache.ensure(Half::Shared, kind, &key, |part| {
+        for program in programs {
+            compile(cache, program, part)?;
+        }
+        Ok(())
+    })
+}
+
+fn compile(cache: &Cache, program: &Program, into: &Path) -> Result<()> {
+    let work = cache.scratch(&format!("go-{}", program.name))?;
+    for (name, text) in &program.sources {
+        fs::write(work.join(name), text)?;
+    }
+    let mut go = command("nice", ["-n", "5"]);
+    go.arg(prerequisites::go()?).args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", program.tags]);
+    go.args(["-ldflags", &program.linker, "-o"]).arg(into.join(program.name)).arg(".");
+    go.current_dir(&work).env("CGO_ENABLED", "0").env("GOCACHE", cache.go()).env("GOFLAGS", "").env("GOWORK", "off");
+    check(&mut go)?;
+    fs::remove_dir_all(&work)?;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! What kubeadm was called for on a host, as its witness wrote it down: proof that no effect happened twice, whoever says so.
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use crate::host::Host;
+
+const LOG: &str = "/var/log/kubeadm-calls.log";
+
+/// One call of kubeadm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeadmCall {
+    /// When it started, RFC 3339, UTC.
+    pub time: String,
+    /// The number of its process on the host.
+    pub pid: u32,
+    /// Its arguments, without its name.
+    pub argv: Vec<String>,
+    /// How it ended; none if it still runs or was cut off.
+    pub exit: Option<i32>,
+}
+
+impl Host {
+    /// All calls of kubeadm on this host since it was made, oldest first.
+    pub fn kubeadm_calls(&self) -> Result<Vec<KubeadmCall>> {
+        if !self.has_path(LOG)? {
+            return Ok(Vec::new());
+        }
+        parse(&self.read_file(LOG)?)
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    time: String,
+    event: String,
+    pid: u32,
+    argv: Vec<String>,
+    exit: Option<i32>,
+}
+
+fn parse(text: &str) -> Result<Vec<KubeadmCall>> {
+    let mut calls: Vec<KubeadmCall> = Vec::new();
+    for line in text.lines() {
+        let line: Line = serde_json::from_str(line).with_context(|| format!("line of the witness {line:?}"))?;
+        // A number may come again after a reboot: an end belongs to the latest call of that number.
+        match calls.iter_mut().rev().find(|call| line.event == "end" && call.pid == line.pid && call.exit.is_none()) {
+            Some(call) => call.exit = line.exit,
+            None => calls.push(KubeadmCall { time: line.time, pid: line.pid, argv: line.argv, exit: None }),
+        }
+    }
+    Ok(calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_finds_its_call_and_a_cut_off_call_has_none() {
+        let text = r#"{"time":"a","event":"start","pid":7,"argv":["join"]}
+{"time":"b","event":"start","pid":8,"argv":["reset","-f"]}
+{"time":"c","event":"end","pid":7,"argv":["join"],"exit":0}
+"#;
+        let calls = parse(text).unwrap();
+        assert_eq!(calls.iter().map(|call| call.exit).collect::<Vec<_>>(), [Some(0), None]);
+        assert_eq!(calls[1].argv, ["reset", "-f"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Puts Slipway on the lab as the documentation tells a user to: programs and units on every host, `init` on the coordinator's,
+//! a one-time token and `enrol` for each of the others.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::each::each;
+use crate::eventually::eventually;
+use crate::host::Host;
+use crate::lab::Lab;
+use crate::progress::step;
+
+const PROGRAMS: [&str; 3] = ["slipway", "slipway-agent", "slipway-coordinator"];
+const AGENT_UNIT: &str = "slipway-agent.service";
+const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
+const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
+const SETTINGS: &str = "[kubernetes]\nkubeconfig = \"/etc/slipway/kubeconfig\"\n";
+
+/// Where this workspace's programs and units lie.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    programs: PathBuf,
+    units: PathBuf,
+}
+
+/// What `slipway token create -o json` says.
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+    ca_hash: String,
+}
+
+impl Binaries {
+    /// The programs of a cargo profile, `dev` or `release`, in the target folder that this program itself was built into.
+    pub fn of_profile(profile: &str) -> Result<Self> {
+        let folder = if profile == "dev" { "debug" } else { profile };
+        Ok(Self { programs: target()?.join(folder), units: workspace().join("deploy/systemd") })
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let programs = PROGRAMS.iter().map(|name| self.programs.join(name));
+        let units = [AGENT_UNIT, COORDINATOR_UNIT].iter().map(|name| self.units.join(name));
+        programs.chain(units).filter(|path| !path.is_file()).map(|path| path.display().to_string()).collect()
+    }
+}
+
+/// Cargo's target folder: this program lies in a profile's folder in it, tests one deeper.
+pub(crate) fn target() -> Result<PathBuf> {
+    let own = env::current_exe().context("find this program")?;
+    let mut folders = own.ancestors().skip(1);
+    let profile = folders.find(|folder| folder.file_name().is_some_and(|name| name != "deps"));
+    profile.and_then(|folder| folder.parent()).map(PathBuf::from).context("find cargo's target folder")
+}
+
+fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Installs Slipway on all hosts, or says why not: the lab is of use without it too.
+pub(crate) fn slipway(lab: &Lab, binaries: &Binaries) -> Result<()> {
+    let missing = binaries.missing();
+    if !missing.is_empty() {
+        eprintln!("lab: Slipway is not installed, for it is not built: no {}", missing.join(", "));
+        return Ok(());
+    }
+    step("Slipway on all hosts", || {
+        each(lab.hosts(), |host| lay(host, binaries))?;
+        coordinator(lab)?;
+        let nodes = lab.nodes();
+        each(&nodes, |host| enrol(lab, host))?;
+        wait_enrolled(lab, nodes.len())
+    })
+}
+
+fn lay(host: &Host, binaries: &Binaries) -> Result<()> {
+    for program in PROGRAMS {
+        host.copy_in(&binaries.programs.join(program), &format!("/usr/bin/{program}"), "0755")?;
+    }
+    for unit in [AGENT_UNIT, COORDINATOR_UNIT] {
+        host.copy_in(&binaries.units.join(unit), &format!("/usr/lib/systemd/system/{unit}"), "0644")?;
+    }
+    host.run_ok(&["systemctl", "daemon-reload"]).map(|_| ())
+}
+
+fn coordinator(lab: &Lab) -> Result<()> {
+    let host = lab.coordinator()?;
+    let address = format!("{}:7400", host.address());
+    host.write_file("/root/pass", "0600", "a passphrase of the lab\n")?;
+    host.run_ok(&[
+        "slipway", "init", "--dir", "/var/lib/slipway/coordinator", "--cluster", "lab", "--address", &address,
+        "--export", "/root/slipway-root", "--passphrase-file", "/root/pass",
+    ])?;
+    host.write_file(KUBECONFIG, "0600", lab.master()?.read_file("/etc/kubernetes/admin.conf")?)?;
+    host.write_file("/etc/slipway/coordinator.d/10-lab.toml", "0644", SETTINGS)?;
+    host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-coordinator"])?;
+    Ok(())
+}
+
+fn enrol(lab: &Lab, host: &Host) -> Result<()> {
+    let coordinator = lab.coordinator()?;
+    let create = ["slipway", "token", "create", "--host", host.name(), "-o", "json"];
+    let said = eventually("the coordinator to hand out a token", Duration::from_secs(30), || coordinator.run_ok(&create))?;
+    let token: Token = serde_json::from_str(&said).context("`slipway token create` speaks JSON")?;
+    let (at, own) = (format!("{}:7400", coordinator.address()), format!("{}:7443", host.address()));
+    host.run_ok(&[
+        "slipway-agent", "enrol", "--coordinator", &at, "--token", &token.token, "--ca-hash", &token.ca_hash,
+        "--name", host.name(), "--address", &own,
+    ])?;
+    host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-agent"])?;
+    Ok(())
+}
+
+fn wait_enrolled(lab: &Lab, want: usize) -> Result<()> {
+    let coordinator = lab.coordinator()?;
+    eventually("the coordinator to list all nodes", Duration::from_mins(1), || {
+        let said: Value = serde_json::from_str(&coordinator.run_ok(&["slipway", "node", "list", "-o", "json"])?)?;
+        let listed = said.as_array().or_else(|| said["nodes"].as_array()).map_or(0, Vec::len);
+        ensure!(listed >= want, "{listed} of {want} are listed");
+        Ok(())
+    })
+}

@@ -1,0 +1,164 @@
+//! One lab from its first host to the last trace of it: up, found again, down. There is one at a time, because its network is
+//! one; `down` clears what any earlier lab left, however it ended.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::build::{self, Built};
+use crate::cgroups::Cgroups;
+use crate::each::each;
+use crate::host::Host;
+use crate::install::{self, Binaries};
+use crate::progress::step;
+use crate::shape::{COORDINATOR, HostPlan, Role, Shape};
+use crate::state::{Record, State};
+use crate::{cluster, mounts, network, paths, prerequisites};
+
+/// A lab that is up.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    state: State,
+    shape: Shape,
+    hosts: Vec<Host>,
+    built: Built,
+}
+
+impl Lab {
+    /// Boots the hosts of a shape and makes a cluster of them, with Slipway on it if its programs are there. Refuses if a lab
+    /// is up, or was left by a program that died.
+    pub fn up(shape: Shape, binaries: &Binaries) -> Result<Self> {
+        let state = State::new(paths::state());
+        let _lock = state.lock()?;
+        Self::up_locked(state, shape, binaries)
+    }
+
+    pub(crate) fn up_locked(state: State, shape: Shape, binaries: &Binaries) -> Result<Self> {
+        let shape = shape.validate()?;
+        build::check_tools()?;
+        if let Some(record) = state.read()? {
+            let word = if record.ready { "is up" } else { "was left half-made" };
+            bail!("a lab {word} in {}: `slipway-lab down` first", state.dir().display());
+        }
+        network::check_free()?;
+        let built = build::ensure(shape.release)?;
+        state.write(Record { shape, ready: false })?;
+        let lab = Self::assemble(state, shape, built);
+        lab.make(binaries)?;
+        lab.state.write(Record { shape, ready: true })?;
+        Ok(lab)
+    }
+
+    /// The lab that is up.
+    pub fn open() -> Result<Self> {
+        prerequisites::to_boot()?;
+        let state = State::new(paths::state());
+        match state.read()? {
+            Some(Record { shape, ready: true }) => {
+                let built = build::ensure(shape.release)?;
+                Ok(Self::assemble(state, shape, built))
+            }
+            Some(_) => bail!("the lab never came up whole: `slipway-lab down`, then `slipway-lab up`"),
+            None => bail!("no lab is up: `slipway-lab up`"),
+        }
+    }
+
+    /// Removes every trace of a lab; fine if there is none. Only what the lab itself started is ended.
+    pub fn down() -> Result<()> {
+        prerequisites::to_boot()?;
+        let state = State::new(paths::state());
+        let _lock = state.lock()?;
+        Self::down_locked(&state)
+    }
+
+    pub(crate) fn down_locked(state: &State) -> Result<()> {
+        let cgroups = Cgroups::new(state.dir());
+        let mut names = cgroups.hosts();
+        names.extend(state.hosts());
+        let plan = |name: String| HostPlan { name, role: Role::Worker, number: 0 };
+        let hosts: Vec<Host> = names.into_iter().map(|name| Host::new(state.dir(), plan(name))).collect();
+        each(&hosts, Host::power_cut)?;
+        cgroups.remove()?;
+        mounts::remove_tree(&state.hosts_dir())?;
+        if state.read()?.is_some() {
+            network::down()?;
+        }
+        state.forget()
+    }
+
+    /// How large it is, and of which release it was made.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// All hosts: masters, workers, the coordinator's.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The hosts of which kubeadm makes nodes.
+    pub fn nodes(&self) -> Vec<Host> {
+        self.hosts.iter().filter(|host| host.plan().is_node()).cloned().collect()
+    }
+
+    /// The host of a name.
+    pub fn host(&self, name: &str) -> Result<&Host> {
+        self.hosts.iter().find(|host| host.name() == name).with_context(|| {
+            let names: Vec<&str> = self.hosts.iter().map(Host::name).collect();
+            format!("no host is called {name}; there are {}", names.join(", "))
+        })
+    }
+
+    /// The coordinator's host.
+    pub fn coordinator(&self) -> Result<&Host> {
+        self.host(COORDINATOR)
+    }
+
+    /// The first master that has power.
+    pub fn master(&self) -> Result<&Host> {
+        let mut masters = self.hosts.iter().filter(|host| host.role() == Role::Master);
+        masters.find(|host| host.is_up()).context("no master is up")
+    }
+
+    /// Runs kubectl with the administrator's rights on the first master that has power.
+    pub fn kubectl(&self, words: &[&str]) -> Result<String> {
+        self.master()?.run_ok(&[&["kubectl"], words].concat())
+    }
+
+    /// `kubectl ... -o json`, parsed.
+    pub fn kubectl_json(&self, words: &[&str]) -> Result<Value> {
+        let text = self.kubectl(&[words, &["-o", "json"]].concat())?;
+        serde_json::from_str(&text).with_context(|| format!("kubectl {} speaks JSON", words.join(" ")))
+    }
+
+    /// Gives a host power again after `Host::power_cut` or `Host::power_off`, and waits until it has booted.
+    pub fn boot(&self, name: &str) -> Result<()> {
+        let host = self.host(name)?;
+        host.start(self.shape, &self.built)?;
+        host.wait_booted()
+    }
+
+    pub(crate) fn built(&self) -> &Built {
+        &self.built
+    }
+
+    fn assemble(state: State, shape: Shape, built: Built) -> Self {
+        let hosts = shape.hosts().into_iter().map(|plan| Host::new(state.dir(), plan)).collect();
+        Self { state, shape, hosts, built }
+    }
+
+    fn make(&self, binaries: &Binaries) -> Result<()> {
+        fs::create_dir_all(self.state.hosts_dir())?;
+        let plans: Vec<HostPlan> = self.shape.hosts();
+        step(&format!("boot {} hosts", plans.len()), || {
+            network::up(&plans)?;
+            each(&self.hosts, |host| host.start(self.shape, &self.built))?;
+            each(&self.hosts, Host::wait_booted)
+        })?;
+        cluster::make(self)?;
+        install::slipway(self, binaries)?;
+        ensure!(self.hosts.iter().all(Host::is_up), "a host went down while the lab came up");
+        Ok(())
+    }
+}

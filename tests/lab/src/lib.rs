@@ -1,0 +1,50 @@
+//! The lab: real kubeadm clusters of several systemd hosts on this one machine, and the tests that run on them. Fakes are
+//! quick and can be wrong in their own way; what Slipway does to machines is believed only after it was done here.
+//!
+//! `Lab::up` boots hosts and makes a cluster of them; `Host` is what a test does things with; `registry` lists the tests.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test tool on the real machine: it starts processes and waits in real time"
+)]
+
+mod audit;
+mod build;
+mod calls;
+mod cgroups;
+mod cluster;
+mod command;
+mod dns;
+mod each;
+mod eventually;
+mod host;
+mod install;
+mod lab;
+mod mounts;
+mod network;
+mod node;
+mod paths;
+mod prerequisites;
+mod process;
+mod progress;
+mod registry;
+mod release;
+mod runner;
+mod shape;
+mod state;
+mod tests;
+
+pub use audit::AuditEntry;
+pub use build::prebuild;
+pub use calls::KubeadmCall;
+pub use command::Output;
+pub use eventually::eventually;
+pub use host::Host;
+pub use install::Binaries;
+pub use lab::Lab;
+pub use prerequisites::Missing;
+pub use registry::{Set, TestCase};
+pub use release::Release;
+pub use runner::{Selection, Summary, run_tests};
+pub use shape::{BRIDGE, COORDINATOR, GATEWAY, HostPlan, Role, Shape, VIP};
+pub use tests::ALL as TESTS;

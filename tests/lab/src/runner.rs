@@ -1,0 +1,164 @@
+//! Runs tests on as few clusters as will do, one line each, and leaves what is needed to understand a failure.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use crate::cluster;
+use crate::command::Output;
+use crate::host::Host;
+use crate::install::{self, Binaries};
+use crate::lab::Lab;
+use crate::paths;
+use crate::registry::{Set, TestCase};
+use crate::shape::Shape;
+use crate::state::{Record, State};
+use crate::tests::ALL;
+
+/// Which tests to run.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Those whose name contains this, of either set.
+    pub name: Option<String>,
+    /// The full set as well.
+    pub all: bool,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many tests held.
+    pub passed: usize,
+    /// How many did not.
+    pub failed: usize,
+}
+
+impl Selection {
+    fn takes(&self, test: &TestCase) -> bool {
+        match &self.name {
+            Some(part) => test.name.contains(part.as_str()),
+            None => self.all || test.set == Set::Smoke,
+        }
+    }
+}
+
+impl Summary {
+    /// Nothing failed, and something was run.
+    pub fn is_good(self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+}
+
+/// Runs the selected tests, smallest cluster first, and prints a line for each and one for all. The lab stays up: the next run
+/// finds it warm.
+pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> {
+    let state = State::new(paths::state());
+    let _lock = state.lock()?;
+    let mut tests: Vec<&TestCase> = ALL.iter().filter(|test| selection.takes(test)).collect();
+    tests.sort_by_key(|test| (test.shape.release, test.shape.masters, test.shape.workers, test.cost));
+    let mut summary = Summary::default();
+    for test in tests {
+        let start = Instant::now();
+        let result = run_one(test, &state, binaries);
+        let took = start.elapsed().as_secs_f32();
+        match result {
+            Ok(()) => {
+                summary.passed += 1;
+                println!("ok     {} ({took:.1} s)", test.name);
+            }
+            Err(error) => {
+                summary.failed += 1;
+                println!("FAILED {} ({took:.1} s): {error:#}", test.name);
+            }
+        }
+    }
+    println!("{} passed, {} failed", summary.passed, summary.failed);
+    Ok(summary)
+}
+
+fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> Result<()> {
+    let lab = cluster_for(test.shape, state, binaries).context("make a cluster")?;
+    let result = (test.run)(&lab).and_then(|()| put_back(&lab));
+    if result.is_err() {
+        keep_evidence(&lab, test.name);
+        // What a failed test left is nothing to test on.
+        state.write(Record { shape: lab.shape(), ready: false })?;
+    }
+    result
+}
+
+/// The lab that is up if it is large enough, of the right release and whole; else a new one.
+fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> {
+    if let Some(Record { shape: has, ready: true }) = state.read()?
+        && suits(has, shape)
+    {
+        let lab = Lab::open()?;
+        if lab.hosts().iter().all(Host::is_up) && cluster::wait_ready(&lab).is_ok() {
+            return Ok(lab);
+        }
+    }
+    Lab::down_locked(state)?;
+    Lab::up_locked(state.clone(), shape, binaries)
+}
+
+/// As many masters exactly, since that decides where the API server is; workers may be more.
+fn suits(has: Shape, wanted: Shape) -> bool {
+    has.release == wanted.release && has.masters == wanted.masters && has.workers >= wanted.workers
+}
+
+/// A test that leaves the cluster in another state than it found it has failed, whatever else it showed.
+fn put_back(lab: &Lab) -> Result<()> {
+    cluster::wait_ready(lab).context("the test did not put the cluster back")?;
+    let cordoned = lab.kubectl(&["get", "nodes", "--field-selector", "spec.unschedulable=true", "-o", "name"])?;
+    anyhow::ensure!(cordoned.trim().is_empty(), "the test left {} cordoned", cordoned.trim());
+    Ok(())
+}
+
+/// Writes what can still be had into `lab-failures/TEST` of the target folder. The test has failed already; that some of it
+/// cannot be had is no second failure.
+fn keep_evidence(lab: &Lab, name: &str) {
+    let Ok(folder) = install::target().map(|target| target.join("lab-failures").join(name)) else { return };
+    if fs::create_dir_all(&folder).is_err() {
+        return;
+    }
+    for host in lab.hosts().iter().filter(|host| host.is_up()) {
+        keep(&folder, &format!("{}-slipway.log", host.name()), host, &["journalctl", "--no-pager", "-u", "slipway-*"]);
+        keep(&folder, &format!("{}-journal.log", host.name()), host, &["journalctl", "--no-pager", "-n", "2000"]);
+        keep(&folder, &format!("{}-kubeadm-calls.log", host.name()), host, &["cat", "/var/log/kubeadm-calls.log"]);
+    }
+    if let Ok(master) = lab.master() {
+        keep(&folder, "cluster.txt", master, &["kubectl", "get", "all,nodes,events", "-A", "-o", "wide"]);
+        keep(&folder, "audit.log", master, &["cat", "/var/log/kubernetes/audit.log"]);
+    }
+    println!("       logs are in {}", folder.display());
+}
+
+fn keep(folder: &Path, file: &str, host: &Host, words: &[&str]) {
+    let limit = std::time::Duration::from_secs(20);
+    let text = host.run_within(limit, words).map_or_else(|error| format!("{error:#}\n"), both);
+    let _ = fs::write(folder.join(file), text);
+}
+
+fn both(output: Output) -> String {
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_shared_only_where_it_makes_no_difference() {
+        let small = Shape::SMALL;
+        assert!(suits(Shape { workers: 4, ..small }, small));
+        assert!(!suits(Shape { workers: 1, ..small }, small));
+        assert!(!suits(Shape { masters: 3, ..small }, small));
+    }
+
+    #[test]
+    fn nothing_run_is_not_good() {
+        assert!(!Summary::default().is_good());
+    }
+}

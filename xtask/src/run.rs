@@ -1,0 +1,38 @@
+//! Starts a program at the root of the tree and passes on whether it went well, so that every verb fails in the same words.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+/// The root of the tree.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Where cargo puts what it builds in the dev profile.
+pub(crate) fn built() -> anyhow::Result<PathBuf> {
+    Ok(PathBuf::from(metadata()?["target_directory"].as_str().context("cargo metadata names no target folder")?).join("debug"))
+}
+
+/// `cargo metadata` without dependencies.
+pub(crate) fn metadata() -> anyhow::Result<serde_json::Value> {
+    let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::inherit()).output()?;
+    serde_json::from_slice(&output.stdout).context("reading cargo metadata")
+}
+
+/// Runs `command` to its end; fails with `what` when it does.
+pub(crate) fn pass(what: &str, command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{what}: cannot start {:?}", command.get_program()))?;
+    if !status.success() {
+        bail!("{what} failed ({status})");
+    }
+    Ok(())
+}
