@@ -135,7 +135,10 @@ impl<H: Hook> Keep for Disk<H> {
             }
             let path = entry.path();
             if path.extension().is_some_and(|end| end == UNFINISHED) {
-                self.remove(&path)?;
+                // One that stays does no harm: it is written over when its file is next replaced.
+                if let Err(error) = self.remove(&path) {
+                    tracing::warn!(file = %path.display(), %error, "an unfinished file cannot be removed");
+                }
             } else {
                 finished.push(path);
             }

@@ -5,7 +5,7 @@ pub mod kept;
 
 use slipway_errors::{Code, Coded};
 use slipway_proto::types::Target;
-use slipway_types::clock::Timestamp;
+use slipway_types::Timestamp;
 use slipway_types::{Fence, FenceOrder};
 
 /// The host that the agent speaks for.

@@ -1,1 +1,17 @@
-//! What we do for nodes: flows, steps, dispatch, leader, API.
+//! What Slipway does for nodes: flows made of steps, the agents they are sent to, the API that people ask.
+
+pub mod admission;
+pub mod agents;
+pub mod api;
+pub mod barrier;
+pub mod boot;
+pub mod doctor;
+pub mod enrolment;
+pub mod fleet;
+pub mod flows;
+pub mod gate;
+pub mod pools;
+pub mod runs;
+pub mod settings;
+pub mod steps;
+pub mod world;

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slipway-actions", &["slipway-types", "slipway-errors", "slipway-proto", "slipway-host"]),
     ("slipway-agent", &["slipway-types", "slipway-config", "slipway-errors", "slipway-proto", "slipway-identity", "slipway-net", "slipway-telemetry", "slipway-host", "slipway-actions"]),
     ("slipway-flow", &["slipway-types", "slipway-events", "slipway-errors"]),
-    ("slipway-store", &["slipway-types", "slipway-events", "slipway-errors"]),
+    ("slipway-store", &["slipway-types", "slipway-events", "slipway-errors", "slipway-flow"]),
     ("slipway-cluster", &["slipway-types", "slipway-errors"]),
     (
         "slipway-coordinator",

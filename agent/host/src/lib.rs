@@ -1,1 +1,30 @@
-//! What a machine can do: traits, the Linux one and a fake that keeps state.
+//! What a machine can do: traits, the Linux one and a fake that keeps state. Actions and agent know only the traits, so that everything
+//! above a machine is tested against a fake that can be wrong in the ways a machine is.
+
+pub mod cri;
+mod error;
+pub mod facts;
+pub mod fake;
+mod files;
+mod host;
+mod links;
+mod netfilter;
+pub mod pattern;
+pub mod plan;
+mod profile;
+mod runtime;
+mod services;
+pub mod survey;
+
+pub use error::Error;
+pub use files::{Entry, EntryKind, Files, Mount, Mounts, PackageDb, TREE_LIMIT};
+pub use host::Host;
+pub use links::{Link, Links, Namespace, Route};
+pub use netfilter::{Iptables, Netfilter, Ruleset};
+pub use profile::{
+    ChainRule, CommentRule, ConfigRule, LinkRule, OWN_PROFILES, PerContainer, Profile, Profiles, RouteRule, TableRule,
+};
+pub use runtime::{
+    Container, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox,
+};
+pub use services::{Active, Enablement, ServiceState, Services, Transient, TransientStatus};

@@ -43,6 +43,7 @@ codes! {
     AGENT_BAD_ARGUMENT: "SLIP-AGENT-002", "An argument of the action is not allowed";
     AGENT_JOURNAL: "SLIP-AGENT-003", "The agent cannot write its journal";
     AGENT_OUTCOME_UNKNOWN: "SLIP-AGENT-004", "It is not known whether the operation took effect";
+    AGENT_OBSERVES: "SLIP-AGENT-005", "The agent only looks and changes nothing";
     HOST_MOUNTED_BELOW: "SLIP-HOST-001", "Something is mounted below a folder that would be emptied";
     HOST_SYMLINK: "SLIP-HOST-002", "A symbolic link leads out of the tree that would be emptied";
     HOST_STILL_RUNNING: "SLIP-HOST-003", "Containers or network agents of Kubernetes still run on the host";
@@ -74,6 +75,7 @@ codes! {
     RUN_PAST_NO_RETURN: "SLIP-RUN-005", "The run is past its point of no return";
     RUN_FLOW_UNKNOWN: "SLIP-RUN-006", "No flow of that name";
     RUN_BAD_PARAMETER: "SLIP-RUN-007", "A parameter of the flow is not allowed";
+    RUN_NO_EFFECT: "SLIP-RUN-008", "A step acted without effect";
     STORE_FULL: "SLIP-STORE-001", "The store's disk is full";
     STORE_CORRUPT: "SLIP-STORE-002", "The store is damaged";
     STORE_STALE_TERM: "SLIP-STORE-003", "This coordinator no longer leads";

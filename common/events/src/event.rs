@@ -77,6 +77,9 @@ pub enum Event {
         code: String,
         /// What happened, and what to do.
         why: String,
+        /// A person has to look before it is tried again, whatever the step's policy says.
+        #[serde(default)]
+        needs_person: bool,
     },
     /// The run turned back: what it did is undone, the last first.
     TurnedBack {

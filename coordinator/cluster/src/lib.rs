@@ -1,1 +1,41 @@
-//! What the cluster says: the Kubernetes API, drained and watched; with a fake API server.
+//! What the cluster says, and the few things we ask of it: nodes, cordons, drains, volumes, what is left of a node. No type of the Kubernetes
+//! client leaves this crate, so that its yearly majors stay our business alone; every write is conditional, and asks the [`WriteGate`] first.
+
+mod api;
+mod budget;
+mod classify;
+pub mod conformance;
+mod connect;
+mod cordon;
+mod drain;
+mod error;
+pub mod fake;
+mod follow;
+mod gate;
+mod node;
+mod nodes;
+mod pod;
+mod pods;
+mod remains;
+mod selector;
+mod status;
+mod volumes;
+
+pub use api::{ClusterApi, ServerVersion};
+pub use budget::{Budget, BudgetRef, blocking};
+pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
+pub use cordon::{
+    CORDON_OWNER, CORDON_REASON, CORDON_RUN, CordonMark, CordonOutcome, UncordonOutcome, Whose, cordon_mark, is_foreign_cordon,
+};
+pub use drain::{
+    Blocked, BlockedBy, DrainError, DrainOptions, DrainPreview, DrainProgress, DrainReport, DrainReporter, Drainer, Ladder,
+    PodVerdict, ShorterGrace, Silent,
+};
+pub use error::Error;
+pub use gate::{OpenGate, WriteGate};
+pub use node::{Address, Node, NodeTaint, disrupted};
+pub use nodes::DeleteOutcome;
+pub use pod::{Owner, Pod, PodPhase, PodRef};
+pub use remains::Remains;
+pub use selector::{InvalidSelector, Selector};
+pub use volumes::{AttachedVolume, NodeVolumes, VolumeProgress};

@@ -28,12 +28,13 @@ pub struct HostView {
 pub struct Fleet {
     views: Arc<RwLock<BTreeMap<HostId, HostView>>>,
     clock: Arc<dyn Clock>,
+    began: Duration,
 }
 
 impl Fleet {
     /// No host heard yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { views: Arc::default(), clock }
+        Self { views: Arc::default(), began: clock.since_boot(), clock }
     }
 
     /// Takes a heartbeat in.
@@ -67,6 +68,18 @@ impl Fleet {
         self.view(host).heard.map(|heard| self.clock.since_boot().saturating_sub(heard))
     }
 
+    /// How long ago each host that was ever heard was heard.
+    pub fn ages(&self) -> Vec<Duration> {
+        let now = self.clock.since_boot();
+        let views = self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        views.values().filter_map(|view| view.heard).map(|heard| now.saturating_sub(heard)).collect()
+    }
+
+    /// For how long `host` has been silent; one that was never heard counts from when this coordinator began to listen.
+    pub fn silence(&self, host: &HostId) -> Duration {
+        self.clock.since_boot().saturating_sub(self.view(host).heard.unwrap_or(self.began))
+    }
+
     fn change(&self, host: &HostId, change: impl FnOnce(&mut HostView, Duration)) {
         let now = self.clock.since_boot();
         change(self.views.write().unwrap_or_else(std::sync::PoisonError::into_inner).entry(host.clone()).or_default(), now);
@@ -92,5 +105,7 @@ mod tests {
         assert_eq!(fleet.view(&host).facts.unwrap().hostname, "w1");
         assert_eq!(fleet.age(&host), Some(Duration::from_secs(3)));
         assert_eq!(fleet.view(&host).says, "connection refused");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!((fleet.silence(&host).as_secs(), fleet.silence(&"h2".into()).as_secs()), (4, 4));
     }
 }

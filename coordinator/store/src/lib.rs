@@ -1,1 +1,12 @@
-//! Where state is kept: Store trait, sqlite, memory, one conformance suite.
+//! Where state is kept. One trait with two backends, `sqlite:PATH` and `memory:`; every write carries the leadership it is made under, and
+//! the backend itself refuses one that has ended, inside the same transaction. So an old leader can change nothing, however late it wakes.
+
+mod error;
+mod open;
+mod record;
+mod store;
+
+pub use error::Error;
+pub use open::{Url, judge_copy};
+pub use record::{Change, HighWater, Leadership, Record, Watch};
+pub use store::{MOST_LISTED, MOST_VALUE, Store};

@@ -73,7 +73,8 @@ impl Cgroups {
     /// Stops or lets go on all processes of a host.
     pub(crate) fn freeze(&self, host: &str, frozen: bool) -> Result<()> {
         let word = if frozen { "FROZEN" } else { "THAWED" };
-        for group in self.of_host(host).into_iter().filter(|group| group.starts_with(Path::new(TREES).join("freezer"))) {
+        for group in self.of_host(host).into_iter().filter(|group| group.starts_with(Path::new(TREES).join("freezer")))
+        {
             let file = group.join("freezer.state");
             eventually(&format!("{host} to be {word}"), Duration::from_secs(10), || {
                 fs::write(&file, word)?;

@@ -67,7 +67,8 @@ fn init(first: &Host, shape: Shape) -> Result<()> {
 
 fn join(host: &Host, shape: Shape, more: &[&str]) -> Result<()> {
     let endpoint = format!("{}:6443", shape.endpoint());
-    let words = ["kubeadm", "join", &endpoint, "--token", TOKEN, "--discovery-token-unsafe-skip-ca-verification", IGNORED];
+    let words =
+        ["kubeadm", "join", &endpoint, "--token", TOKEN, "--discovery-token-unsafe-skip-ca-verification", IGNORED];
     host.run_ok(&[&words[..], more].concat()).map(|_| ())
 }
 
@@ -97,7 +98,15 @@ pub(crate) fn wait_ready(lab: &Lab) -> Result<()> {
     })?;
     lab.kubectl(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"])?;
     lab.kubectl(&["-n", "lab-network", "rollout", "status", "daemonset/bridge", "--timeout=180s"])?;
-    lab.kubectl(&["-n", "kube-system", "rollout", "status", "deployment/coredns", "daemonset/kube-proxy", "--timeout=180s"])?;
+    lab.kubectl(&[
+        "-n",
+        "kube-system",
+        "rollout",
+        "status",
+        "deployment/coredns",
+        "daemonset/kube-proxy",
+        "--timeout=180s",
+    ])?;
     Ok(())
 }
 

@@ -40,7 +40,8 @@ fn question(name: &str) -> Vec<u8> {
 /// The last four bytes of a positive answer with one address in it.
 fn address(reply: &[u8]) -> Result<String> {
     ensure!(reply.len() > 16, "no answer");
-    ensure!(reply[2] & 0x80 != 0 && reply[3] & 0x0f == 0, "answer code {}", reply[3] & 0x0f);
+    let (is_reply, code) = (reply[2] & 0x80 != 0, reply[3] & 0x0f);
+    ensure!(is_reply && code == 0, "answer code {code}");
     ensure!(u16::from_be_bytes([reply[6], reply[7]]) > 0, "no address");
     let last: Vec<String> = reply[reply.len() - 4..].iter().map(u8::to_string).collect();
     Ok(last.join("."))

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::command::{check, command};
 use crate::each::each;
 use crate::eventually::eventually;
 use crate::host::Host;
@@ -19,6 +20,8 @@ const PROGRAMS: [&str; 3] = ["slipway", "slipway-agent", "slipway-coordinator"];
 const AGENT_UNIT: &str = "slipway-agent.service";
 const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
+/// What was installed, on the coordinator's host.
+const STAMP: &str = "/root/lab-installed";
 const SETTINGS: &str = "[kubernetes]\nkubeconfig = \"/etc/slipway/kubeconfig\"\n";
 
 /// Where this workspace's programs and units lie.
@@ -42,10 +45,15 @@ impl Binaries {
         Ok(Self { programs: target()?.join(folder), units: workspace().join("deploy/systemd") })
     }
 
-    fn missing(&self) -> Vec<String> {
+    fn files(&self) -> Vec<PathBuf> {
         let programs = PROGRAMS.iter().map(|name| self.programs.join(name));
         let units = [AGENT_UNIT, COORDINATOR_UNIT].iter().map(|name| self.units.join(name));
-        programs.chain(units).filter(|path| !path.is_file()).map(|path| path.display().to_string()).collect()
+        programs.chain(units).collect()
+    }
+
+    /// Changes with any of the files.
+    fn stamp(&self) -> Result<String> {
+        check(&mut command("sha256sum", self.files()))
     }
 }
 
@@ -61,20 +69,37 @@ fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Installs Slipway on all hosts, or says why not: the lab is of use without it too.
+/// Brings Slipway on all hosts to what is built now, or says why not: the lab is of use without it too. What is enrolled stays
+/// enrolled; a lab that is used again must only never be tested with the programs of yesterday.
 pub(crate) fn slipway(lab: &Lab, binaries: &Binaries) -> Result<()> {
-    let missing = binaries.missing();
+    let missing: Vec<String> =
+        binaries.files().iter().filter(|path| !path.is_file()).map(|path| path.display().to_string()).collect();
     if !missing.is_empty() {
         eprintln!("lab: Slipway is not installed, for it is not built: no {}", missing.join(", "));
         return Ok(());
     }
+    let (stamp, host) = (binaries.stamp()?, lab.coordinator()?);
+    let installed = if host.has_path(STAMP)? { Some(host.read_file(STAMP)?) } else { None };
+    if installed.as_deref() == Some(stamp.as_str()) {
+        return Ok(());
+    }
     step("Slipway on all hosts", || {
-        each(lab.hosts(), |host| lay(host, binaries))?;
-        coordinator(lab)?;
         let nodes = lab.nodes();
-        each(&nodes, |host| enrol(lab, host))?;
-        wait_enrolled(lab, nodes.len())
+        each(lab.hosts(), |host| lay(host, binaries))?;
+        if installed.is_some() {
+            restart(host, COORDINATOR_UNIT)?;
+            each(&nodes, |host| restart(host, AGENT_UNIT))?;
+        } else {
+            coordinator(lab)?;
+            each(&nodes, |host| enrol(lab, host))?;
+        }
+        wait_enrolled(lab, nodes.len())?;
+        host.write_file(STAMP, "0644", &stamp)
     })
+}
+
+fn restart(host: &Host, unit: &str) -> Result<()> {
+    host.run_ok(&["systemctl", "restart", unit]).map(|_| ())
 }
 
 fn lay(host: &Host, binaries: &Binaries) -> Result<()> {
@@ -92,8 +117,18 @@ fn coordinator(lab: &Lab) -> Result<()> {
     let address = format!("{}:7400", host.address());
     host.write_file("/root/pass", "0600", "a passphrase of the lab\n")?;
     host.run_ok(&[
-        "slipway", "init", "--dir", "/var/lib/slipway/coordinator", "--cluster", "lab", "--address", &address,
-        "--export", "/root/slipway-root", "--passphrase-file", "/root/pass",
+        "slipway",
+        "init",
+        "--dir",
+        "/var/lib/slipway/coordinator",
+        "--cluster",
+        "lab",
+        "--address",
+        &address,
+        "--export",
+        "/root/slipway-root",
+        "--passphrase-file",
+        "/root/pass",
     ])?;
     host.write_file(KUBECONFIG, "0600", lab.master()?.read_file("/etc/kubernetes/admin.conf")?)?;
     host.write_file("/etc/slipway/coordinator.d/10-lab.toml", "0644", SETTINGS)?;
@@ -104,12 +139,23 @@ fn coordinator(lab: &Lab) -> Result<()> {
 fn enrol(lab: &Lab, host: &Host) -> Result<()> {
     let coordinator = lab.coordinator()?;
     let create = ["slipway", "token", "create", "--host", host.name(), "-o", "json"];
-    let said = eventually("the coordinator to hand out a token", Duration::from_secs(30), || coordinator.run_ok(&create))?;
+    let said =
+        eventually("the coordinator to hand out a token", Duration::from_secs(30), || coordinator.run_ok(&create))?;
     let token: Token = serde_json::from_str(&said).context("`slipway token create` speaks JSON")?;
     let (at, own) = (format!("{}:7400", coordinator.address()), format!("{}:7443", host.address()));
     host.run_ok(&[
-        "slipway-agent", "enrol", "--coordinator", &at, "--token", &token.token, "--ca-hash", &token.ca_hash,
-        "--name", host.name(), "--address", &own,
+        "slipway-agent",
+        "enrol",
+        "--coordinator",
+        &at,
+        "--token",
+        &token.token,
+        "--ca-hash",
+        &token.ca_hash,
+        "--name",
+        host.name(),
+        "--address",
+        &own,
     ])?;
     host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-agent"])?;
     Ok(())

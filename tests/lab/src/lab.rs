@@ -29,6 +29,7 @@ impl Lab {
     /// Boots the hosts of a shape and makes a cluster of them, with Slipway on it if its programs are there. Refuses if a lab
     /// is up, or was left by a program that died.
     pub fn up(shape: Shape, binaries: &Binaries) -> Result<Self> {
+        build::check_tools()?;
         let state = State::new(paths::state());
         let _lock = state.lock()?;
         Self::up_locked(state, shape, binaries)
@@ -36,32 +37,35 @@ impl Lab {
 
     pub(crate) fn up_locked(state: State, shape: Shape, binaries: &Binaries) -> Result<Self> {
         let shape = shape.validate()?;
-        build::check_tools()?;
         if let Some(record) = state.read()? {
             let word = if record.ready { "is up" } else { "was left half-made" };
             bail!("a lab {word} in {}: `slipway-lab down` first", state.dir().display());
         }
         network::check_free()?;
         let built = build::ensure(shape.release)?;
-        state.write(Record { shape, ready: false })?;
         let lab = Self::assemble(state, shape, built);
+        lab.mark(false)?;
         lab.make(binaries)?;
-        lab.state.write(Record { shape, ready: true })?;
+        lab.mark(true)?;
         Ok(lab)
     }
 
-    /// The lab that is up.
+    /// The lab that is up, or was left half-made or broken: that one is for looking into.
     pub fn open() -> Result<Self> {
         prerequisites::to_boot()?;
         let state = State::new(paths::state());
-        match state.read()? {
-            Some(Record { shape, ready: true }) => {
-                let built = build::ensure(shape.release)?;
-                Ok(Self::assemble(state, shape, built))
-            }
-            Some(_) => bail!("the lab never came up whole: `slipway-lab down`, then `slipway-lab up`"),
-            None => bail!("no lab is up: `slipway-lab up`"),
-        }
+        let Some(Record { shape, built, .. }) = state.read()? else { bail!("no lab is up: `slipway-lab up`") };
+        Ok(Self::assemble(state, shape, built))
+    }
+
+    /// Whether it came up whole, and no test has failed on it since.
+    pub fn is_whole(&self) -> Result<bool> {
+        Ok(self.state.read()?.is_some_and(|record| record.ready))
+    }
+
+    /// Brings Slipway on the hosts to what is built now, without making them anew.
+    pub fn install(&self, binaries: &Binaries) -> Result<()> {
+        install::slipway(self, binaries)
     }
 
     /// Removes every trace of a lab; fine if there is none. Only what the lab itself started is ended.
@@ -81,7 +85,7 @@ impl Lab {
         each(&hosts, Host::power_cut)?;
         cgroups.remove()?;
         mounts::remove_tree(&state.hosts_dir())?;
-        if state.read()?.is_some() {
+        if state.exists() {
             network::down()?;
         }
         state.forget()
@@ -139,6 +143,11 @@ impl Lab {
         host.wait_booted()
     }
 
+    /// Writes down whether it is whole; one that is not is never used again.
+    pub(crate) fn mark(&self, ready: bool) -> Result<()> {
+        self.state.write(&Record { shape: self.shape, built: self.built.clone(), ready })
+    }
+
     pub(crate) fn built(&self) -> &Built {
         &self.built
     }
@@ -157,7 +166,7 @@ impl Lab {
             each(&self.hosts, Host::wait_booted)
         })?;
         cluster::make(self)?;
-        install::slipway(self, binaries)?;
+        self.install(binaries)?;
         ensure!(self.hosts.iter().all(Host::is_up), "a host went down while the lab came up");
         Ok(())
     }

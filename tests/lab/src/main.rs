@@ -31,6 +31,8 @@ enum Verb {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// Bring Slipway on the lab that is up to what is built now
+    Install(Programs),
     /// Remove every trace of the lab, also of one that died
     Down,
     /// Run tests; without a name the smoke tests
@@ -89,6 +91,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Up(up) => self::up(&up),
         Verb::Status => status(),
         Verb::Shell { host, command } => shell(&host, &command),
+        Verb::Install(programs) => {
+            timed("installed", || Lab::open()?.install(&Binaries::of_profile(&programs.profile)?))
+        }
         Verb::Down => timed("down", Lab::down),
         Verb::Test { name, all, programs } => {
             let summary = run_tests(&Selection { name, all }, &Binaries::of_profile(&programs.profile)?)?;
@@ -109,6 +114,9 @@ fn up(up: &Up) -> Result<ExitCode> {
 
 fn status() -> Result<ExitCode> {
     let lab = Lab::open()?;
+    if !lab.is_whole()? {
+        println!("half-made, or left by a test that failed: good for a look, and for `down`\n");
+    }
     for host in lab.hosts() {
         let power = if host.is_up() { "up" } else { "off" };
         println!("{:4} {:12} {power}", host.name(), host.address());

@@ -8,7 +8,10 @@ use crate::shape::{BRIDGE, GATEWAY, HostPlan};
 
 /// Refuses if something else has the lab's network: its answers would go astray.
 pub(crate) fn check_free() -> Result<()> {
-    ensure!(!exists()?, "there is a link {BRIDGE} that belongs to no lab in this folder: `ip link del {BRIDGE}` if nobody needs it");
+    ensure!(
+        !exists()?,
+        "there is a link {BRIDGE} that belongs to no lab in this folder: `ip link del {BRIDGE}` if nobody needs it"
+    );
     let routes = run("ip", &["route", "show", "root", "10.70.0.0/24"])?;
     ensure!(routes.trim().is_empty(), "10.70.0.0/24 is in use on this machine: {}", routes.trim());
     Ok(())

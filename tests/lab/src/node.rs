@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::build::{Built, SHARED};
+use crate::build::{self, Built, REPOSITORIES, SHARED};
 use crate::host::Host;
 use crate::release::Release;
 
@@ -14,8 +14,8 @@ const PACKAGES: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
 /// Prepares it as an operator would before the first join, package holds included.
 pub(crate) fn prepare(host: &Host, release: Release, built: &Built) -> Result<()> {
     host.run_ok(&["ctr", "--namespace", "k8s.io", "images", "import", &built.images])?;
-    host.copy_in(&built.shared.join("packages/keyring.gpg"), KEYRING, "0644")?;
-    let repository = format!("{SHARED}/packages/core:/stable:/{}/deb/", release.repository());
+    host.copy_in(&built.shared.join(build::KEYRING), KEYRING, "0644")?;
+    let repository = format!("{SHARED}/{REPOSITORIES}/{}/deb/", release.repository());
     host.write_file(LIST, "0644", format!("deb [signed-by={KEYRING}] file:{repository} /\n"))?;
     divert(host, &built.witness)?;
     host.run_ok(&["apt-get", "-qq", "update"])?;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
+use crate::build;
 use crate::cluster;
 use crate::command::Output;
 use crate::host::Host;
@@ -54,15 +55,14 @@ impl Summary {
 /// Runs the selected tests, smallest cluster first, and prints a line for each and one for all. The lab stays up: the next run
 /// finds it warm.
 pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> {
+    build::check_tools()?;
     let state = State::new(paths::state());
     let _lock = state.lock()?;
     let mut tests: Vec<&TestCase> = ALL.iter().filter(|test| selection.takes(test)).collect();
     tests.sort_by_key(|test| (test.shape.release, test.shape.masters, test.shape.workers, test.cost));
     let mut summary = Summary::default();
     for test in tests {
-        let start = Instant::now();
-        let result = run_one(test, &state, binaries);
-        let took = start.elapsed().as_secs_f32();
+        let (result, took) = run_one(test, &state, binaries);
         match result {
             Ok(()) => {
                 summary.passed += 1;
@@ -74,28 +74,37 @@ pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> 
             }
         }
     }
+    if summary == Summary::default() {
+        eprintln!("lab: no test has {:?} in its name", selection.name.as_deref().unwrap_or_default());
+    }
     println!("{} passed, {} failed", summary.passed, summary.failed);
     Ok(summary)
 }
 
-fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> Result<()> {
-    let lab = cluster_for(test.shape, state, binaries).context("make a cluster")?;
+/// The time is the test's own: that of a cluster which had to be made first is told apart.
+fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> (Result<()>, f32) {
+    let lab = match cluster_for(test.shape, state, binaries) {
+        Ok(lab) => lab,
+        Err(error) => return (Err(error.context("make a cluster")), 0.0),
+    };
+    let start = Instant::now();
     let result = (test.run)(&lab).and_then(|()| put_back(&lab));
-    if result.is_err() {
-        keep_evidence(&lab, test.name);
-        // What a failed test left is nothing to test on.
-        state.write(Record { shape: lab.shape(), ready: false })?;
-    }
-    result
+    let took = start.elapsed().as_secs_f32();
+    let Err(error) = result else { return (Ok(()), took) };
+    keep_evidence(&lab, test.name);
+    // What a failed test left is nothing to test on.
+    let marked = lab.mark(false).err().map_or_else(String::new, |also| format!("; and then: {also:#}"));
+    (Err(anyhow!("{error:#}{marked}")), took)
 }
 
 /// The lab that is up if it is large enough, of the right release and whole; else a new one.
 fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> {
-    if let Some(Record { shape: has, ready: true }) = state.read()?
+    if let Some(Record { shape: has, ready: true, .. }) = state.read()?
         && suits(has, shape)
     {
         let lab = Lab::open()?;
-        if lab.hosts().iter().all(Host::is_up) && cluster::wait_ready(&lab).is_ok() {
+        let as_made = lab.hosts().iter().all(Host::is_up) && put_back(&lab).is_ok();
+        if as_made && lab.install(binaries).is_ok() {
             return Ok(lab);
         }
     }
@@ -108,11 +117,11 @@ fn suits(has: Shape, wanted: Shape) -> bool {
     has.release == wanted.release && has.masters == wanted.masters && has.workers >= wanted.workers
 }
 
-/// A test that leaves the cluster in another state than it found it has failed, whatever else it showed.
+/// Whether the cluster is as it was made. A test that leaves it otherwise has failed, whatever else it showed.
 fn put_back(lab: &Lab) -> Result<()> {
-    cluster::wait_ready(lab).context("the test did not put the cluster back")?;
+    cluster::wait_ready(lab).context("the cluster was not put back")?;
     let cordoned = lab.kubectl(&["get", "nodes", "--field-selector", "spec.unschedulable=true", "-o", "name"])?;
-    anyhow::ensure!(cordoned.trim().is_empty(), "the test left {} cordoned", cordoned.trim());
+    ensure!(cordoned.trim().is_empty(), "{} was left cordoned", cordoned.trim());
     Ok(())
 }
 

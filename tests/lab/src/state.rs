@@ -8,12 +8,15 @@ use anyhow::{Context as _, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use crate::build::Built;
 use crate::shape::Shape;
 
 /// The record of a lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) shape: Shape,
+    /// What it was booted from.
+    pub(crate) built: Built,
     /// Whether it ever came up whole.
     pub(crate) ready: bool,
 }
@@ -48,13 +51,21 @@ impl State {
     pub(crate) fn read(&self) -> Result<Option<Record>> {
         match fs::read(self.file()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            read => Ok(Some(serde_json::from_slice(&read?).context("read the lab's record")?)),
+            read => Ok(Some(
+                serde_json::from_slice(&read?)
+                    .context("read the lab's record; `slipway-lab down` removes it with the lab")?,
+            )),
         }
     }
 
-    pub(crate) fn write(&self, record: Record) -> Result<()> {
+    /// Whether there is a record at all, even one of another version of this program.
+    pub(crate) fn exists(&self) -> bool {
+        self.file().exists()
+    }
+
+    pub(crate) fn write(&self, record: &Record) -> Result<()> {
         let part = self.file().with_extension("part");
-        fs::write(&part, serde_json::to_vec_pretty(&record)?).context("write the lab's record")?;
+        fs::write(&part, serde_json::to_vec_pretty(record)?).context("write the lab's record")?;
         fs::rename(&part, self.file()).context("keep the lab's record")
     }
 

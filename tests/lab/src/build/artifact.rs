@@ -2,6 +2,7 @@
 //! nothing is ever stale and a running lab keeps what it was booted from. A folder appears by one rename; a builder that was
 //! killed leaves nothing but scratch, which the next one removes.
 
+use std::cell::{OnceCell, RefCell};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,9 @@ use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest as _, Sha256};
 
 use crate::mounts;
+
+/// How many digits of a hash are in a name: enough to tell a handful of builds apart.
+const HASH: usize = 12;
 
 /// The hash of all that goes into an artifact, in the order it was given.
 #[derive(Clone, Default)]
@@ -33,7 +37,7 @@ impl Key {
 
     fn short(&self) -> String {
         let digest = self.0.clone().finalize();
-        digest.iter().take(6).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        digest.iter().take(HASH / 2).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 }
 
@@ -46,36 +50,31 @@ pub(super) enum Half {
     Private,
 }
 
-/// The cache, held against other builders for as long as this lives.
+/// The cache. Looking into it takes nothing; the first thing that is missing makes this its one builder for as long as it lives.
 pub(super) struct Cache {
     dir: PathBuf,
     shared: PathBuf,
-    _lock: Flock<File>,
+    builder: OnceCell<Flock<File>>,
+    /// Asked for since it was opened: folder, kind, name.
+    used: RefCell<Vec<(PathBuf, String, String)>>,
 }
 
 impl Cache {
-    /// Waits for another builder to end.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let shared = dir.join("shared");
-        for folder in [&shared, &dir.join("private"), &dir.join("scratch")] {
+        for folder in [&shared, &dir.join("private")] {
             fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         }
-        let lock = Self::lock(&dir.join("lock"))?;
-        let cache = Self { dir: dir.to_owned(), shared, _lock: lock };
-        for entry in fs::read_dir(cache.dir.join("scratch"))? {
-            mounts::remove_tree(&entry?.path())?;
-        }
-        Ok(cache)
+        Ok(Self { dir: dir.to_owned(), shared, builder: OnceCell::new(), used: RefCell::default() })
     }
 
-    fn lock(path: &Path) -> Result<Flock<File>> {
-        let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((file, _)) => file,
-        };
-        eprintln!("lab: another build is running; waiting for it");
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
+    /// Becomes the one builder, after any other has ended, and clears what one that was killed left.
+    pub(super) fn hold(&self) -> Result<()> {
+        if self.builder.get().is_some() {
+            return Ok(());
+        }
+        let _ = self.builder.set(lock(&self.dir.join("lock"))?);
+        mounts::remove_tree(&self.dir.join("scratch"))
     }
 
     /// The half that hosts see.
@@ -96,8 +95,7 @@ impl Cache {
         Ok(path)
     }
 
-    /// The folder `KIND-HASH`, made by `make` in a folder of its own if it is not there yet. An older one of the same kind is
-    /// left for a lab that may still run on it.
+    /// The folder `KIND-HASH`, made by `make` in a folder of its own if it is not there yet.
     pub(super) fn ensure(
         &self,
         half: Half,
@@ -108,6 +106,11 @@ impl Cache {
         let home = if half == Half::Shared { self.shared.clone() } else { self.dir.join("private") };
         let name = format!("{kind}-{}", key.short());
         let path = home.join(&name);
+        self.used.borrow_mut().push((home, kind.to_owned(), name.clone()));
+        if path.exists() {
+            return Ok(path);
+        }
+        self.hold()?;
         if path.exists() {
             return Ok(path);
         }
@@ -117,15 +120,46 @@ impl Cache {
         Ok(path)
     }
 
+    /// Removes what is of a kind that was asked for, but made of other sources. Only where no lab may still run on it.
+    pub(super) fn prune(&self) -> Result<()> {
+        for (home, kind, name) in self.used.borrow().iter() {
+            for entry in fs::read_dir(home)? {
+                let other = entry?.file_name().to_string_lossy().into_owned();
+                let hash = other.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix('-'));
+                let same_kind =
+                    hash.is_some_and(|hash| hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+                if same_kind && other != *name {
+                    mounts::remove_tree(&home.join(other))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The compiler's cache while a build lasts. Kept when a build is cut off, so that the next one goes on from there.
     pub(super) fn go(&self) -> PathBuf {
         self.dir.join("go-build")
+    }
+
+    /// Whether anything had to be built.
+    pub(super) fn has_built(&self) -> bool {
+        self.builder.get().is_some()
     }
 
     /// Removes the compiler's cache.
     pub(super) fn forget_go(&self) -> Result<()> {
         mounts::remove_tree(&self.go())
     }
+}
+
+fn lock(path: &Path) -> Result<Flock<File>> {
+    let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
+    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => return Ok(lock),
+        Err((file, _)) => file,
+    };
+    eprintln!("lab: another build is running; waiting for it");
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
 }
 
 #[cfg(test)]
@@ -152,6 +186,9 @@ mod tests {
         assert_eq!(fs::read_dir(cache.shared()).unwrap().count(), 0);
         let path = cache.ensure(Half::Shared, "thing", &key, |part| Ok(fs::write(part.join("whole"), "")?)).unwrap();
         assert!(path.join("whole").exists() && !path.join("half").exists());
+        let other = Key::default().with("source", "2");
+        let newer = cache.ensure(Half::Shared, "thing", &other, |_| Ok(())).unwrap();
+        assert!(path.exists() && newer.exists());
         let again = cache.ensure(Half::Shared, "thing", &key, |_| anyhow::bail!("must not build twice"));
         assert_eq!(again.unwrap(), path);
     }

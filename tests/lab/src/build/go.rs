@@ -35,12 +35,14 @@ pub(super) fn kubehost(cache: &Cache, release: Release) -> Result<PathBuf> {
         source!("kubehost", "kubelet_without_context.go"),
     ];
     sources.extend(match release {
-        Release::V1_33 => {
-            [("go.mod", include_str!("../../kubehost/1.33.13/go.mod")), ("go.sum", include_str!("../../kubehost/1.33.13/go.sum"))]
-        }
-        Release::V1_34 => {
-            [("go.mod", include_str!("../../kubehost/1.34.4/go.mod")), ("go.sum", include_str!("../../kubehost/1.34.4/go.sum"))]
-        }
+        Release::V1_33 => [
+            ("go.mod", include_str!("../../kubehost/1.33.13/go.mod")),
+            ("go.sum", include_str!("../../kubehost/1.33.13/go.sum")),
+        ],
+        Release::V1_34 => [
+            ("go.mod", include_str!("../../kubehost/1.34.4/go.mod")),
+            ("go.sum", include_str!("../../kubehost/1.34.4/go.sum")),
+        ],
     });
     let tags = if release.minor() < 34 { "kubelet_without_context" } else { "" };
     let program = Program { name: "kubehost", sources, tags, linker: versioned(release) };
@@ -96,7 +98,14 @@ fn compile(cache: &Cache, program: &Program, into: &Path) -> Result<()> {
         fs::write(work.join(name), text)?;
     }
     let mut go = command("nice", ["-n", "5"]);
-    go.arg(prerequisites::go()?).args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", program.tags]);
+    go.arg(prerequisites::go()?).args([
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-tags",
+        program.tags,
+    ]);
     go.args(["-ldflags", &program.linker, "-o"]).arg(into.join(program.name)).arg(".");
     go.current_dir(&work).env("CGO_ENABLED", "0").env("GOCACHE", cache.go()).env("GOFLAGS", "").env("GOWORK", "off");
     check(&mut go)?;

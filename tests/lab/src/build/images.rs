@@ -19,7 +19,14 @@ const REGISTRY: &str = "kube.test";
 const SANDBOX: &str = "kube.test/pause:3.10";
 const CNI_INSTALL: &str = "kube.test/cni-install:1";
 const PROGRAMS: &[&str] = &[
-    "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl", "etcd", "etcdctl", "etcdutl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubectl",
+    "etcd",
+    "etcdctl",
+    "etcdutl",
 ];
 
 /// What images are made of.
@@ -40,11 +47,10 @@ struct Image {
 /// The folder with `images.tar`, made if need be.
 pub(super) fn ensure(cache: &Cache, release: Release, from: &Sources<'_>) -> Result<PathBuf> {
     let base = from.root.parent().unwrap_or(from.root);
-    let key = [base, from.kubehost, from.coredns, from.small]
-        .iter()
-        .fold(Key::default().with("version", release.version()).with("layout", include_str!("images.rs")), |key, path| {
-            key.with_artifact(path)
-        });
+    let key = [base, from.kubehost, from.coredns, from.small].iter().fold(
+        Key::default().with("version", release.version()).with("layout", include_str!("images.rs")),
+        |key, path| key.with_artifact(path),
+    );
     cache.ensure(Half::Shared, &format!("images-{}", release.version()), &key, |part| {
         let work = cache.scratch("images")?;
         archive(&stage(&work, release, from)?, &work, &part.join("images.tar"))?;

@@ -8,12 +8,16 @@ mod packages;
 mod repository;
 mod root;
 
+pub(crate) use repository::{KEYRING, REPOSITORIES};
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::progress::step;
 use crate::release::Release;
+use crate::state::State;
 use crate::{paths, prerequisites};
 
 use artifact::Cache;
@@ -22,7 +26,9 @@ use artifact::Cache;
 pub(crate) const SHARED: &str = "/opt/lab";
 
 /// What a lab of one release is booted from.
-#[derive(Clone, Debug)]
+///
+/// A lab keeps this as it was when it was made, whatever is built later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Built {
     /// The root that all hosts lie over.
     pub(crate) root: PathBuf,
@@ -38,8 +44,13 @@ pub(crate) struct Built {
 pub(crate) fn ensure(release: Release) -> Result<Built> {
     let cache = Cache::open(&paths::cache())?;
     let built = ensure_in(&cache, release)?;
-    // The compiler's own cache is ten times what it made.
-    cache.forget_go()?;
+    if cache.has_built() {
+        // The compiler's own cache is ten times what it made.
+        cache.forget_go()?;
+        if !State::new(paths::state()).exists() {
+            cache.prune()?;
+        }
+    }
     Ok(built)
 }
 
@@ -56,7 +67,11 @@ fn ensure_in(cache: &Cache, release: Release) -> Result<Built> {
     let coredns = go::coredns(cache)?;
     let small = go::small_programs(cache)?;
     let images = step(&format!("images of {version}"), || {
-        images::ensure(cache, release, &images::Sources { root: &root, kubehost: &kubehost, coredns: &coredns, small: &small })
+        images::ensure(
+            cache,
+            release,
+            &images::Sources { root: &root, kubehost: &kubehost, coredns: &coredns, small: &small },
+        )
     })?;
     step(&format!("packages of {version}"), || repository::ensure(cache, release, &root, &kubehost))?;
     Ok(Built {

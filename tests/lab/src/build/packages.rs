@@ -111,8 +111,11 @@ pub(super) fn all(release: Release, root: &Path, kubehost: &Path) -> Vec<Package
     kubelet.conffiles = &["/etc/default/kubelet"];
     kubelet.scripts = vec![("postinst", KUBELET_POSTINST), ("prerm", KUBELET_PRERM)];
     let drop_in = "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf";
-    let kubeadm =
-        Package::new("kubeadm", version.clone(), vec![program("kubeadm"), Entry::new(drop_in, Content::Text(KUBEADM_DROP_IN))]);
+    let kubeadm = Package::new(
+        "kubeadm",
+        version.clone(),
+        vec![program("kubeadm"), Entry::new(drop_in, Content::Text(KUBEADM_DROP_IN))],
+    );
     let kubectl = Package::new("kubectl", version, vec![program("kubectl")]);
     vec![kubelet, kubeadm, kubectl, network(release, root)]
 }

@@ -18,6 +18,8 @@ const SIGNER: &str = "lab packages <lab@kube.test>";
 
 /// The folder below the shared half, and so below what hosts see, in which every minor has its place.
 pub(crate) const REPOSITORIES: &str = "packages/core:/stable:";
+/// The key that all of them are signed with, beside them.
+pub(crate) const KEYRING: &str = "packages/keyring.gpg";
 
 /// Makes the repository of a release and shows it to hosts.
 pub(super) fn ensure(cache: &Cache, release: Release, root: &Path, kubehost: &Path) -> Result<()> {
@@ -41,23 +43,26 @@ pub(super) fn ensure(cache: &Cache, release: Release, root: &Path, kubehost: &Pa
         index(&deb, &signer)?;
         fs::remove_dir_all(&work).context("remove the stage")
     })?;
-    show(cache, release, &path)?;
-    let shown = cache.shared().join("packages/keyring.gpg");
-    fs::copy(signer.public(), &shown).context("show the key")?;
-    Ok(())
+    show(cache, release, &path, &signer)
 }
 
 /// The name of a minor always leads to its newest repository.
-fn show(cache: &Cache, release: Release, path: &Path) -> Result<()> {
+fn show(cache: &Cache, release: Release, path: &Path, signer: &Signer) -> Result<()> {
     let home = cache.shared().join(REPOSITORIES);
+    let (link, keyring) = (home.join(release.repository()), cache.shared().join(KEYRING));
+    let target = Path::new("../../..").join(path.file_name().context("a repository has a name")?);
+    if keyring.exists() && fs::read_link(&link).is_ok_and(|shown| shown == target) {
+        return Ok(());
+    }
+    cache.hold()?;
     fs::create_dir_all(&home)?;
-    let name = path.file_name().context("a repository has a name")?;
     let part = home.join(".part");
     if part.is_symlink() {
         fs::remove_file(&part)?;
     }
-    symlink(Path::new("../../..").join(name), &part)?;
-    fs::rename(&part, home.join(release.repository())).context("show the repository")
+    symlink(target, &part)?;
+    fs::rename(&part, link).context("show the repository")?;
+    fs::copy(signer.public(), keyring).map(|_| ()).context("show the key")
 }
 
 fn pack(package: &Package, work: &Path, out: &Path) -> Result<()> {
@@ -108,6 +113,7 @@ impl Signer {
         if signer.public().exists() {
             return Ok(signer);
         }
+        cache.hold()?;
         crate::mounts::remove_tree(&signer.home)?;
         fs::create_dir_all(&signer.home)?;
         fs::set_permissions(&signer.home, fs::Permissions::from_mode(0o700))?;

@@ -15,9 +15,30 @@ use super::artifact::{Cache, Half, Key};
 const SUITE: &str = "bookworm";
 const CONTAINERD: &str = include_str!("../../assets/containerd.toml");
 const PACKAGES: &[&str] = &[
-    "ca-certificates", "conntrack", "containerd", "containernetworking-plugins", "curl", "dbus", "ethtool", "iproute2",
-    "ipset", "iptables", "iputils-ping", "ipvsadm", "keepalived", "kmod", "mount", "netbase", "nftables", "openssl", "procps",
-    "runc", "socat", "systemd", "systemd-sysv", "util-linux",
+    "ca-certificates",
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "curl",
+    "dbus",
+    "ethtool",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "iputils-ping",
+    "ipvsadm",
+    "keepalived",
+    "kmod",
+    "mount",
+    "netbase",
+    "nftables",
+    "openssl",
+    "procps",
+    "runc",
+    "socat",
+    "systemd",
+    "systemd-sysv",
+    "util-linux",
 ];
 /// They would hold the lock of dpkg at odd times.
 const MASKED: &[&str] = &["apt-daily.timer", "apt-daily-upgrade.timer"];
@@ -49,9 +70,13 @@ fn debootstrap(root: &Path) -> Result<()> {
 
 /// The archive that this machine installs the same suite from; none if it is of another one, and debootstrap then has its own.
 fn mirror() -> Result<Option<String>> {
-    let listed = run("apt-get", &["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"])?;
+    let listed =
+        run("apt-get", &["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"])?;
     let wanted = format!("{SUITE} main ");
-    Ok(listed.lines().find_map(|line| line.strip_prefix(&wanted)).map(|address| address.trim_end_matches('/').to_owned()))
+    Ok(listed
+        .lines()
+        .find_map(|line| line.strip_prefix(&wanted))
+        .map(|address| address.trim_end_matches('/').to_owned()))
 }
 
 /// Makes of a fresh Debian one that can be many hosts, none of which reaches a mirror.

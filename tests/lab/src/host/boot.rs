@@ -1,13 +1,14 @@
 //! Starts a host's nspawn so that it belongs to nobody: in a session of its own, so that whatever ends the lab program ends no
 //! host, and with its identity written down by itself, so that no moment exists in which it runs unrecorded.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::build::SHARED;
 use crate::command::{check, command};
+use crate::mounts;
 use crate::paths::HostFiles;
 use crate::shape::{BRIDGE, HostPlan};
 
@@ -35,6 +36,18 @@ pub(super) fn start(plan: &HostPlan, files: &HostFiles, groups: &[PathBuf], shar
     boot.stdout(console.try_clone()?).stderr(console);
     check(&mut boot).with_context(|| format!("boot {}", plan.name))?;
     Ok(())
+}
+
+/// Removes the folder that an nspawn which was killed could not remove itself. Only an empty one goes.
+pub(super) fn sweep(name: &str) -> Result<()> {
+    let folder = Path::new("/run/systemd/nspawn/propagate").join(name);
+    mounts::unmount_below(&folder)?;
+    match fs::remove_dir(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn nspawn(plan: &HostPlan, files: &HostFiles, shared: &Path) -> Vec<String> {

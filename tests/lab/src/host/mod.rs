@@ -68,7 +68,8 @@ impl Host {
     pub fn init(&self) -> Result<i32> {
         let nspawn = self.nspawn()?;
         let child = nspawn.filter(Process::is_alive).map(|nspawn| nspawn.children()).unwrap_or_default();
-        let init = child.into_iter().find(|pid| namespaced(*pid) == Some((1, 1))).or_else(|| self.cgroups.init(self.name()));
+        let init =
+            child.into_iter().find(|pid| namespaced(*pid) == Some((1, 1))).or_else(|| self.cgroups.init(self.name()));
         init.with_context(|| format!("{} is not up", self.name()))
     }
 
@@ -121,7 +122,17 @@ impl Host {
             nspawn.kill()?;
         }
         self.cgroups.clear(self.name())?;
+        boot::sweep(self.name())?;
         network::unplug(self.name())
+    }
+
+    /// Kills what holds the host up on this machine, and then the rest of it: a fault of the lab, not of a host, which must
+    /// be got over as well.
+    pub fn kill_supervisor(&self) -> Result<()> {
+        if let Some(nspawn) = self.nspawn()? {
+            nspawn.kill()?;
+        }
+        self.power_cut()
     }
 
     /// Asks it to shut down and waits until it has.

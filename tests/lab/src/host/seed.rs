@@ -65,10 +65,7 @@ fn network(plan: &HostPlan, shape: Shape) -> String {
     let others = shape.nodes().into_iter().filter(|other| other.name != plan.name);
     let routes: Vec<String> =
         others.map(|other| format!("ip route add {} via {}", other.pod_network(), other.address())).collect();
-    NETWORK
-        .replace("@ADDRESS@", &plan.address())
-        .replace("@GATEWAY@", GATEWAY)
-        .replace("@ROUTES@", &routes.join("\n"))
+    NETWORK.replace("@ADDRESS@", &plan.address()).replace("@GATEWAY@", GATEWAY).replace("@ROUTES@", &routes.join("\n"))
 }
 
 fn put(root: &Path, path: &str, content: &str) -> Result<()> {

@@ -40,7 +40,8 @@ fn nodes_are_ready(lab: &Lab) -> Result<()> {
 /// Right after a rollout kube-proxy may be a second behind.
 fn dns_answers(host: &Host) -> Result<()> {
     let name = "kubernetes.default.svc.cluster.local";
-    let address = eventually(&format!("DNS on {}", host.name()), Duration::from_secs(20), || host.resolve_in_cluster(name))?;
+    let address =
+        eventually(&format!("DNS on {}", host.name()), Duration::from_secs(20), || host.resolve_in_cluster(name))?;
     ensure!(address == "10.96.0.1", "{name} is {address} on {}", host.name());
     Ok(())
 }
@@ -53,7 +54,11 @@ fn network_was_laid_by_its_daemon_set(lab: &Lab, host: &Host) -> Result<()> {
     let [pod] = pods["items"].as_array().context("a list of pods")?.as_slice() else {
         bail!("{} has not one pod of the network, but {}", host.name(), pods["items"])
     };
-    ensure!(pod["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet", "no DaemonSet made {}", pod["metadata"]["name"]);
+    ensure!(
+        pod["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet",
+        "no DaemonSet made {}",
+        pod["metadata"]["name"]
+    );
     Ok(())
 }
 
@@ -98,7 +103,12 @@ fn api_server_bears_witness(lab: &Lab) -> Result<()> {
     lab.kubectl(&["annotate", "node", "m1", "lab.kube.test/witness-"])?;
     let patched = eventually("two patches of m1 in the audit log", Duration::from_secs(10), || {
         let mut entries = lab.audit()?;
-        entries.retain(|entry| entry.verb == "patch" && entry.resource == "nodes" && entry.name == "m1" && entry.agent.starts_with("kubectl"));
+        entries.retain(|entry| {
+            entry.verb == "patch"
+                && entry.resource == "nodes"
+                && entry.name == "m1"
+                && entry.agent.starts_with("kubectl")
+        });
         ensure!(entries.len() >= 2, "there are {}", entries.len());
         Ok(entries)
     })?;

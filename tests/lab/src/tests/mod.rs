@@ -1,11 +1,17 @@
 //! All tests of the lab: one file each, one line each here.
 
+mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
+mod lab_hosts_lose_power_and_come_back;
 
 use crate::registry::TestCase;
 
 /// Every test, in the order in which they are told of.
-pub const ALL: &[TestCase] = &[lab_cluster_is_ready::TEST];
+pub const ALL: &[TestCase] = &[
+    lab_cluster_is_ready::TEST,
+    lab_cleaned_worker_gets_its_network_back::TEST,
+    lab_hosts_lose_power_and_come_back::TEST,
+];
 
 #[cfg(test)]
 mod registered {

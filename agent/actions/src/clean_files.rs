@@ -1,0 +1,59 @@
+//! Removes the files of Kubernetes that no package owns, CNI configuration and state included. Never through a link, never across a mount, and
+//! not at all while something is mounted below.
+
+use async_trait::async_trait;
+use slipway_errors::Code;
+use slipway_host::{Host, survey};
+
+use crate::running::still_running;
+use crate::{Check, Done, Error, OperationContext, Perform};
+
+/// Removes files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CleanFiles {
+    /// Names of profiles; none: all.
+    pub(crate) profiles: Vec<String>,
+}
+
+#[async_trait]
+impl Perform for CleanFiles {
+    fn name(&self) -> &'static str {
+        "clean-files"
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        vec![
+            "findmnt -R /var/lib/kubelet   # must show nothing below it".into(),
+            "rm -r --one-file-system /etc/kubernetes/* /var/lib/kubelet/*   # except what dpkg -S or rpm -qf names".into(),
+            "rm /etc/cni/net.d/NETWORK.conflist; rm -r --one-file-system /var/lib/cni/networks/NETWORK".into(),
+        ]
+    }
+
+    fn failure(&self) -> Code {
+        Code::HOST_LEFTOVERS
+    }
+
+    async fn check(&self, host: &Host) -> Result<Check, Error> {
+        let scope = survey::scope(host, &self.profiles).await?;
+        let (plan, mut obstacles) = survey::files(host, &scope).await?;
+        if plan.changes.is_empty() {
+            obstacles.retain(|obstacle| obstacle.code == Code::HOST_SYMLINK.as_str());
+        } else {
+            obstacles.extend(still_running(host, &scope).await?);
+        }
+        Ok(Check { satisfied: plan.changes.is_empty() && obstacles.is_empty(), changes: plan.changes, obstacles })
+    }
+
+    async fn perform(&self, host: &Host, operation: &OperationContext, _found: &Check) -> Result<Done, Error> {
+        let scope = survey::scope(host, &self.profiles).await?;
+        let (plan, _) = survey::files(host, &scope).await?;
+        let mut count = 0;
+        for (root, paths) in &plan.groups {
+            operation.go_on(self.name())?;
+            operation.progress.say(format!("removing {} entries of {}", paths.len(), root.display()));
+            host.files.remove(root, paths).await?;
+            count += paths.len();
+        }
+        Ok(Done { changes: plan.changes, record: vec![format!("{count} files and folders removed")] })
+    }
+}

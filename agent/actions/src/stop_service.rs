@@ -1,0 +1,66 @@
+//! Stops a unit of Kubernetes and takes it out of the boot: the kubelet, or kube-proxy where it is a service of its own.
+
+use async_trait::async_trait;
+use slipway_errors::{Code, Coded};
+use slipway_host::{Enablement, Host, ServiceState};
+
+use crate::perform::change;
+use crate::{Check, Done, Error, OperationContext, Perform};
+
+const ALLOWED: [&str; 2] = ["kubelet.service", "kube-proxy.service"];
+
+/// Stops and disables a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopService {
+    unit: &'static str,
+}
+
+impl StopService {
+    /// Checks the unit against the list of those that may be stopped.
+    pub fn new(unit: &str) -> Result<Self, Coded> {
+        match ALLOWED.into_iter().find(|allowed| *allowed == unit) {
+            Some(unit) => Ok(Self { unit }),
+            None => Err(Coded::new(Code::AGENT_BAD_ARGUMENT, format!("{unit:?} is no unit that may be stopped"))
+                .do_this(format!("name one of {}", ALLOWED.join(", ")))),
+        }
+    }
+}
+
+#[async_trait]
+impl Perform for StopService {
+    fn name(&self) -> &'static str {
+        "stop-service"
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        vec![format!("systemctl disable --now {}", self.unit)]
+    }
+
+    fn failure(&self) -> Code {
+        Code::HOST_SERVICE
+    }
+
+    async fn check(&self, host: &Host) -> Result<Check, Error> {
+        let state = host.services.state(self.unit).await?;
+        let mut changes = stopping(&state);
+        if state.enablement == Enablement::Enabled {
+            changes.push(change("unit", self.unit, "disable", "it would start at the next boot"));
+        }
+        Ok(Check { satisfied: changes.is_empty(), changes, obstacles: vec![] })
+    }
+
+    async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
+        operation.progress.say(format!("stopping {}", self.unit));
+        host.services.disable(self.unit).await?;
+        host.services.stop(self.unit).await?;
+        Ok(Done { changes: found.changes.clone(), record: vec![] })
+    }
+}
+
+/// The change that stopping a unit is, if it runs.
+pub(crate) fn stopping(state: &ServiceState) -> Vec<slipway_proto::types::Change> {
+    match state.active.is_down() {
+        true => vec![],
+        false => vec![change("unit", &*state.unit, "stop", format!("it is {}", state.active.as_str()))],
+    }
+}

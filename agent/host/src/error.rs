@@ -1,0 +1,137 @@
+//! What a host can refuse, said as the thing that was being done, so that a person sees the cause and the code's page the way out.
+
+use std::path::PathBuf;
+
+use slipway_errors::{Code, Coded};
+
+/// Why a host did not do, or did not tell, what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file, a socket or the kernel refused.
+    #[error("{doing}")]
+    Io {
+        /// What was being done, such as `reading /etc/hostname`.
+        doing: String,
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something that was read makes no sense, or a limit was passed.
+    #[error("{doing}: {why}")]
+    Unreadable {
+        /// What was being read.
+        doing: String,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// systemd refused, or a job of ours did not end well.
+    #[error("{doing} {unit}: {why}")]
+    Service {
+        /// The unit.
+        unit: String,
+        /// What was being done, such as `stopping`.
+        doing: &'static str,
+        /// What systemd said.
+        why: String,
+    },
+    /// A unit file of the administrator's own stands where the mask would go.
+    #[error("{unit} cannot be masked: {path} is a file of this host's own")]
+    OwnUnitFile {
+        /// The unit.
+        unit: String,
+        /// The file in the way.
+        path: PathBuf,
+    },
+    /// A program failed, was cut off, or said too much.
+    #[error("{program} {why}")]
+    Command {
+        /// The program, by its path.
+        program: String,
+        /// Its exit, its last words, or the limit that it passed.
+        why: String,
+    },
+    /// Something is mounted where files would be removed.
+    #[error("{mount_point} is mounted below {root}")]
+    MountedBelow {
+        /// What would have been emptied.
+        root: PathBuf,
+        /// What is mounted there.
+        mount_point: PathBuf,
+    },
+    /// A symbolic link stands where a folder was expected.
+    #[error("{path} is or passes a symbolic link")]
+    Symlink {
+        /// The path that was not followed.
+        path: PathBuf,
+    },
+    /// The container runtime does not answer: nothing is known about its containers.
+    #[error("the container runtime at {socket} does not answer: {why}")]
+    Runtime {
+        /// The socket.
+        socket: String,
+        /// What the attempt ended with.
+        why: String,
+    },
+    /// A profile cannot be used.
+    #[error("cleanup profile {profile}: {why}")]
+    Profile {
+        /// Its name or file.
+        profile: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: an I/O error with what was being done.
+    pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { doing: doing.into(), source }
+    }
+
+    /// For `map_err` of nix calls.
+    pub fn os(doing: impl Into<String>) -> impl FnOnce(nix::errno::Errno) -> Self {
+        move |errno| Self::Io { doing: doing.into(), source: errno.into() }
+    }
+
+    /// As people and the wire see it.
+    pub fn coded(&self) -> Coded {
+        match self {
+            Self::Io { source, .. } => Coded::new(Code::HOST_IO, format!("{self}: {source}")),
+            Self::Unreadable { .. } => Coded::new(Code::HOST_IO, self.to_string()),
+            Self::Service { unit, .. } => {
+                Coded::new(Code::HOST_SERVICE, self.to_string()).do_this(format!("look at `systemctl status {unit}`, then resume"))
+            }
+            Self::OwnUnitFile { path, .. } => Coded::new(Code::HOST_SERVICE, self.to_string())
+                .do_this(format!("move {} away (a drop-in folder beside it may stay), then resume", path.display())),
+            Self::Command { .. } => Coded::new(Code::HOST_COMMAND, self.to_string()),
+            Self::MountedBelow { mount_point, .. } => Coded::new(Code::HOST_MOUNTED_BELOW, self.to_string())
+                .do_this(format!("save what it holds, `umount {}`, then resume", mount_point.display())),
+            Self::Symlink { path } => Coded::new(Code::HOST_SYMLINK, self.to_string())
+                .do_this(format!("see where {} leads and remove the link yourself, then resume", path.display())),
+            Self::Runtime { .. } => Coded::new(Code::HOST_IO, self.to_string())
+                .do_this("start the container runtime, so that it can say what still runs, then resume"),
+            Self::Profile { .. } => Coded::new(Code::HOST_PROFILE, self.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_told_once() {
+        let error = Error::io("reading /etc/machine-id")(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        assert_eq!(error.to_string(), "reading /etc/machine-id");
+        assert_eq!(error.coded().message, "reading /etc/machine-id: permission denied");
+    }
+
+    #[test]
+    fn a_mount_below_names_itself_and_the_way_out() {
+        let coded =
+            Error::MountedBelow { root: "/var/lib/kubelet".into(), mount_point: "/var/lib/kubelet/data".into() }.coded();
+        assert_eq!(coded.code, Code::HOST_MOUNTED_BELOW);
+        assert!(coded.message.contains("/var/lib/kubelet/data"));
+        assert!(coded.way_out.is_some_and(|way| way.contains("umount /var/lib/kubelet/data")));
+    }
+}

@@ -1,0 +1,200 @@
+//! What a host says of itself, put together from the traits, so that the fake and the real one tell it alike. A part that cannot be read is
+//! left out with a line in the log: facts are for looking, and half of them is better than none.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use slipway_proto::types::{CertificateEnd, HostFacts, HostMetrics, KubeconfigServer, UnitState};
+
+use crate::cri::{self, Cri};
+use crate::{EntryKind, Error, Host, pattern, survey};
+
+const UNITS: [&str; 3] = ["kubelet.service", "containerd.service", "kube-proxy.service"];
+const PKI: [&str; 3] = ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
+const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const FILE_LIMIT: usize = 1 << 20;
+const CERTIFICATES: usize = 64;
+const KUBECONFIGS: usize = 32;
+
+fn known<T: Default>(what: &str, result: Result<T, Error>) -> T {
+    result.unwrap_or_else(|error| {
+        tracing::debug!(%error, "{what} could not be told");
+        T::default()
+    })
+}
+
+/// The facts of a host. Fails only when not even its identity can be read.
+pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
+    let identity = host.identity.identity().await?;
+    let mut facts = HostFacts {
+        hostname: identity.hostname,
+        machine_id: identity.machine_id,
+        boot_id: identity.boot_id,
+        os: identity.os,
+        kernel: identity.kernel,
+        architecture: identity.architecture,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..HostFacts::default()
+    };
+    facts.addresses = known("addresses", addresses(host).await);
+    facts.kubelet_version = known("the kubelet's version", host.kubeadm.kubelet_version().await).unwrap_or_default();
+    facts.kubeadm_version = known("kubeadm's version", host.kubeadm.version().await).unwrap_or_default();
+    if let Ok(Cri::At(socket)) = cri::find(host).await {
+        facts.containerd_version = known("the runtime's version", host.runtime.version(&socket).await);
+        facts.cri_socket = socket;
+    }
+    for unit in UNITS {
+        if let Ok(state) = host.services.state(unit).await {
+            let (active, enablement) = (state.active.as_str().to_owned(), state.enablement.as_str().to_owned());
+            facts.units.push(UnitState { unit: state.unit, active, enablement });
+        }
+    }
+    facts.certificates = known("certificates", certificates(host).await);
+    facts.kubeconfigs = known("kubeconfigs", kubeconfigs(host).await);
+    facts.kubelet_certificate_sha256 = known("the kubelet's certificate", fingerprint(host).await);
+    facts.cni_profiles = known("traces of network plugins", survey::detected(host).await);
+    let manifest = Path::new("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    facts.control_plane = known("static pods", host.files.entry(manifest).await).is_some();
+    Ok(facts)
+}
+
+/// A sample of the host's metrics.
+pub async fn metrics(host: &Host) -> Result<HostMetrics, Error> {
+    host.metrics.sample().await
+}
+
+async fn addresses(host: &Host) -> Result<Vec<String>, Error> {
+    let plugin = |link: &crate::Link| {
+        let rules = host.profiles.all().iter().flat_map(|profile| &profile.links);
+        rules.into_iter().any(|rule| rule.kind == link.kind && pattern::matches(&rule.name, &link.name))
+    };
+    let mut addresses: Vec<String> = host
+        .links
+        .list()
+        .await?
+        .iter()
+        .filter(|link| link.name != "lo" && link.kind != "veth" && !plugin(link))
+        .flat_map(|link| link.addresses.iter())
+        .filter_map(|address| address.split('/').next())
+        .filter(|address| !address.starts_with("fe80:"))
+        .map(str::to_owned)
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses.truncate(64);
+    Ok(addresses)
+}
+
+async fn certificates(host: &Host) -> Result<Vec<CertificateEnd>, Error> {
+    let mut ends = Vec::new();
+    for folder in PKI {
+        for entry in host.files.list(Path::new(folder)).await? {
+            let certificate = entry.path.extension().is_some_and(|end| end == "crt") || entry.path == Path::new(CLIENT);
+            if !certificate || entry.kind == EntryKind::Directory || ends.len() >= CERTIFICATES {
+                continue;
+            }
+            if let Some(bytes) = host.files.read(&entry.path, FILE_LIMIT).await?
+                && let Some(der) = first_certificate(&bytes)
+                && let Some(not_after_ms) = not_after(&der)
+            {
+                ends.push(CertificateEnd { path: entry.path.display().to_string(), not_after_ms });
+            }
+        }
+    }
+    Ok(ends)
+}
+
+fn first_certificate(pem: &[u8]) -> Option<Vec<u8>> {
+    let blocks = x509_parser::pem::Pem::iter_from_buffer(pem);
+    blocks.flatten().find(|block| block.label == "CERTIFICATE").map(|block| block.contents)
+}
+
+fn not_after(der: &[u8]) -> Option<i64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    certificate.validity().not_after.timestamp().checked_mul(1000)
+}
+
+async fn fingerprint(host: &Host) -> Result<String, Error> {
+    let pem = host.files.read(Path::new(CLIENT), FILE_LIMIT).await?.unwrap_or_default();
+    Ok(first_certificate(&pem).map(|der| hex::encode(Sha256::digest(der))).unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+struct Kubeconfig {
+    #[serde(default)]
+    clusters: Vec<NamedCluster>,
+}
+
+#[derive(Deserialize)]
+struct NamedCluster {
+    cluster: Cluster,
+}
+
+#[derive(Deserialize)]
+struct Cluster {
+    #[serde(default)]
+    server: String,
+}
+
+async fn kubeconfigs(host: &Host) -> Result<Vec<KubeconfigServer>, Error> {
+    let mut servers = Vec::new();
+    for entry in host.files.list(Path::new("/etc/kubernetes")).await? {
+        if entry.kind == EntryKind::Directory || entry.path.extension().is_none_or(|end| end != "conf") || servers.len() >= KUBECONFIGS {
+            continue;
+        }
+        let Some(bytes) = host.files.read(&entry.path, FILE_LIMIT).await? else { continue };
+        servers.extend(servers_in(&bytes).into_iter().map(|server| KubeconfigServer { path: entry.path.display().to_string(), server }));
+    }
+    Ok(servers)
+}
+
+fn servers_in(kubeconfig: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(kubeconfig);
+    let clusters = serde_saphyr::from_str::<Kubeconfig>(&text).map(|config| config.clusters).unwrap_or_default();
+    clusters.into_iter().map(|named| named.cluster.server).filter(|server| !server.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{FakeHost, preset};
+
+    #[test]
+    fn the_server_of_a_kubeconfig_is_read() {
+        let kubeconfig = "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority-data: QQ==\n    server: https://10.70.0.10:6443\n  name: kubernetes\nusers: []\n";
+        assert_eq!(servers_in(kubeconfig.as_bytes()), ["https://10.70.0.10:6443"]);
+        assert!(servers_in(b"{").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_joined_worker_tells_what_it_is() {
+        let (host, _) = FakeHost::worker("w2");
+        let facts = gather(&host).await.unwrap();
+        assert_eq!(facts.hostname, "w2");
+        assert_eq!(facts.kubelet_version, "v1.33.13");
+        assert_eq!(facts.cri_socket, "unix:///run/containerd/containerd.sock");
+        assert_eq!(facts.addresses, ["10.70.0.22"]);
+        assert_eq!(facts.cni_profiles, ["bridge"]);
+        assert_eq!(facts.kubeconfigs[0].server, "https://10.70.0.10:6443");
+        assert_eq!(facts.kubelet_certificate_sha256.len(), 64);
+        assert_eq!(facts.certificates[0].path, "/etc/kubernetes/pki/ca.crt");
+        assert!(!facts.control_plane);
+        assert_eq!(facts.units[0].active, "active");
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_is_down_leaves_the_other_facts() {
+        let (host, handle) = FakeHost::worker("w2");
+        handle.change(|state| state.runtime_up = false);
+        let facts = gather(&host).await.unwrap();
+        assert_eq!(facts.containerd_version, "");
+        assert_eq!(facts.kubeadm_version, "v1.33.13");
+    }
+
+    #[tokio::test]
+    async fn flannel_is_told_by_its_own_traces() {
+        let (host, _) = FakeHost::of(preset::flannel("w2"), std::sync::Arc::new(slipway_types::SystemClock));
+        assert_eq!(gather(&host).await.unwrap().cni_profiles, ["flannel"]);
+    }
+}

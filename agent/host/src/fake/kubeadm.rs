@@ -1,0 +1,79 @@
+//! What `kubeadm reset` does to a machine, hazards included: it unmounts what is mounted below the kubelet's folder, whosever it is, warns
+//! instead of failing when the container runtime is down, and leaves CNI and firewall alone.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::State;
+
+const KUBELET: &str = "/var/lib/kubelet";
+const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", KUBELET, "/etc/kubernetes/pki"];
+const DELETED: [&str; 6] = ["admin.conf", "super-admin.conf", "kubelet.conf", "bootstrap-kubelet.conf", "controller-manager.conf", "scheduler.conf"];
+
+/// Ends the transient services whose time has come, in the order that they end.
+pub(super) fn settle(state: &mut State, now: Duration) {
+    let now = now.as_millis() as u64;
+    let mut due: Vec<(u64, String)> =
+        state.transients.iter().filter(|(_, run)| run.exit.is_none() && run.ends_ms <= now).map(|(name, run)| (run.ends_ms, name.clone())).collect();
+    due.sort();
+    for (_, name) in due {
+        let Some(argv) = state.transients.get(&name).map(|run| run.transient.argv.clone()) else { continue };
+        let exit = run(state, &argv);
+        if let Some(run) = state.transients.get_mut(&name) {
+            run.exit = Some(exit);
+        }
+    }
+}
+
+fn run(state: &mut State, argv: &[String]) -> i32 {
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    match words[..] {
+        [program, "reset", ..] if program.ends_with("/kubeadm") => {
+            state.witness("kubeadm reset ended");
+            if state.kubeadm.is_none() { 203 } else { reset(state) }
+        }
+        [_, "/false", ..] | ["/bin/false" | "/usr/bin/false", ..] => 1,
+        _ => 0,
+    }
+}
+
+fn reset(state: &mut State) -> i32 {
+    state.stop_unit("kubelet.service");
+    if !unmount_below_kubelet(state) {
+        return 1;
+    }
+    if state.runtime_up {
+        state.containers.clear();
+        state.sandboxes.clear();
+        state.processes.retain(|process| !process.exe.as_deref().unwrap_or_default().starts_with("/container/"));
+    }
+    for folder in EMPTIED {
+        for path in state.below(Path::new(folder)) {
+            state.files.remove(&path);
+        }
+    }
+    for file in DELETED {
+        state.files.remove(&Path::new("/etc/kubernetes").join(file));
+    }
+    0
+}
+
+fn unmount_below_kubelet(state: &mut State) -> bool {
+    let below: Vec<PathBuf> = state
+        .mounts
+        .iter()
+        .map(|mount| mount.mount_point.clone())
+        .filter(|point| point.starts_with(KUBELET) && point != Path::new(KUBELET))
+        .collect();
+    for point in below.into_iter().rev() {
+        if state.busy.contains(&point) {
+            return false;
+        }
+        state.mounts.retain(|mount| mount.mount_point != point);
+        // What was in a tmpfs is lost with it.
+        for path in state.below(&point) {
+            state.files.remove(&path);
+        }
+    }
+    true
+}

@@ -1,0 +1,153 @@
+//! A machine that exists only in memory (and, where wanted, in one file): it keeps state and enforces the rules that real ones have, so that
+//! code which would fail on a machine fails here. Everything that changes it is counted, and any call can be made to fail or hang.
+
+mod faults;
+mod files;
+mod kubeadm;
+mod netfilter;
+mod network;
+pub mod preset;
+mod programs;
+mod services;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slipway_types::{Clock, SystemClock};
+
+pub use faults::Fault;
+pub use state::{Node, State, TransientRun, Unit};
+
+use crate::{Error, Host, Profiles};
+
+/// The fake machine behind a [`Host`].
+#[derive(Debug, Clone)]
+pub struct FakeHost {
+    inner: Arc<Inner>,
+}
+
+/// The test's own grip on a fake machine.
+pub type FakeHandle = FakeHost;
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    faults: faults::Faults,
+    file: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+}
+
+impl FakeHost {
+    /// An empty machine with the embedded profiles.
+    #[expect(clippy::new_ret_no_self, reason = "what is wanted is a Host; the fake is the grip on it")]
+    pub fn new() -> (Host, FakeHandle) {
+        Self::of(State::default(), Arc::new(SystemClock))
+    }
+
+    /// A worker that kubeadm joined, called `name` (see [`preset::worker`]).
+    pub fn worker(name: &str) -> (Host, FakeHandle) {
+        Self::of(preset::worker(name), Arc::new(SystemClock))
+    }
+
+    /// A machine in `state`, whose long commands take as long as `clock` says.
+    pub fn of(state: State, clock: Arc<dyn Clock>) -> (Host, FakeHandle) {
+        let fake = Self { inner: Arc::new(Inner { state: Mutex::new(state), faults: faults::Faults::default(), file: None, clock }) };
+        (fake.host(), fake)
+    }
+
+    /// A machine kept in `folder`: as it was left, or in `first` if it is new. It lives on while no process has it open.
+    pub fn open(folder: &Path, first: impl FnOnce() -> State, clock: Arc<dyn Clock>) -> Result<(Host, FakeHandle), Error> {
+        let doing = || format!("opening the simulated host in {}", folder.display());
+        std::fs::create_dir_all(folder).map_err(Error::io(doing()))?;
+        let file = folder.join("host.json");
+        let state = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable { doing: doing(), why: error.to_string() })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => first(),
+            Err(error) => return Err(Error::io(doing())(error)),
+        };
+        let faults = faults::Faults::default();
+        let fake = Self { inner: Arc::new(Inner { state: Mutex::new(state), faults, file: Some(file), clock }) };
+        fake.keep()?;
+        Ok((fake.host(), fake))
+    }
+
+    /// The machine as a [`Host`].
+    pub fn host(&self) -> Host {
+        let this = Arc::new(self.clone());
+        Host {
+            services: this.clone(),
+            links: this.clone(),
+            netfilter: this.clone(),
+            files: this.clone(),
+            mounts: this.clone(),
+            packages: this.clone(),
+            processes: this.clone(),
+            runtime: this.clone(),
+            kubeadm: this.clone(),
+            metrics: this.clone(),
+            identity: this,
+            profiles: Arc::new(Profiles::embedded().unwrap_or_default()),
+        }
+    }
+
+    /// The state as it is now, commands that have ended meanwhile included.
+    pub fn state(&self) -> State {
+        self.settled().clone()
+    }
+
+    /// Changes the machine behind everybody's back.
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.settled());
+        // Only a simulated machine on a full disk could fail here, and the next call reports it.
+        let _ = self.keep();
+        result
+    }
+
+    /// How often `effect` was done; see [`State::effects`] for the names.
+    pub fn effects(&self, effect: &str) -> u64 {
+        self.settled().effects.get(effect).copied().unwrap_or_default()
+    }
+
+    /// The `nth` call (from now, the first is 1) of `call` (such as `services.stop`) meets `fault`.
+    pub fn inject(&self, call: &str, nth: u64, fault: Fault) {
+        self.inner.faults.inject(call, nth, fault);
+    }
+
+    /// Waits until a call hangs as it was told to.
+    pub async fn hung(&self) {
+        self.inner.faults.hung().await;
+    }
+
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        kubeadm::settle(&mut state, self.inner.clock.since_boot());
+        state
+    }
+
+    fn keep(&self) -> Result<(), Error> {
+        let Some(file) = &self.inner.file else { return Ok(()) };
+        let state = self.settled();
+        let text = serde_json::to_vec_pretty(&*state)
+            .map_err(|error| Error::Unreadable { doing: "writing the simulated host".into(), why: error.to_string() })?;
+        let part = file.with_extension("part");
+        std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file)).map_err(Error::io("writing the simulated host"))
+    }
+
+    /// A call that only looks.
+    async fn look<T>(&self, call: &str, look: impl FnOnce(&State) -> Result<T, Error> + Send) -> Result<T, Error> {
+        let fault = self.inner.faults.before(call).await?;
+        let result = look(&self.settled());
+        self.inner.faults.after(call, fault).await?;
+        result
+    }
+
+    /// A call that changes the machine.
+    async fn act<T>(&self, call: &str, act: impl FnOnce(&mut State) -> Result<T, Error> + Send) -> Result<T, Error> {
+        let fault = self.inner.faults.before(call).await?;
+        let result = act(&mut self.settled());
+        self.keep()?;
+        self.inner.faults.after(call, fault).await?;
+        result
+    }
+}

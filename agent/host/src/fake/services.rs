@@ -1,0 +1,133 @@
+//! The fake systemd: jobs that end at once, masks that a unit file of the administrator's own prevents, transient services that go on while
+//! nobody watches.
+
+use async_trait::async_trait;
+
+use super::{FakeHost, Node, State, TransientRun};
+use crate::{Active, Enablement, Error, ServiceState, Services, Transient, TransientStatus};
+
+fn mask_path(unit: &str) -> std::path::PathBuf {
+    std::path::Path::new("/etc/systemd/system").join(unit)
+}
+
+fn is_masked(state: &State, unit: &str) -> bool {
+    matches!(state.files.get(&mask_path(unit)), Some(Node::Symlink(to)) if to.as_os_str() == "/dev/null")
+}
+
+#[async_trait]
+impl Services for FakeHost {
+    async fn state(&self, unit: &str) -> Result<ServiceState, Error> {
+        self.look("services.state", |state| {
+            let known = state.units.get(unit);
+            let comm = known.map(|unit| unit.comm.clone());
+            let main = state.processes.iter().find(|process| Some(&process.comm) == comm.as_ref());
+            Ok(ServiceState {
+                unit: unit.to_owned(),
+                active: known.map_or(Active::Inactive, |unit| unit.active),
+                enablement: known.map_or(if is_masked(state, unit) { Enablement::Masked } else { Enablement::NotFound }, |unit| unit.enablement),
+                main_pid: main.filter(|_| known.is_some_and(|unit| unit.active == Active::Active)).map(|process| process.pid),
+            })
+        })
+        .await
+    }
+
+    async fn stop(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.stop", |state| {
+            if state.units.get(unit).is_some_and(|unit| !unit.active.is_down()) {
+                state.witness(format!("stop {unit}"));
+            }
+            state.stop_unit(unit);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn disable(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.disable", |state| {
+            if let Some(known) = state.units.get_mut(unit)
+                && known.enablement == Enablement::Enabled
+            {
+                known.enablement = Enablement::Disabled;
+                state.witness(format!("disable {unit}"));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn mask(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.mask", |state| {
+            let path = mask_path(unit);
+            if state.files.contains_key(&path) && !is_masked(state, unit) {
+                return Err(Error::OwnUnitFile { unit: unit.to_owned(), path });
+            }
+            if !is_masked(state, unit) {
+                state.directory("/etc/systemd/system");
+                state.files.insert(path, Node::Symlink("/dev/null".into()));
+                state.witness(format!("mask {unit}"));
+            }
+            if let Some(known) = state.units.get_mut(unit) {
+                known.enablement = Enablement::Masked;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unmask(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.unmask", |state| {
+            if is_masked(state, unit) {
+                state.files.remove(&mask_path(unit));
+                state.witness(format!("unmask {unit}"));
+            }
+            if let Some(known) = state.units.get_mut(unit)
+                && known.enablement == Enablement::Masked
+            {
+                known.enablement = known.unmasked;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn daemon_reload(&self) -> Result<(), Error> {
+        self.act("services.daemon_reload", |_| Ok(())).await
+    }
+
+    async fn run_transient(&self, transient: &Transient) -> Result<(), Error> {
+        let now = self.inner.clock.since_boot().as_millis() as u64;
+        self.act("services.run_transient", |state| {
+            if state.transients.contains_key(&transient.name) {
+                return Err(refused(&transient.name, "a unit of that name is loaded already"));
+            }
+            state.witness(format!("run {}", transient.argv.iter().take(2).cloned().collect::<Vec<_>>().join(" ")));
+            let ends_ms = now.saturating_add(state.reset_ms.min(transient.max_runtime.as_millis() as u64));
+            state.transients.insert(transient.name.clone(), TransientRun { transient: transient.clone(), ends_ms, exit: None });
+            Ok(())
+        })
+        .await
+    }
+
+    async fn transient_status(&self, name: &str) -> Result<TransientStatus, Error> {
+        self.look("services.transient_status", |state| {
+            Ok(match state.transients.get(name).map(|run| run.exit) {
+                None => TransientStatus::NotFound,
+                Some(None) => TransientStatus::Running,
+                Some(Some(code)) => TransientStatus::Exited { code },
+            })
+        })
+        .await
+    }
+
+    async fn forget_transient(&self, name: &str) -> Result<(), Error> {
+        self.act("services.forget_transient", |state| {
+            state.transients.remove(name);
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn refused(unit: &str, why: &str) -> Error {
+    Error::Service { unit: unit.to_owned(), doing: "starting", why: why.to_owned() }
+}

@@ -1,0 +1,183 @@
+//! The whole state of a fake machine as one serialisable value: it can be compared, written to disk, and read back by the next process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Active, Container, Enablement, Link, MachineIdentity, Mount, Namespace, Process, Route, Ruleset, Sandbox, Transient,
+};
+
+/// Something in the fake file tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Node {
+    /// A file with its content.
+    File(String),
+    /// A folder.
+    Directory,
+    /// A symbolic link with what it leads to.
+    Symlink(PathBuf),
+}
+
+/// A unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Whether it runs.
+    pub active: Active,
+    /// Whether it would start.
+    pub enablement: Enablement,
+    /// What it was before it was masked.
+    pub unmasked: Enablement,
+    /// systemd starts it again when its process dies.
+    pub restarts: bool,
+    /// The short name of its main process.
+    pub comm: String,
+}
+
+/// A transient service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransientRun {
+    /// What was asked for.
+    pub transient: Transient,
+    /// Boot time in milliseconds at which the command ends by itself.
+    pub ends_ms: u64,
+    /// Its exit code, once it ended.
+    pub exit: Option<i32>,
+}
+
+/// A fake machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Who it is.
+    pub identity: MachineIdentity,
+    /// Units by name.
+    pub units: BTreeMap<String, Unit>,
+    /// Transient services by name.
+    pub transients: BTreeMap<String, TransientRun>,
+    /// Links.
+    pub links: Vec<Link>,
+    /// Routes.
+    pub routes: Vec<Route>,
+    /// Named network namespaces.
+    pub namespaces: Vec<Namespace>,
+    /// The firewall.
+    pub ruleset: Ruleset,
+    /// The file tree; every parent is in it.
+    pub files: BTreeMap<PathBuf, Node>,
+    /// What is mounted.
+    pub mounts: Vec<Mount>,
+    /// Mount points that cannot be unmounted.
+    pub busy: BTreeSet<PathBuf>,
+    /// Paths that packages own.
+    pub owned: BTreeSet<PathBuf>,
+    /// Processes.
+    pub processes: Vec<Process>,
+    /// Pod sandboxes.
+    pub sandboxes: Vec<Sandbox>,
+    /// Containers.
+    pub containers: Vec<Container>,
+    /// The container runtime answers.
+    pub runtime_up: bool,
+    /// kubeadm's version; `None`: not installed.
+    pub kubeadm: Option<String>,
+    /// The kubelet's version.
+    pub kubelet: Option<String>,
+    /// How long a `kubeadm reset` takes, in milliseconds.
+    pub reset_ms: u64,
+    /// The next process number.
+    pub next_pid: u32,
+    /// How often each thing that changes the machine was done: an independent witness.
+    pub effects: BTreeMap<String, u64>,
+}
+
+impl State {
+    /// Notes that something was done to the machine.
+    pub fn witness(&mut self, effect: impl Into<String>) {
+        *self.effects.entry(effect.into()).or_default() += 1;
+    }
+
+    /// Writes a file and the folders above it.
+    pub fn write(&mut self, path: &str, content: &str) {
+        self.directory_above(path);
+        self.files.insert(path.into(), Node::File(content.to_owned()));
+    }
+
+    /// Makes a folder and those above it.
+    pub fn directory(&mut self, path: &str) {
+        self.directory_above(path);
+        self.files.insert(path.into(), Node::Directory);
+    }
+
+    fn directory_above(&mut self, path: &str) {
+        for above in std::path::Path::new(path).ancestors().skip(1).filter(|above| above.parent().is_some()) {
+            self.files.entry(above.to_owned()).or_insert(Node::Directory);
+        }
+    }
+
+    /// Everything below `folder`, children first.
+    pub fn below(&self, folder: &std::path::Path) -> Vec<PathBuf> {
+        self.files.keys().rev().filter(|path| *path != folder && path.starts_with(folder)).cloned().collect()
+    }
+
+    /// Starts a process and gives its number.
+    pub fn spawn(&mut self, comm: &str, exe: &str) -> u32 {
+        self.next_pid = self.next_pid.max(99) + 1;
+        self.processes.push(Process {
+            pid: self.next_pid,
+            start_time: u64::from(self.next_pid) * 100,
+            comm: comm.to_owned(),
+            exe: Some(exe.to_owned()),
+            cmdline: vec![exe.to_owned()],
+        });
+        self.next_pid
+    }
+
+    /// Starts a unit as systemd would: a masked or unknown one stays down.
+    pub fn start_unit(&mut self, name: &str) -> bool {
+        let Some(unit) = self.units.get_mut(name) else { return false };
+        if unit.enablement == Enablement::Masked {
+            return false;
+        }
+        unit.active = Active::Active;
+        let comm = unit.comm.clone();
+        if !self.processes.iter().any(|process| process.comm == comm) {
+            self.spawn(&comm, &format!("/usr/bin/{comm}"));
+        }
+        true
+    }
+
+    /// Stops a unit and its process.
+    pub fn stop_unit(&mut self, name: &str) {
+        let Some(unit) = self.units.get_mut(name) else { return };
+        unit.active = Active::Inactive;
+        let comm = unit.comm.clone();
+        self.processes.retain(|process| process.comm != comm);
+    }
+
+    /// The machine goes down and comes up: what lived in memory is gone, what is enabled starts.
+    pub fn reboot(&mut self) {
+        self.identity.boot_id = format!("{}+", self.identity.boot_id);
+        self.transients.clear();
+        self.processes.clear();
+        self.containers.clear();
+        self.sandboxes.iter_mut().for_each(|sandbox| sandbox.ready = false);
+        self.namespaces.clear();
+        self.mounts.retain(|mount| mount.fs_type != "tmpfs");
+        self.links.retain(|link| link.kind.is_empty());
+        self.routes.retain(|route| route.protocol == 4);
+        self.ruleset = Ruleset::default();
+        for path in self.below(std::path::Path::new("/run")) {
+            self.files.remove(&path);
+        }
+        for unit in self.units.values_mut() {
+            unit.active = Active::Inactive;
+        }
+        let enabled = |unit: &Unit| unit.enablement == Enablement::Enabled;
+        let names: Vec<String> = self.units.iter().filter(|(_, unit)| enabled(unit)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.start_unit(&name);
+        }
+    }
+}

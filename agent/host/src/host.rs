@@ -1,0 +1,36 @@
+//! A machine, as the actions and the agent see it: one handle of traits, real or fake.
+
+use std::sync::Arc;
+
+use crate::{
+    Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Processes, Profiles, Runtime, Services,
+};
+
+/// A machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// systemd.
+    pub services: Arc<dyn Services>,
+    /// Links, routes, namespaces.
+    pub links: Arc<dyn Links>,
+    /// The firewall.
+    pub netfilter: Arc<dyn Netfilter>,
+    /// Files.
+    pub files: Arc<dyn Files>,
+    /// Mounts.
+    pub mounts: Arc<dyn Mounts>,
+    /// Which files packages own.
+    pub packages: Arc<dyn PackageDb>,
+    /// Processes.
+    pub processes: Arc<dyn Processes>,
+    /// The container runtime.
+    pub runtime: Arc<dyn Runtime>,
+    /// The programs of Kubernetes.
+    pub kubeadm: Arc<dyn Kubeadm>,
+    /// How the machine is doing.
+    pub metrics: Arc<dyn Metrics>,
+    /// Which machine it is.
+    pub identity: Arc<dyn Identity>,
+    /// The cleanup profiles.
+    pub profiles: Arc<Profiles>,
+}

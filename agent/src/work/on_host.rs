@@ -1,0 +1,1 @@
+//! The real actions behind the core's seam.

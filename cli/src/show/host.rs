@@ -1,0 +1,43 @@
+//! Hosts on the screen: who is enrolled, and why one cannot be reached.
+
+use slipway_proto::coordinator::Host;
+
+use super::or_dash;
+use super::table::table;
+use crate::units;
+
+/// `host list`.
+pub fn list(hosts: &[Host], width: usize) -> String {
+    if hosts.is_empty() {
+        return "no host is enrolled; slipway token create --host NAME makes a token for one\n".to_owned();
+    }
+    let mut text = table(&["NAME", "STATE", "ADDRESS", "HEARTBEAT", "AGENT", "HOST ID"], hosts.iter().map(row).collect(), width);
+    for host in hosts.iter().filter(|host| !host.says.is_empty()) {
+        text.push_str(&format!("{}: {}\n", host.name, host.says));
+    }
+    text
+}
+
+fn row(host: &Host) -> Vec<String> {
+    vec![
+        host.name.clone(),
+        or_dash(&host.state).to_owned(),
+        or_dash(&host.address).to_owned(),
+        units::age_ms(host.heartbeat_age_ms).unwrap_or_else(|| "-".to_owned()),
+        or_dash(&host.agent_version).to_owned(),
+        host.host_id.clone(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_cannot_be_reached_says_why_below_the_table() {
+        let host = Host { name: "w2".into(), host_id: "h2".into(), heartbeat_age_ms: -1, says: "connection refused".into(), ..Default::default() };
+        let text = list(&[host], 100);
+        assert!(text.ends_with("w2: connection refused\n"), "{text}");
+        assert!(list(&[], 100).contains("token create"));
+    }
+}

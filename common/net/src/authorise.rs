@@ -1,0 +1,127 @@
+//! Every call passes here before any service sees it: the allow-table decides, refusals and permitted changes are recorded, and the request's
+//! bytes are limited.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::future::{Either, Ready, ready};
+use http::{Request, Response};
+use slipway_errors::{Code, Coded};
+use slipway_identity::{PeerIdentity, allow};
+use slipway_proto::status::to_status;
+use slipway_types::{Clock, Timestamp};
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::audit::{Audit, AuditEvent};
+use crate::body::Limited;
+use crate::peer::Peer;
+
+type Revoked = dyn Fn(&PeerIdentity) -> bool + Send + Sync;
+
+/// Decides about calls.
+#[derive(Clone)]
+pub struct Gate {
+    clock: Arc<dyn Clock>,
+    audit: Arc<dyn Audit>,
+    revoked: Arc<Revoked>,
+}
+
+impl Gate {
+    /// Goes by the allow-table alone.
+    pub fn new(clock: Arc<dyn Clock>, audit: Arc<dyn Audit>) -> Self {
+        Self { clock, audit, revoked: Arc::new(|_| false) }
+    }
+
+    /// Asks for each call whether its caller was revoked.
+    pub fn revoking(mut self, revoked: impl Fn(&PeerIdentity) -> bool + Send + Sync + 'static) -> Self {
+        self.revoked = Arc::new(revoked);
+        self
+    }
+
+    fn judge(&self, path: &str, peer: Option<&Peer>) -> Result<bool, Coded> {
+        decide(path, peer, self.clock.now())?;
+        if let Some(whom) = peer.and_then(|peer| peer.identity.as_ref())
+            && (self.revoked)(whom)
+        {
+            return Err(Coded::new(Code::AUTH_REVOKED, format!("{} was revoked", whom.short())));
+        }
+        Ok(allow::rule(path).is_some_and(|rule| rule.mutates))
+    }
+
+    fn record(&self, peer: Option<&Peer>, path: &str, error: Option<&Coded>) {
+        let code = error.map(|error| error.code.to_string());
+        let says = error.map_or_else(|| "allowed".to_owned(), |error| error.message.clone());
+        let peer = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let path = path.chars().take(200).collect();
+        self.audit.record(AuditEvent { at: self.clock.now(), peer, path, code, says });
+    }
+}
+
+/// Whether `peer` may call `path` as of `now`. A connection outlives no certificate: its end counts for each call, not only for the handshake.
+fn decide(path: &str, peer: Option<&Peer>, now: Timestamp) -> Result<(), Coded> {
+    let peer = peer.ok_or_else(|| Coded::new(Code::INTERNAL, "the connection says nothing of its caller"))?;
+    if peer.expired || peer.not_after.is_some_and(|end| end < now) {
+        allow::authorise_expired(path, peer.role())
+    } else {
+        allow::authorise(path, peer.role())
+    }
+}
+
+fn refusal(error: &Coded) -> tonic::Status {
+    const UNKNOWN_CALLER: [Code; 3] = [Code::AUTH_NO_CERTIFICATE, Code::AUTH_EXPIRED, Code::AUTH_REVOKED];
+    let grpc = match error.code {
+        code if UNKNOWN_CALLER.contains(&code) => tonic::Code::Unauthenticated,
+        code if code == Code::WIRE_BAD_REQUEST => tonic::Code::Unimplemented,
+        code if code == Code::INTERNAL => tonic::Code::Internal,
+        _ => tonic::Code::PermissionDenied,
+    };
+    to_status(grpc, error)
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Authorised<S>;
+
+    fn layer(&self, inner: S) -> Authorised<S> {
+        Authorised { inner, gate: self.clone() }
+    }
+}
+
+/// A service behind a [`Gate`].
+#[derive(Clone)]
+pub struct Authorised<S> {
+    inner: S,
+    gate: Gate,
+}
+
+impl<S> Service<Request<Body>> for Authorised<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let path = request.uri().path().to_owned();
+        match self.gate.judge(&path, peer.as_ref()) {
+            Err(error) => {
+                self.gate.record(peer.as_ref(), &path, Some(&error));
+                Either::Right(ready(Ok(refusal(&error).into_http())))
+            }
+            Ok(mutates) => {
+                if mutates {
+                    self.gate.record(peer.as_ref(), &path, None);
+                }
+                let gate = self.gate.clone();
+                let too_large = move |error: &Coded| gate.record(peer.as_ref(), &path, Some(error));
+                Either::Left(self.inner.call(request.map(|body| Body::new(Limited::new(body, too_large)))))
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Situations of a drain, as plain data.

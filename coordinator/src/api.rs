@@ -1,0 +1,12 @@
+//! What clients may ask: thin services that check requests, ask the parts behind them, and put answers into words of the wire.
+
+mod admin;
+mod answer;
+mod enrol;
+mod flow;
+mod node;
+mod plan;
+mod routes;
+mod run;
+
+pub use routes::{Parts, routes};

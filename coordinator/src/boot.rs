@@ -1,0 +1,119 @@
+//! From settings to a coordinator at work: store, leadership, world, runs. The order matters: nothing is done to the cluster before the
+//! leadership is taken, and none is taken with a store that is older than what agents have seen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slipway_cluster::ClusterApi;
+use slipway_errors::{Code, Coded};
+use slipway_flow::{Options, Runner};
+use slipway_store::{Leadership, Store, judge_copy};
+use slipway_types::{Clock, Fence, IdGen, Term};
+use tokio::task::JoinSet;
+
+use crate::admission::PoolBudgets;
+use crate::agents::Agents;
+use crate::barrier::Barrier;
+use crate::fleet::{Fleet, HostRecord, Hosts};
+use crate::gate::LeaderGate;
+use crate::runs::Runs;
+use crate::settings::Settings;
+use crate::world::World;
+
+/// How long agents are asked for the fences they keep, before the coordinator goes on without those that are silent.
+const ASK_FENCES: Duration = Duration::from_secs(3);
+
+/// What a coordinator is made from.
+pub struct Foundation {
+    /// How it is configured.
+    pub settings: Settings,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The machine it runs on.
+    pub machine_id: Option<String>,
+    /// Where state is kept.
+    pub store: Arc<dyn Store>,
+    /// The Kubernetes API, with any gate.
+    pub cluster: ClusterApi,
+    /// How agents are asked.
+    pub agents: Arc<dyn Agents>,
+    /// Names this process among coordinators; another after each start.
+    pub holder: String,
+    /// An administrator said that the store may be an older copy.
+    pub accept_old_copy: bool,
+    /// Names runs.
+    pub ids: Arc<dyn IdGen>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A coordinator that leads.
+pub struct Coordinator {
+    /// What flows work on.
+    pub world: Arc<World>,
+    /// The runs.
+    pub runs: Runs,
+    /// The leadership.
+    pub leadership: Leadership,
+}
+
+impl Foundation {
+    /// Takes the leadership and goes on with every open run.
+    pub async fn lead(self) -> Result<Coordinator, Coded> {
+        let leadership = self.campaign().await?;
+        let fence = leadership.fence.clone();
+        let hosts = Hosts::new(self.store.clone(), fence.clone());
+        let gate = Arc::new(LeaderGate::new(self.store.clone(), fence.clone(), self.clock.clone()));
+        let world = Arc::new(World {
+            cluster_name: self.cluster_name,
+            coordinator_machine_id: self.machine_id,
+            cluster: self.cluster.with_gate(gate),
+            barrier: Arc::new(Barrier::new(fence.clone(), self.agents.clone())),
+            agents: self.agents,
+            hosts,
+            fleet: Fleet::new(self.clock.clone()),
+            settings: self.settings,
+            clock: self.clock.clone(),
+        });
+        let journal: Arc<dyn slipway_flow::Journal> = self.store.clone();
+        let (flows, admission, options) = (crate::flows::registry(), Arc::new(PoolBudgets { journal: journal.clone() }), Options::default());
+        let runner = Runner::with_admission(world.clone(), journal, flows, admission, fence.clone(), self.clock, options);
+        runner.recover().await?;
+        let runs = Runs { runner, store: self.store, ids: self.ids, fence };
+        Ok(Coordinator { world, runs, leadership })
+    }
+
+    async fn campaign(&self) -> Result<Leadership, Coded> {
+        let seen = self.fences().await?;
+        let high_water = self.store.high_water().await?;
+        let mut floor = Term(0);
+        if let Err(error) = judge_copy(&high_water, &seen) {
+            if !self.accept_old_copy {
+                return Err(error.coded().do_this(
+                    "find the newer store; if it is lost, start once with --accept-old-copy: runs since the copy are forgotten, look at the nodes first",
+                ));
+            }
+            floor = seen.iter().filter(|fence| fence.lineage == high_water.lineage).map(|fence| fence.term).max().unwrap_or_default();
+            tracing::warn!(%error, "going on with an older copy of the store, as an administrator said");
+        }
+        Ok(self.store.campaign(&self.holder, floor).await?)
+    }
+
+    /// The fences that agents keep, of those that answer in time.
+    async fn fences(&self) -> Result<Vec<Fence>, Coded> {
+        let mut asked = JoinSet::new();
+        for record in self.store.list("hosts/").await? {
+            let host: HostRecord = serde_json::from_slice(&record.value)
+                .map_err(|error| Coded::new(Code::STORE_CORRUPT, format!("the record {} cannot be read: {error}", record.key)))?;
+            let agents = self.agents.clone();
+            asked.spawn(async move { tokio::time::timeout(ASK_FENCES, agents.describe(&host)).await });
+        }
+        let mut fences = Vec::new();
+        while let Some(answer) = asked.join_next().await {
+            if let Ok(Ok(Ok(said))) = answer {
+                fences.extend(said.fence.map(Fence::from));
+            }
+        }
+        Ok(fences)
+    }
+}

@@ -1,0 +1,121 @@
+//! What is wrong, what may become so, and what to do: one list over store, API server, agents and runs. It only looks.
+
+use slipway_cluster::is_foreign_cordon;
+use slipway_errors::Coded;
+use slipway_proto::coordinator::Finding;
+use slipway_types::Clock;
+
+use crate::fleet::{HostRecord, HostState};
+use crate::runs::Runs;
+use crate::world::World;
+
+/// Certificates that end sooner are worth a word.
+const SOON_DAYS: i64 = 30;
+/// A disk this full is.
+const FULL_PERCENT: u64 = 90;
+
+/// Looks at everything once.
+pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
+    let mut findings = vec![coordinator(world)];
+    let hosts = match world.hosts.list().await {
+        Ok(hosts) => {
+            findings.push(ok("store", format!("answers; {} hosts are enrolled", hosts.len())));
+            hosts
+        }
+        Err(error) => {
+            findings.push(bad("store", &error));
+            Vec::new()
+        }
+    };
+    findings.extend(cluster(world, &hosts).await);
+    findings.extend(hosts.iter().flat_map(|host| host_findings(world, host)));
+    findings.extend(open_runs(runs).await);
+    findings
+}
+
+fn coordinator(world: &World) -> Finding {
+    ok("coordinator", format!("leads: {}", world.barrier.fence()))
+}
+
+async fn cluster(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
+    let version = match world.cluster.version().await {
+        Ok(version) => version,
+        Err(error) => return vec![bad("api-server", &error.into())],
+    };
+    let mut findings = vec![ok("api-server", format!("answers as {}", version.git_version))];
+    match world.cluster.nodes(None).await {
+        Ok(nodes) => {
+            for node in &nodes {
+                let about = format!("node {}", node.name);
+                if !node.ready {
+                    findings.push(warn(&about, format!("Ready is {}", node.ready_status), format!("slipway node show {}", node.name)));
+                }
+                if is_foreign_cordon(node) {
+                    findings.push(note(&about, "is cordoned by somebody else; it counts against its pool's budget".to_owned()));
+                }
+                if !hosts.iter().any(|host| host.name == node.name.as_str()) {
+                    let way = format!("slipway token create --host {}, then slipway-agent enrol there", node.name);
+                    findings.push(warn(&about, "has no agent".to_owned(), way));
+                }
+            }
+        }
+        Err(error) => findings.push(bad("api-server", &error.into())),
+    }
+    findings
+}
+
+fn host_findings(world: &World, host: &HostRecord) -> Vec<Finding> {
+    let about = format!("host {}", host.name);
+    let view = world.fleet.view(&host.id);
+    let silent = world.fleet.silence(&host.id);
+    if silent.as_millis() > u128::from(world.settings.agents.silent_after_ms) {
+        let says = format!("its agent has been silent for {} s: {}", silent.as_secs(), view.says);
+        return vec![warn(&about, says, "systemctl status slipway-agent on that host".to_owned())];
+    }
+    let state = if host.state == HostState::Waiting { ", waits for its next use" } else { "" };
+    let mut findings = vec![ok(&about, format!("heard {} ms ago{state}", silent.as_millis()))];
+    let soon = (world.clock.now().as_millisecond()) + SOON_DAYS * 24 * 3600 * 1000;
+    for end in view.facts.iter().flat_map(|facts| &facts.certificates).filter(|end| end.not_after_ms < soon) {
+        let at = slipway_types::Timestamp::from_millisecond(end.not_after_ms).map(|at| at.to_string()).unwrap_or_default();
+        findings.push(warn(&about, format!("{} ends at {at}", end.path), "kubeadm certs renew, or let the kubelet rotate".to_owned()));
+    }
+    for disk in view.metrics.iter().flat_map(|metrics| &metrics.disks) {
+        if disk.total_bytes > 0 && (disk.total_bytes - disk.available_bytes.min(disk.total_bytes)) * 100 / disk.total_bytes >= FULL_PERCENT {
+            findings.push(warn(&about, format!("{} is {FULL_PERCENT} % full or more", disk.mount_point), "make room".to_owned()));
+        }
+    }
+    findings
+}
+
+async fn open_runs(runs: &Runs) -> Vec<Finding> {
+    let open = runs.list(false, 100).await;
+    match open {
+        Err(error) => vec![bad("runs", &error)],
+        Ok(open) => open
+            .iter()
+            .filter(|run| run.state == "paused" || run.state == "needs-operator")
+            .map(|run| warn(&format!("run {}", run.run), format!("{} is {}: {}", run.title, run.state, run.why), format!("slipway run show {}", run.run)))
+            .collect(),
+    }
+}
+
+fn finding(about: &str, level: &str, says: String, way_out: String) -> Finding {
+    Finding { about: about.to_owned(), level: level.to_owned(), says, way_out }
+}
+
+fn ok(about: &str, says: String) -> Finding {
+    finding(about, "ok", says, String::new())
+}
+
+fn note(about: &str, says: String) -> Finding {
+    finding(about, "note", says, String::new())
+}
+
+fn warn(about: &str, says: String, way_out: String) -> Finding {
+    finding(about, "warn", says, way_out)
+}
+
+fn bad(about: &str, error: &Coded) -> Finding {
+    let way_out = error.way_out.clone().unwrap_or_else(|| format!("slipway explain {}", error.code));
+    finding(about, "bad", format!("{}: {}", error.code, error.message), way_out)
+}

@@ -1,0 +1,124 @@
+//! The hosts that are enrolled, kept in the store. A host keeps its id for ever; what node it serves as may change or end.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use slipway_errors::{Code, Coded};
+use slipway_store::{Record, Store};
+use slipway_types::{Fence, HostId, NodeName};
+use tokio::sync::Notify;
+
+const PREFIX: &str = "hosts/";
+
+/// An enrolled host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// Given at enrolment, never used again.
+    pub id: HostId,
+    /// The host's name; the node it serves as has the same.
+    pub name: String,
+    /// Where its agent listens, `ip:port`.
+    pub address: String,
+    /// What the machine called itself at enrolment.
+    pub machine_id: String,
+    /// Wall time of the enrolment, milliseconds since 1970.
+    pub enrolled_ms: i64,
+    /// What it is for just now.
+    pub state: HostState,
+}
+
+/// What a host is for just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostState {
+    /// It serves as a node, or may do so at any time.
+    InService,
+    /// Its node was removed; it waits to be joined again or decommissioned.
+    Waiting,
+}
+
+impl HostState {
+    /// As it is shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InService => "in-service",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// The hosts in the store.
+#[derive(Clone)]
+pub struct Hosts {
+    store: Arc<dyn Store>,
+    fence: Fence,
+    changed: Arc<Notify>,
+}
+
+impl Hosts {
+    /// The hosts of `store`, changed under `fence`.
+    pub fn new(store: Arc<dyn Store>, fence: Fence) -> Self {
+        Self { store, fence, changed: Arc::default() }
+    }
+
+    /// All hosts, by id.
+    pub async fn list(&self) -> Result<Vec<HostRecord>, Coded> {
+        self.store.list(PREFIX).await?.iter().map(|record| read(record)).collect()
+    }
+
+    /// The host of that id.
+    pub async fn get(&self, id: &HostId) -> Result<Option<HostRecord>, Coded> {
+        self.store.get(&key(id)).await?.as_ref().map(read).transpose()
+    }
+
+    /// The host that serves, or served last, as node `name`.
+    pub async fn of_node(&self, name: &NodeName) -> Result<Option<HostRecord>, Coded> {
+        let mut found: Vec<_> = self.list().await?.into_iter().filter(|host| host.name == name.as_str()).collect();
+        found.sort_by_key(|host| host.enrolled_ms);
+        Ok(found.pop())
+    }
+
+    /// Adds a host. An earlier one of the same name is replaced: its certificate was for a machine that enrolled anew.
+    pub async fn add(&self, host: &HostRecord) -> Result<(), Coded> {
+        for earlier in self.store.list(PREFIX).await? {
+            if read(&earlier)?.name == host.name {
+                self.store.delete(&earlier.key, earlier.version, &self.fence).await?;
+            }
+        }
+        self.store.create(&key(&host.id), write(host)?, &self.fence).await?;
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Notes what a host is for now. Noting the same again changes nothing.
+    pub async fn set_state(&self, id: &HostId, state: HostState) -> Result<(), Coded> {
+        let Some(record) = self.store.get(&key(id)).await? else {
+            return Err(Coded::new(Code::NODE_NO_AGENT, format!("no host {id} is enrolled")));
+        };
+        let mut host = read(&record)?;
+        if host.state != state {
+            host.state = state;
+            self.store.update(&record.key, write(&host)?, record.version, &self.fence).await?;
+            self.changed.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Waits for the next change of the list.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+fn key(id: &HostId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+fn read(record: &Record) -> Result<HostRecord, Coded> {
+    serde_json::from_slice(&record.value)
+        .map_err(|error| Coded::new(Code::STORE_CORRUPT, format!("the record {} cannot be read: {error}", record.key)))
+}
+
+fn write(host: &HostRecord) -> Result<Vec<u8>, Coded> {
+    serde_json::to_vec(host).map_err(|error| Coded::new(Code::INTERNAL, format!("a host cannot be written: {error}")))
+}

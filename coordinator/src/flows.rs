@@ -1,0 +1,21 @@
+//! The flows, one short file each that reads like its runbook. Adding one is a file and a line here; the API, the CLI's plan view, the crash
+//! matrix and the runbook pages follow from the registry.
+
+mod choose;
+mod drain;
+mod evacuate;
+mod isolate;
+mod parameters;
+mod recover;
+mod scale_in;
+
+use slipway_flow::Registry;
+
+pub use parameters::check_names;
+
+use crate::world::World;
+
+/// Every flow there is.
+pub fn registry() -> Registry<World> {
+    Registry::new().with(isolate::Isolate).with(recover::Recover).with(drain::DrainNodes).with(scale_in::ScaleIn)
+}

@@ -1,0 +1,50 @@
+//! The coordinator's program: settings, identity, leadership, then serving until it is told to stop or another one leads.
+
+mod metrics;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use slipway_coordinator::settings::{FOLDERS, Settings};
+use slipway_errors::Coded;
+
+/// Exit code for what a restart would not mend: the unit does not try again.
+const REFUSED: u8 = 2;
+
+/// Takes Kubernetes nodes in and out of service, by way of the agents on their hosts.
+#[derive(Parser)]
+#[command(name = "slipway-coordinator", version)]
+struct Arguments {
+    /// Folder of *.toml fragments, instead of the usual ones; may be given more than once, later ones win.
+    #[arg(long = "config-dir")]
+    config_dirs: Vec<PathBuf>,
+    /// Prints the settings that result, and ends.
+    #[arg(long)]
+    print_config: bool,
+    /// Goes on with a store that is older than what agents have seen: runs since then are forgotten.
+    #[arg(long)]
+    accept_old_copy: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("slipway-coordinator: {error}\n`slipway explain {}` says more", error.code);
+            ExitCode::from(if serve::may_pass(&error) { 1 } else { REFUSED })
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Coded> {
+    let usual = FOLDERS.map(PathBuf::from);
+    let folders = if arguments.config_dirs.is_empty() { &usual[..] } else { &arguments.config_dirs };
+    let settings: Settings = slipway_config::load::<Settings>(folders)?.validated()?;
+    if arguments.print_config {
+        print!("{}", toml::to_string(&settings).unwrap_or_default());
+        return Ok(());
+    }
+    serve::start(settings, arguments.accept_old_copy)
+}

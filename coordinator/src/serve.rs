@@ -1,0 +1,172 @@
+//! Brings the parts of a coordinator together, serves, and takes them apart again in the right order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slipway_cluster::{ClusterApi, OpenGate};
+use slipway_coordinator::agents::GrpcAgents;
+use slipway_coordinator::api::{Parts, routes};
+use slipway_coordinator::boot::{Coordinator, Foundation};
+use slipway_coordinator::enrolment::Enrolment;
+use slipway_coordinator::fleet::Watcher;
+use slipway_coordinator::settings::Settings;
+use slipway_errors::{Code, Coded};
+use slipway_identity::init::{Cluster, authority, coordinator_identity};
+use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
+use slipway_net::{Audit, Connector, Door, FileAudit};
+use slipway_types::{Clock, IdGen, RandomIds, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::metrics;
+
+/// Between two looks at whether our own certificate has to be renewed.
+const RENEWAL: Duration = Duration::from_secs(600);
+
+/// Whether the same start may go well later without anybody doing anything.
+pub(crate) fn may_pass(error: &Coded) -> bool {
+    [Code::STORE_IN_USE, Code::STORE_FULL, Code::STORE_IO, Code::STORE_STALE_TERM, Code::KUBE_UNREACHABLE, Code::WIRE_UNREACHABLE]
+        .contains(&error.code)
+}
+
+fn internal(what: &str, error: &dyn std::fmt::Display) -> Coded {
+    Coded::new(Code::INTERNAL, format!("{what}: {error}"))
+}
+
+/// Runs a coordinator until a signal or the loss of its leadership.
+pub(crate) fn start(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
+    slipway_telemetry::init("slipway-coordinator", slipway_telemetry::Verbosity::default())
+        .map_err(|error| internal("logging", &error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal("the runtime", &error))?;
+    runtime.block_on(run(settings, accept_old_copy))
+}
+
+struct Own {
+    cluster: Cluster,
+    identity: Arc<CurrentIdentity>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGen>,
+}
+
+async fn run(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let folder = settings.state_dir.clone();
+    let cluster = Cluster::load(&folder).map_err(|error| {
+        Coded::new(Code::CONF_UNREADABLE, format!("no identity in {}: {error}", folder.display())).do_this("slipway init makes one")
+    })?;
+    let identity = CurrentIdentity::new(coordinator_identity(&folder, clock.as_ref())?)?;
+    let own = Own { cluster, identity, clock, ids: Arc::new(RandomIds) };
+    let leading = lead(&settings, &own, accept_old_copy).await?;
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let served = serve(&settings, &own, &leading, &stop, &tasks).await;
+    stop.cancel();
+    leading.coordinator.runs.runner.stop().await;
+    tasks.close();
+    tasks.wait().await;
+    served
+}
+
+struct Leading {
+    coordinator: Coordinator,
+    agents: Arc<GrpcAgents>,
+}
+
+async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<Leading, Coded> {
+    let connector = Connector::new(own.identity.clone(), own.clock.clone());
+    let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
+    let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage).await?;
+    let cluster = ClusterApi::from_kubeconfig(&settings.kubernetes.kubeconfig, Arc::new(OpenGate), own.clock.clone()).await?;
+    let foundation = Foundation {
+        settings: settings.clone(),
+        cluster_name: own.cluster.cluster.clone(),
+        machine_id: std::fs::read_to_string("/etc/machine-id").ok().map(|id| id.trim().to_owned()),
+        store,
+        cluster,
+        agents: agents.clone(),
+        holder: format!("{}/{}", own.cluster.coordinator, own.ids.next()),
+        accept_old_copy,
+        ids: own.ids.clone(),
+        clock: own.clock.clone(),
+    };
+    Ok(Leading { coordinator: foundation.lead().await?, agents })
+}
+
+async fn serve(
+    settings: &Settings,
+    own: &Own,
+    leading: &Leading,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<(), Coded> {
+    let Coordinator { world, runs, leadership } = &leading.coordinator;
+    let enrolment = Arc::new(Enrolment {
+        cluster: own.cluster.cluster.clone(),
+        authority: Arc::new(authority(&settings.state_dir)?),
+        store: runs.store.clone(),
+        hosts: world.hosts.clone(),
+        fence: leadership.fence.clone(),
+        validity: Duration::from_secs(3600 * u64::from(settings.certificates.agent_hours)),
+        ids: own.ids.clone(),
+        clock: own.clock.clone(),
+    });
+    let watcher = Watcher {
+        hosts: world.hosts.clone(),
+        fleet: world.fleet.clone(),
+        agents: leading.agents.clone(),
+        interval_ms: settings.agents.heartbeat_ms,
+    };
+    tasks.spawn(watcher.run(tasks.clone(), stop.clone()));
+    tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
+    tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
+    metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
+    let audit: Arc<dyn Audit> = Arc::new(
+        FileAudit::open(settings.state_dir.join("audit.log")).map_err(|error| internal("opening the audit log", &error))?,
+    );
+    let parts = Parts { world: world.clone(), runs: runs.clone(), enrolment, ca_hash: own.cluster.ca_hash.clone() };
+    let routes = routes(&parts).map_err(|error| internal("gRPC reflection", &error))?;
+    let callers = ClientCertificate::Optional { expired_ok: true };
+    let door = Door { identity: own.identity.clone(), callers, clock: own.clock.clone(), audit };
+    let listener = slipway_net::bind(&settings.listen.to_string()).await?;
+    tracing::info!(listen = %settings.listen, fence = %leadership.fence, "leading");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let gate = door.gate();
+    tokio::select! {
+        served = slipway_net::serve(listener, door, gate, routes, stop.clone()) => Ok(served?),
+        () = terminated() => Ok(()),
+        () = leadership.lost.cancelled() => Err(Coded::new(Code::STORE_STALE_TERM, "another coordinator leads now")),
+        why = runs.runner.fenced() => Err(why),
+    }
+}
+
+/// Tells every agent of the new leadership at once, so that nothing of an older one is obeyed while no run needs them.
+async fn raise_everywhere(world: Arc<slipway_coordinator::world::World>) {
+    match world.hosts.list().await {
+        Ok(hosts) => {
+            for (host, error) in world.barrier.raise(&hosts).await {
+                tracing::warn!(host = %host.name, %error, "could not be told of this leadership yet");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot read the list of hosts"),
+    }
+}
+
+async fn renew(identity: Arc<CurrentIdentity>, folder: std::path::PathBuf, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(RENEWAL)).await.is_some() {
+        let renewed = coordinator_identity(&folder, clock.as_ref()).map_err(Coded::from).and_then(|fresh| Ok(identity.swap(fresh)?));
+        if let Err(error) = renewed {
+            tracing::error!(%error, "the coordinator's own certificate cannot be renewed");
+        }
+    }
+}
+
+async fn terminated() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+}

@@ -1,0 +1,222 @@
+//! One action on one host. `satisfied` is the agent's Check, `act` its StartOperation, so both sides agree on what done means. An attempt
+//! whose outcome is not known is looked at again under its own operation id before another one begins.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use slipway_errors::{Code, Coded};
+use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_proto::agent::StartOperationRequest;
+use slipway_proto::types::{Action, Change, Target};
+use slipway_types::{HostId, NodeName, OperationId, StepId};
+
+use super::fail::{pauses, silent_or};
+use crate::agents::{Ended, follow};
+use crate::fleet::HostRecord;
+use crate::world::World;
+
+/// How long a command may be under way to its agent: it does not begin later than this.
+const COMMAND_TIME: Duration = Duration::from_secs(30);
+
+/// The host that a plan is about. A host that has become another one since is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTarget {
+    /// The node it serves as.
+    pub node: NodeName,
+    /// Given at enrolment.
+    pub host_id: HostId,
+    /// As its agent reported it when the plan was made.
+    pub machine_id: String,
+}
+
+/// One action on one host.
+pub struct HostAction {
+    /// The host.
+    pub target: HostTarget,
+    /// What is done there.
+    pub action: Action,
+    /// The step's name without the node's: `reset`.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: String,
+    /// The commands it stands for.
+    pub by_hand: Vec<String>,
+    /// What it would change, as the agent said when the plan was made.
+    pub changes: Vec<String>,
+    /// How long the operation may take.
+    pub deadline: Duration,
+    /// It only looks.
+    pub reads_only: bool,
+    /// How it is undone, where it can be.
+    pub undo: Option<Action>,
+}
+
+impl HostAction {
+    async fn host(&self, cx: &StepCx<'_, World>) -> Result<HostRecord, StepError> {
+        let host = cx.world.hosts.get(&self.target.host_id).await.map_err(StepError::retry)?;
+        host.ok_or_else(|| {
+            let gone = format!("host {} of node {} is enrolled no more", self.target.host_id, self.target.node);
+            StepError::Pause(Coded::new(Code::NODE_NO_AGENT, gone))
+        })
+    }
+
+    /// Who answers there, under which boot; refused if it is not the machine of the plan.
+    async fn target(&self, cx: &StepCx<'_, World>, host: &HostRecord) -> Result<Target, StepError> {
+        let said = cx.world.agents.describe(host).await.map_err(|error| silent_or(cx, host, error))?;
+        let facts = said.facts.unwrap_or_default();
+        if facts.machine_id != self.target.machine_id {
+            let text = format!(
+                "{} has machine id {}, and the plan was made for {}",
+                self.target.node, facts.machine_id, self.target.machine_id
+            );
+            return Err(StepError::Pause(
+                Coded::new(Code::NODE_IDENTITY, text).do_this("find out which machine it is; abort the run if it was replaced"),
+            ));
+        }
+        Ok(Target { cluster: cx.world.cluster_name.clone(), host_id: host.id.0.clone(), boot_id: facts.boot_id })
+    }
+
+    async fn run(&self, cx: &StepCx<'_, World>, action: Action) -> Result<Vec<String>, StepError> {
+        let host = self.host(cx).await?;
+        for earlier in cx.unresolved_operations() {
+            match self.follow(cx, &host, &earlier).await? {
+                Ended::NeverBegan | Ended::Unknown(_) | Ended::Failed(_) => {}
+                Ended::Done { changes, record } => return Ok(lines(&changes, record)),
+            }
+        }
+        if let Some((_, error)) = cx.world.barrier.raise(std::slice::from_ref(&host)).await.pop() {
+            return Err(silent_or(cx, &host, error));
+        }
+        let operation = cx.operation_id();
+        let request = StartOperationRequest {
+            operation_id: operation.0.clone(),
+            target: Some(self.target(cx, &host).await?),
+            fence: Some(cx.fence.clone().into()),
+            not_after_ms: (cx.clock.now() + COMMAND_TIME).as_millisecond(),
+            action: Some(action),
+        };
+        match cx.world.agents.start(&host, request).await {
+            Ok(_) => {}
+            Err(error) if crate::agents::is_silence(&error) => return Err(StepError::Unknown(error)),
+            Err(error) if error.code == Code::FENCE_BUSY => return Err(StepError::wait(error)),
+            Err(error) => return Err(refused(error)),
+        }
+        match self.follow(cx, &host, &operation).await? {
+            Ended::Done { changes, record } => Ok(lines(&changes, record)),
+            Ended::Failed(error) => Err(refused(error)),
+            Ended::Unknown(error) => Err(StepError::Unknown(error)),
+            Ended::NeverBegan => Err(StepError::Unknown(Coded::new(
+                Code::AGENT_UNKNOWN_OPERATION,
+                format!("the agent of {} does not know the operation it was given", host.name),
+            ))),
+        }
+    }
+
+    async fn follow(&self, cx: &StepCx<'_, World>, host: &HostRecord, operation: &OperationId) -> Result<Ended, StepError> {
+        let time = (cx.clock.as_ref(), cx.world.settings.patience());
+        follow(cx.world.agents.as_ref(), host, operation, time, &|says| cx.say(says))
+            .await
+            .map_err(|error| unreachable(host, error))
+    }
+}
+
+#[async_trait]
+impl Step<World> for HostAction {
+    fn id(&self) -> StepId {
+        StepId(format!("{}-{}", self.name, self.target.node))
+    }
+
+    fn summary(&self) -> String {
+        self.summary.clone()
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        self.by_hand.clone()
+    }
+
+    fn changes(&self) -> Vec<String> {
+        self.changes.clone()
+    }
+
+    fn node(&self) -> Option<NodeName> {
+        Some(self.target.node.clone())
+    }
+
+    fn reads_only(&self) -> bool {
+        self.reads_only
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::default().deadline(self.deadline).keep_trying().on_failure(OnFailure::Pause)
+    }
+
+    async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        let host = self.host(cx).await?;
+        let checked = cx.world.agents.check(&host, self.action.clone()).await.map_err(|error| silent_or(cx, &host, error))?;
+        Ok(checked.satisfied)
+    }
+
+    async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
+        self.run(cx, self.action.clone()).await
+    }
+
+    async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        match &self.undo {
+            Some(action) => self.run(cx, action.clone()).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unreachable(host: &HostRecord, error: Coded) -> StepError {
+    if !crate::agents::is_silence(&error) {
+        return refused(error);
+    }
+    let text = format!("the agent of {} at {} does not answer: {}", host.name, host.address, error.message);
+    let way_out = "nothing is assumed of that host; bring it back (or its agent: systemctl start slipway-agent), then slipway run resume";
+    StepError::Pause(Coded::new(Code::NODE_UNREACHABLE, text).do_this(way_out))
+}
+
+/// What an agent's refusal means for the run: a person, another leader, or another try.
+fn refused(error: Coded) -> StepError {
+    match error.code {
+        Code::FENCE_OLD_TERM | Code::FENCE_OTHER_HOLDER | Code::FENCE_OTHER_LINEAGE => StepError::Fenced(error),
+        Code::FENCE_OTHER_BOOT | Code::FENCE_PAST_TIME => StepError::retry(error),
+        _ if pauses(error.code) => StepError::Pause(error),
+        _ => StepError::Failed(error),
+    }
+}
+
+/// What goes into the run's record.
+fn lines(changes: &[Change], mut record: Vec<String>) -> Vec<String> {
+    let mut all: Vec<String> = changes
+        .iter()
+        .map(|change| {
+            let detail = if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };
+            format!("{} {} {}{detail}", change.verb, change.kind, change.what)
+        })
+        .collect();
+    all.append(&mut record);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_leader_stops_and_an_obstacle_waits_for_a_person() {
+        let coded = |code| Coded::new(code, "x");
+        assert!(matches!(refused(coded(Code::FENCE_OLD_TERM)), StepError::Fenced(_)));
+        assert!(matches!(refused(coded(Code::HOST_MOUNTED_BELOW)), StepError::Pause(_)));
+        assert!(matches!(refused(coded(Code::FENCE_OTHER_BOOT)), StepError::Retry { .. }));
+        assert!(matches!(refused(coded(Code::AGENT_BAD_ARGUMENT)), StepError::Failed(_)));
+    }
+
+    #[test]
+    fn the_record_says_what_was_done_to_what_and_why() {
+        let change = Change { kind: "link".into(), what: "cni0".into(), verb: "remove".into(), detail: "bridge".into() };
+        assert_eq!(lines(&[change], vec!["foreign rules: same".into()]), ["remove link cni0 (bridge)", "foreign rules: same"]);
+    }
+}

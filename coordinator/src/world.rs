@@ -1,0 +1,45 @@
+//! What steps work on: the cluster's API, the agents, and what is known of the hosts. One struct, so that a test can put another world
+//! behind the same flows.
+
+use std::sync::Arc;
+
+use slipway_cluster::ClusterApi;
+use slipway_errors::{Code, Coded};
+use slipway_types::{Clock, NodeName};
+
+use crate::agents::Agents;
+use crate::barrier::Barrier;
+use crate::fleet::{Fleet, HostRecord, Hosts};
+use crate::settings::Settings;
+
+/// The world of every flow.
+pub struct World {
+    /// The cluster's name, as given at init.
+    pub cluster_name: String,
+    /// The machine that this coordinator runs on: it does not remove the ground it stands on.
+    pub coordinator_machine_id: Option<String>,
+    /// The Kubernetes API.
+    pub cluster: ClusterApi,
+    /// How agents are asked.
+    pub agents: Arc<dyn Agents>,
+    /// Who is enrolled.
+    pub hosts: Hosts,
+    /// How they were last heard.
+    pub fleet: Fleet,
+    /// Which agents refuse the leaderships before ours.
+    pub barrier: Arc<Barrier>,
+    /// How this coordinator is configured.
+    pub settings: Settings,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl World {
+    /// The host that serves as node `name`.
+    pub async fn host_of(&self, name: &NodeName) -> Result<HostRecord, Coded> {
+        self.hosts.of_node(name).await?.ok_or_else(|| {
+            Coded::new(Code::NODE_NO_AGENT, format!("no agent is enrolled for node {name}"))
+                .do_this(format!("slipway token create --host {name}, then slipway-agent enrol on that host"))
+        })
+    }
+}

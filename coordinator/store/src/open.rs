@@ -1,0 +1,75 @@
+//! Which backend a URL means, and whether what was opened is as young as it should be.
+
+use std::path::PathBuf;
+
+use slipway_types::Fence;
+
+use crate::{Error, HighWater};
+
+/// Where a store lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Url {
+    /// In memory: for tests and demos.
+    Memory,
+    /// In an SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl std::str::FromStr for Url {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", path)) if path.starts_with('/') => Ok(Self::Sqlite(path.into())),
+            Some(("sqlite", path)) => Err(Error::Refused(format!("the path of sqlite:{path} has to begin with /"))),
+            _ => Err(Error::Refused(format!("{text:?} is no store; there are sqlite:/PATH and memory:"))),
+        }
+    }
+}
+
+impl std::fmt::Display for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+/// Compares the store with the fences that agents have kept: an agent that has seen a later term of the same lineage proves that this store
+/// is an older copy.
+pub fn judge_copy<'f>(store: &HighWater, seen: impl IntoIterator<Item = &'f Fence>) -> Result<(), Error> {
+    let highest = seen.into_iter().filter(|fence| fence.lineage == store.lineage).max_by_key(|fence| fence.term);
+    match highest {
+        Some(fence) if fence.term > store.term => Err(Error::OldCopy(format!(
+            "the store knows terms up to {}, but an agent has obeyed term {} of {}",
+            store.term, fence.term, fence.holder
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_types::{Lineage, Term};
+
+    #[test]
+    fn a_store_is_named_by_its_url() {
+        assert_eq!("memory:".parse::<Url>(), Ok(Url::Memory));
+        assert_eq!("sqlite:/var/lib/s.sqlite".parse::<Url>(), Ok(Url::Sqlite("/var/lib/s.sqlite".into())));
+        for bad in ["", "sqlite:", "sqlite:relative", "memory:x", "etcd://h1", "/var/lib/s.sqlite"] {
+            assert!(bad.parse::<Url>().is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn only_a_later_term_of_the_same_lineage_proves_an_older_copy() {
+        let store = HighWater { lineage: Lineage("a".into()), term: Term(4), holder: "c1".into() };
+        let fence =
+            |lineage: &str, term| Fence { lineage: Lineage(lineage.into()), term: Term(term), holder: "c2".into() };
+        assert_eq!(judge_copy(&store, &[fence("a", 4), fence("a", 1), fence("b", 9)]), Ok(()));
+        assert!(matches!(judge_copy(&store, &[fence("a", 4), fence("a", 5)]), Err(Error::OldCopy(_))));
+    }
+}
