@@ -3,7 +3,9 @@
 
 mod answers;
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod script;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,20 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use slipway_errors::Coded;
+use slipway_host::Host;
 use slipway_types::{Clock, IdGen, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::disk::Keep;
+use crate::disk::{Disk, Keep};
 use crate::fence::{Here, kept};
 use crate::journal::{self, Journal};
 use crate::operations::gate::Gate;
 use crate::operations::{Operations, Seen};
 use crate::sampler::{Sampler, Source};
 use crate::state::{self, Claimed};
-use crate::witness::{Counts, Record, Witness};
+use crate::witness::{Counts, InMemory, Record, Witness};
 use crate::work::Works;
+use crate::work::on_host::OnHost;
 
 /// How many looks at the host may be under way for `Check` at once; others wait their turn.
 const CHECKS_AT_ONCE: usize = 2;
@@ -114,7 +118,43 @@ impl Drop for AgentCore {
     }
 }
 
+impl Setup {
+    /// The usual agent over `host`: real actions, state in `state`, audit records in memory until [`Setup::record`] is set.
+    pub async fn over(
+        host: Host,
+        state: &Path,
+        identity: HostIdentity,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGen>,
+    ) -> Result<Self, Error> {
+        let machine = host.identity.identity().await.map_err(|error| Error::Other(error.coded()))?;
+        let on_host = Arc::new(OnHost::new(host, clock.clone()));
+        Ok(Self {
+            state: state.to_owned(),
+            disk: Arc::new(Disk::default()),
+            here: Here { cluster: identity.cluster, host_id: identity.host_id, boot_id: machine.boot_id },
+            works: on_host.clone(),
+            source: on_host,
+            clock,
+            ids,
+            record: Arc::new(InMemory::default()),
+            observe: false,
+        })
+    }
+}
+
 impl AgentCore {
+    /// Opens the usual agent over `host`; see [`Setup::over`].
+    pub async fn new(
+        host: Host,
+        state: &Path,
+        identity: HostIdentity,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGen>,
+    ) -> Result<Arc<Self>, Error> {
+        Self::open(Setup::over(host, state, identity, clock, ids).await?).await
+    }
+
     /// Opens an agent on its state folder, and takes up what its former life left open.
     pub async fn open(setup: Setup) -> Result<Arc<Self>, Error> {
         let Setup { state, disk, here, works, source, clock, ids, record, observe } = setup;
@@ -196,7 +236,10 @@ impl AgentCore {
     pub async fn stop(&self, patience: Duration) {
         self.stopping.cancel();
         if tokio::time::timeout(patience, self.operations.idle()).await.is_err() {
-            tracing::warn!(operation = self.seen().open, "stops in the middle of an operation, which is taken up at the next start");
+            tracing::warn!(
+                operation = self.seen().open,
+                "stops in the middle of an operation, which is taken up at the next start"
+            );
         }
         self.kill().await;
     }

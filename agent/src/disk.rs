@@ -220,7 +220,7 @@ mod tests {
             Disk::default().replace(&path, b"old").unwrap();
             assert!(FailsAfter::disk(stages).replace(&path, b"new").is_err());
             let disk = Disk::default();
-            assert_eq!(disk.files(folder.path()).unwrap(), [path.clone()], "unfinished files are cleared");
+            assert_eq!(disk.files(folder.path()).unwrap(), std::slice::from_ref(&path), "unfinished files are cleared");
             let now = disk.read(&path, 10).unwrap().unwrap();
             let want: &[u8] = if stages < 2 { b"old" } else { b"new" };
             assert_eq!(now, want, "after {stages} stages");

@@ -9,7 +9,6 @@ use slipway_errors::{Code, Coded};
 use slipway_identity::{CaPin, Identity, Key};
 use slipway_proto::enrol::enrolment_service_client::EnrolmentServiceClient;
 use slipway_proto::enrol::{EnrolRequest, EnrolResponse};
-use slipway_proto::status::from_status;
 use slipway_types::{Clock, Fence, Role};
 
 use crate::disk::Keep;
@@ -56,17 +55,17 @@ pub async fn enrol(asked: &Enrolment, disk: Arc<dyn Keep>, clock: Arc<dyn Clock>
     let key = Key::generate()?;
     let request = EnrolRequest {
         token: asked.token.clone(),
-        csr_der: key.csr_der()?,
+        csr_der: key.csr_der()?.into(),
         host_name: asked.name.clone(),
         address: asked.address.clone(),
         machine_id: asked.machine_id.clone(),
     };
-    let channel = slipway_net::connect_to_enrol(&asked.coordinator, pin, clock).await?;
+    let channel = slipway_net::connect_to_enrol(&asked.coordinator, pin.clone(), clock).await?;
     let mut client = EnrolmentServiceClient::new(channel).max_decoding_message_size(slipway_net::MAX_MESSAGE);
     let mut request = tonic::Request::new(request);
     request.set_timeout(DEADLINE);
-    let answer = client.enrol(request).await.map_err(|status| from_status(&status))?.into_inner();
-    keep(asked, key, answer, pin, disk.as_ref())
+    let answer = client.enrol(request).await.map_err(|status| slipway_net::explain(&status))?.into_inner();
+    keep(asked, key, answer, &pin, disk.as_ref())
 }
 
 fn refuse_to_overwrite(asked: &Enrolment) -> Result<(), Coded> {
@@ -78,16 +77,20 @@ fn refuse_to_overwrite(asked: &Enrolment) -> Result<(), Coded> {
 }
 
 /// Checks the answer against what was asked, and keeps it: certificate, fence, and last the file that says that the host is enrolled.
-fn keep(asked: &Enrolment, key: Key, answer: EnrolResponse, pin: CaPin, disk: &dyn Keep) -> Result<Enrolled, Coded> {
+fn keep(asked: &Enrolment, key: Key, answer: EnrolResponse, pin: &CaPin, disk: &dyn Keep) -> Result<Enrolled, Coded> {
     if !pin.fits(&answer.root_der) {
         return Err(Coded::new(Code::ENROL_CA_PIN, "the root that the coordinator handed over is not the pinned one")
             .do_this("nothing was kept; compare --ca-hash with what `slipway token create` printed"));
     }
-    let identity = Identity::new(key, answer.chain_der, answer.root_der)?;
+    let chain = answer.chain_der.iter().map(|der| der.to_vec()).collect();
+    let identity = Identity::new(key, chain, answer.root_der.to_vec())?;
     let peer = identity.peer();
     if peer.role != Role::Agent || peer.id != answer.host_id || peer.cluster != answer.cluster {
-        return Err(Coded::new(Code::AUTH_IDENTITY, format!("the coordinator issued a certificate for {peer}, which is not this host"))
-            .do_this("nothing was kept; look at the coordinator's version and log"));
+        return Err(Coded::new(
+            Code::AUTH_IDENTITY,
+            format!("the coordinator issued a certificate for {peer}, which is not this host"),
+        )
+        .do_this("nothing was kept; look at the coordinator's version and log"));
     }
     let fence: Option<Fence> = answer.fence.map(Into::into).filter(|fence: &Fence| !fence.lineage.0.is_empty());
     let enrolled = Enrolled {

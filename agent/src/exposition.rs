@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use slipway_identity::tls::CurrentIdentity;
 use slipway_proto::types::{HostFacts, HostMetrics, Pressure};
@@ -69,7 +69,7 @@ impl Collector for Exposition {
 impl Value {
     fn encode_into(self, encoder: &mut MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         match self {
-            Self::Count(count) => encoder.encode_counter::<(), _, f64>(&count, None),
+            Self::Count(count) => encoder.encode_counter::<Labels, _, f64>(&count, None),
             Self::Gauge(value) => encoder.encode_gauge(&value),
         }
     }
@@ -87,12 +87,20 @@ impl Exposition {
         let term = seen.fence.map_or(0, |fence| fence.term.0);
         let open = if seen.open.is_empty() { 0.0 } else { 1.0 };
         let mut all = vec![
-            metric("agent_operations_begun", "Operations begun since the agent started", [plain(Value::Count(counts.begun))]),
+            metric(
+                "agent_operations_begun",
+                "Operations begun since the agent started",
+                [plain(Value::Count(counts.begun))],
+            ),
             metric("agent_operations_ended", "Operations ended since the agent started, by outcome", ended),
             metric("agent_operations_running", "Operations that run now; at most 1", [plain(Value::Gauge(open))]),
             metric("agent_refused_requests", "Requests refused since the agent started, by code", refused),
             metric("agent_fence_term", "The highest leadership that was seen", [plain(Value::Gauge(term as f64))]),
-            metric("agent_heartbeat_streams", "Watchers that get heartbeats", [plain(Value::Gauge(self.core.open_streams() as f64))]),
+            metric(
+                "agent_heartbeat_streams",
+                "Watchers that get heartbeats",
+                [plain(Value::Gauge(self.core.open_streams() as f64))],
+            ),
         ];
         if let Some(identity) = &self.identity {
             let end = identity.get().not_after().as_second() as f64;
@@ -116,13 +124,19 @@ fn of_host(host: &HostMetrics) -> Vec<Metric> {
         gauge("host_cores", "Cores", f64::from(host.cores)),
         gauge("host_memory_total_bytes", "Memory", host.memory_total_bytes as f64),
         gauge("host_memory_available_bytes", "Memory that programs can have", host.memory_available_bytes as f64),
-        metric("host_load", "Load average, by period", loads.map(|(period, load)| (label("period", period), Value::Gauge(load)))),
+        metric(
+            "host_load",
+            "Load average, by period",
+            loads.map(|(period, load)| (label("period", period), Value::Gauge(load))),
+        ),
         metric("host_disk_total_bytes", "Size of a disk", disks(|disk| disk.total_bytes)),
         metric("host_disk_available_bytes", "Free on a disk", disks(|disk| disk.available_bytes)),
         metric(
             "host_pressure_percent",
             "Share of the last 10 s that tasks waited, by resource",
-            pressures.into_iter().flat_map(|(resource, pressure)| pressure.as_ref().map(|pressure| of_pressure(resource, pressure)).unwrap_or_default()),
+            pressures.into_iter().flat_map(|(resource, pressure)| {
+                pressure.as_ref().map(|pressure| of_pressure(resource, pressure)).unwrap_or_default()
+            }),
         ),
     ];
     all.retain(|metric| !metric.values.is_empty());
@@ -170,7 +184,7 @@ fn label(name: &'static str, value: &str) -> Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::tests::{Bench, fence, start, target};
+    use crate::core::script::{Bench, fence, start, target};
     use prometheus_client::registry::Registry;
 
     fn page(core: &Arc<AgentCore>) -> String {
@@ -217,7 +231,11 @@ mod tests {
         assert_eq!(find("host_cpu_percent"), [(vec![], Value::Gauge(12.5))]);
         assert_eq!(find("host_disk_available_bytes"), [(label("mount_point", "/"), Value::Gauge(4.0))]);
         assert_eq!(find("host_pressure_percent").len(), 2, "what the kernel does not tell is left out");
-        let unit = slipway_proto::types::UnitState { unit: "kubelet.service".into(), active: "failed".into(), enablement: String::new() };
+        let unit = slipway_proto::types::UnitState {
+            unit: "kubelet.service".into(),
+            active: "failed".into(),
+            enablement: String::new(),
+        };
         let facts = of_facts(&HostFacts { units: vec![unit], ..HostFacts::default() });
         let on: Vec<_> = facts[0].values.iter().filter(|(_, value)| *value == Value::Gauge(1.0)).collect();
         assert_eq!((on.len(), on[0].0[1].1.as_str()), (1, "failed"));

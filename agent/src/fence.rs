@@ -60,9 +60,10 @@ pub fn meant_for(here: &Here, target: &Target, boot: Boot) -> Result<(), Coded> 
     }
     let named = !target.boot_id.is_empty();
     if (named && target.boot_id != here.boot_id) || (!named && boot == Boot::Named) {
-        let said = match named {
-            true => format!("the command was made for boot {}, the host runs boot {}", target.boot_id, here.boot_id),
-            false => "the command changes the host and names no boot".to_owned(),
+        let said = if named {
+            format!("the command was made for boot {}, the host runs boot {}", target.boot_id, here.boot_id)
+        } else {
+            "the command changes the host and names no boot".to_owned()
         };
         return Err(Coded::new(Code::FENCE_OTHER_BOOT, said).do_this("look at the host again, then decide again"));
     }
@@ -82,7 +83,8 @@ pub fn admit(
     match claim.not_after {
         Some(end) if now > end => {
             let said = format!("the command was good until {end}, here it is {now}; nothing was begun");
-            Err(Coded::new(Code::FENCE_PAST_TIME, said).do_this("compare the clocks of coordinator and host, then ask again"))
+            Err(Coded::new(Code::FENCE_PAST_TIME, said)
+                .do_this("compare the clocks of coordinator and host, then ask again"))
         }
         _ => Ok(admission),
     }
@@ -90,16 +92,23 @@ pub fn admit(
 
 fn judge(kept: Option<&Fence>, offered: &Fence) -> Result<Admission, Coded> {
     if offered.lineage.0.is_empty() || offered.term.0 == 0 || offered.holder.is_empty() {
-        return Err(Coded::new(Code::WIRE_BAD_REQUEST, "the command carries no leadership: lineage, term and holder are needed"));
+        return Err(Coded::new(
+            Code::WIRE_BAD_REQUEST,
+            "the command carries no leadership: lineage, term and holder are needed",
+        ));
     }
     let Some(kept) = kept else { return Ok(Admission::RaiseFirst) };
     match kept.judge(offered) {
         FenceOrder::Same => Ok(Admission::AsKept),
         FenceOrder::Newer => Ok(Admission::RaiseFirst),
-        FenceOrder::Older => Err(Coded::new(Code::FENCE_OLD_TERM, format!("{offered} has ended: {kept} was seen here"))
-            .do_this("nothing: the coordinator that leads now goes on with the run")),
-        FenceOrder::OtherHolder => Err(Coded::new(Code::FENCE_OTHER_HOLDER, format!("{offered} claims the term of {kept}"))
-            .do_this("see that two coordinators do not run on copies of one store")),
+        FenceOrder::Older => {
+            Err(Coded::new(Code::FENCE_OLD_TERM, format!("{offered} has ended: {kept} was seen here"))
+                .do_this("nothing: the coordinator that leads now goes on with the run"))
+        }
+        FenceOrder::OtherHolder => {
+            Err(Coded::new(Code::FENCE_OTHER_HOLDER, format!("{offered} claims the term of {kept}"))
+                .do_this("see that two coordinators do not run on copies of one store"))
+        }
         FenceOrder::OtherLineage => {
             let said = format!("{offered} is counted in another store than {kept}");
             Err(Coded::new(Code::FENCE_OTHER_LINEAGE, said).do_this(
@@ -130,7 +139,13 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn code_of(kept: Option<&Fence>, target: &Target, offered: &Fence, end: Option<i64>, boot: Boot) -> Result<Admission, Code> {
+    fn code_of(
+        kept: Option<&Fence>,
+        target: &Target,
+        offered: &Fence,
+        end: Option<i64>,
+        boot: Boot,
+    ) -> Result<Admission, Code> {
         let claim = Claim { target, fence: offered, not_after: end.map(at) };
         admit(&here(), kept, claim, boot, at(100)).map_err(|error| error.code)
     }

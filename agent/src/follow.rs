@@ -153,7 +153,10 @@ mod tests {
         }
         progress.end(end());
         let stop = CancellationToken::new();
-        assert_eq!(texts(follow(Followed::Running(progress.clone()), 3, stop.clone())).await, ["three", "it is mounted"]);
+        assert_eq!(
+            texts(follow(Followed::Running(progress.clone()), 3, stop.clone())).await,
+            ["three", "it is mounted"]
+        );
         assert_eq!(texts(follow(Followed::Running(progress), 99, stop)).await, ["it is mounted"]);
     }
 

@@ -30,7 +30,9 @@ pub fn interval(asked_ms: u32) -> Result<Duration, Coded> {
         SHORTEST_MS..=LONGEST_MS => Ok(Duration::from_millis(asked_ms.into())),
         _ => Err(Coded::new(
             Code::WIRE_BAD_REQUEST,
-            format!("a heartbeat each {asked_ms} ms was asked for; {SHORTEST_MS} to {LONGEST_MS} is possible, 0 is {USUAL_MS}"),
+            format!(
+                "a heartbeat each {asked_ms} ms was asked for; {SHORTEST_MS} to {LONGEST_MS} is possible, 0 is {USUAL_MS}"
+            ),
         )),
     }
 }

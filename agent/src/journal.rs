@@ -115,7 +115,14 @@ impl Journal {
     }
 
     /// Writes down that an operation begins. Only when this has returned may it do anything.
-    pub fn begin(&mut self, id: &str, action_name: &str, action: &[u8], fence: &Fence, now_ms: i64) -> Result<Entry, Error> {
+    pub fn begin(
+        &mut self,
+        id: &str,
+        action_name: &str,
+        action: &[u8],
+        fence: &Fence,
+        now_ms: i64,
+    ) -> Result<Entry, Error> {
         let entry = Entry {
             version: 1,
             id: id.to_owned(),
@@ -155,7 +162,8 @@ impl Journal {
 
     fn write(&mut self, entry: &Entry) -> Result<(), Error> {
         let path = self.folder.join(names::file(&entry.id));
-        let bytes = serde_json::to_vec_pretty(entry).map_err(std::io::Error::other).map_err(failed("writing", &path))?;
+        let bytes =
+            serde_json::to_vec_pretty(entry).map_err(std::io::Error::other).map_err(failed("writing", &path))?;
         self.disk.replace(&path, &bytes).map_err(failed("writing", &path))?;
         self.places.insert(entry.id.clone(), Place { path, order: entry.order, open: entry.end.is_none() });
         Ok(())
@@ -197,14 +205,12 @@ impl Journal {
         let path = self.folder.join(ID_FILE);
         let kept = self.disk.read(&path, FILE_LIMIT).map_err(failed("reading", &path))?;
         let kept = kept.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned());
-        match kept.filter(|id| whole && !id.is_empty()) {
-            Some(id) => Ok(id),
-            None => {
-                let id = ids.next();
-                self.disk.replace(&path, format!("{id}\n").as_bytes()).map_err(failed("writing", &path))?;
-                Ok(id)
-            }
+        if let Some(id) = kept.filter(|id| whole && !id.is_empty()) {
+            return Ok(id);
         }
+        let id = ids.next();
+        self.disk.replace(&path, format!("{id}\n").as_bytes()).map_err(failed("writing", &path))?;
+        Ok(id)
     }
 }
 
@@ -212,7 +218,9 @@ fn parse(bytes: &[u8]) -> std::io::Result<Entry> {
     let entry: Entry = serde_json::from_slice(bytes)?;
     match entry.version {
         1 => Ok(entry),
-        other => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, format!("version {other} of a journal file"))),
+        other => {
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidData, format!("version {other} of a journal file")))
+        }
     }
 }
 

@@ -19,8 +19,8 @@ use crate::journal::End;
 use crate::progress::Progress;
 use crate::witness::Witness;
 use crate::work::{Work, Works};
-pub use gate::{Seen, Start};
 use gate::{Gate, Live, Started};
+pub use gate::{Seen, Start};
 pub use run::{LONGEST_CHECK, LONGEST_OPERATION};
 
 /// An operation to follow.
@@ -93,7 +93,11 @@ impl Operations {
             let shared = inner.clone();
             inner.spawn(async move {
                 for live in open {
-                    let says = format!("{} ({}) had no end when the agent started and is taken up", live.id(), live.action_name());
+                    let says = format!(
+                        "{} ({}) had no end when the agent started and is taken up",
+                        live.id(),
+                        live.action_name()
+                    );
                     shared.witness.note("agent", "operation", None, says);
                     run::came_back(shared.clone(), live).await;
                 }
@@ -172,7 +176,7 @@ impl Operations {
 
     /// The work of an action.
     pub fn work(&self, action: Action) -> Result<Box<dyn Work>, Coded> {
-        self.0.works.from_wire(action)
+        self.0.works.work_for(action)
     }
 
     /// Waits until nothing runs.
@@ -203,7 +207,9 @@ impl Inner {
         let done = tokio::task::spawn_blocking(move || {
             let mut gate = inner.gate.lock().unwrap_or_else(PoisonError::into_inner);
             if inner.dead.is_cancelled() {
-                return Err(Coded::new(Code::WIRE_UNREACHABLE, "the agent is stopping").do_this("ask again when it is back"));
+                return Err(
+                    Coded::new(Code::WIRE_UNREACHABLE, "the agent is stopping").do_this("ask again when it is back")
+                );
             }
             let done = act(&mut gate);
             let now = gate.seen();

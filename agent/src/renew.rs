@@ -11,17 +11,16 @@ use slipway_identity::{Identity, Key};
 use slipway_net::Connector;
 use slipway_proto::enrol::RenewRequest;
 use slipway_proto::enrol::enrolment_service_client::EnrolmentServiceClient;
-use slipway_proto::status::from_status;
 use slipway_types::{Clock, Timestamp};
 
 /// The most that the coordinator may take to answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The clock is looked at this often: wall time may jump, and a machine may sleep.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// Hosts that enrolled together do not renew together: each waits a share of its own of this.
-const SPREAD: Duration = Duration::from_secs(10 * 60);
+const SPREAD: Duration = Duration::from_mins(10);
 
 /// Renews one agent's certificate.
 #[derive(Debug)]
@@ -74,18 +73,20 @@ impl Renewal {
         let connector = Connector::new(self.identity.clone(), self.clock.clone());
         let channel = connector.connect(&self.coordinator, Expected::coordinator()).await?;
         let mut client = EnrolmentServiceClient::new(channel).max_decoding_message_size(slipway_net::MAX_MESSAGE);
-        let mut request = tonic::Request::new(RenewRequest { csr_der });
+        let mut request = tonic::Request::new(RenewRequest { csr_der: csr_der.into() });
         request.set_timeout(DEADLINE);
-        let answer = client.renew(request).await.map_err(|status| from_status(&status))?.into_inner();
+        let answer = client.renew(request).await.map_err(|status| slipway_net::explain(&status))?.into_inner();
         let old = self.identity.get();
-        let fresh = Identity::new(key, answer.chain_der, old.root_der().to_vec())?;
+        let chain = answer.chain_der.iter().map(|der| der.to_vec()).collect();
+        let fresh = Identity::new(key, chain, old.root_der().to_vec())?;
         if fresh.peer() != old.peer() {
             let said = format!("the renewed certificate is for {}, this is {}", fresh.peer(), old.peer());
             return Err(Coded::new(Code::AUTH_IDENTITY, said).do_this("look at the coordinator's version and log"));
         }
         let folder = self.folder.clone();
         let saved = tokio::task::spawn_blocking(move || fresh.save(&folder).map(|()| fresh)).await;
-        let fresh = saved.map_err(|error| Coded::new(Code::INTERNAL, format!("keeping the certificate: {error}")))??;
+        let fresh =
+            saved.map_err(|error| Coded::new(Code::INTERNAL, format!("keeping the certificate: {error}")))??;
         let end = fresh.not_after();
         self.identity.swap(fresh)?;
         Ok(end)
@@ -124,7 +125,11 @@ mod tests {
         for (now, seconds) in table {
             assert_eq!(until(at(now), at(5_000), at(10_000), share), Duration::from_secs(seconds), "at {now}");
         }
-        assert_eq!(until(at(0), at(50), at(100), share), Duration::from_secs(62), "a short life leaves no room for shares");
+        assert_eq!(
+            until(at(0), at(52), at(100), share),
+            Duration::from_secs(64),
+            "a short life leaves no room for shares"
+        );
     }
 
     #[test]

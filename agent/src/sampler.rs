@@ -124,7 +124,9 @@ impl Sampler {
         let hint = self.hint();
         self.ask();
         let covered = latest.wait_for(|sample| sample.covers.is_some_and(|covers| covers >= hint));
-        let Ok(Ok(sample)) = tokio::time::timeout(limit, covered).await.map(|sample| sample.map(|sample| sample.clone())) else {
+        let Ok(Ok(sample)) =
+            tokio::time::timeout(limit, covered).await.map(|sample| sample.map(|sample| sample.clone()))
+        else {
             let said = format!("the host did not answer the agent's look within {} s", limit.as_secs());
             return Err(Coded::new(Code::WIRE_DEADLINE, said).do_this("see on the host which disk or service hangs"));
         };
@@ -205,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_sampled_until_somebody_asks() {
         let bench = bench();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(bench.source.metrics.load(Ordering::SeqCst), 0);
         assert_eq!(bench.sampler.first(SOON).await.facts.unwrap().kernel, "1");
     }

@@ -127,7 +127,12 @@ pub struct Wire {
 }
 
 /// Serves the core on `accept` until `stop`, with health and reflection beside it. Whoever shows no good certificate is turned away at once.
-pub async fn serve<A: Accept>(core: Arc<AgentCore>, wire: Wire, accept: A, stop: CancellationToken) -> Result<(), Coded> {
+pub async fn serve<A: Accept>(
+    core: Arc<AgentCore>,
+    wire: Wire,
+    accept: A,
+    stop: CancellationToken,
+) -> Result<(), Coded> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<AgentServiceServer<Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -137,7 +142,8 @@ pub async fn serve<A: Accept>(core: Arc<AgentCore>, wire: Wire, accept: A, stop:
     let agent = AgentServiceServer::new(Service::new(core)).max_decoding_message_size(slipway_net::MAX_MESSAGE);
     let mut routes = Routes::builder();
     routes.add_service(agent).add_service(health_service).add_service(reflection);
-    let door = Door { identity: wire.identity, callers: ClientCertificate::Required, clock: wire.clock, audit: wire.audit };
+    let door =
+        Door { identity: wire.identity, callers: ClientCertificate::Required, clock: wire.clock, audit: wire.audit };
     let gate = door.gate();
     Ok(slipway_net::serve(accept, door, gate, routes.routes(), stop).await?)
 }
@@ -147,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_crosses_the_wire_with_its_code_whatever_gRPC_calls_it() {
+    fn a_refusal_crosses_the_wire_with_its_code_whatever_grpc_calls_it() {
         for code in Code::ALL {
             let error = Coded::new(*code, "why").do_this("what now");
             assert_eq!(slipway_proto::status::from_status(&status(&error)), error);

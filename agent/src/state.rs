@@ -53,7 +53,13 @@ pub struct Claimed(#[expect(dead_code, reason = "the lock lasts as long as the f
 pub fn claim(disk: &dyn Keep, path: &Path) -> Result<Claimed, Error> {
     let failed = |source| Error::Disk { path: path.to_owned(), source };
     disk.make_folder(path).map_err(failed)?;
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK)).map_err(failed)?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path.join(LOCK))
+        .map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(Claimed(lock)),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slipway_errors::{Code, Coded};
+use slipway_net::{Audit, AuditEvent};
+use slipway_types::Clock;
 
 use crate::journal::{End, Outcome};
 
@@ -97,6 +99,33 @@ impl Witness {
     }
 }
 
+/// Notes as audit events, beside those that the listener writes.
+#[derive(Debug)]
+pub struct Audited {
+    audit: Arc<dyn Audit>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Audited {
+    /// Writes to `audit`.
+    pub const fn new(audit: Arc<dyn Audit>, clock: Arc<dyn Clock>) -> Self {
+        Self { audit, clock }
+    }
+}
+
+impl Record for Audited {
+    fn record(&self, note: &Note) -> std::io::Result<()> {
+        self.audit.record(AuditEvent {
+            at: self.clock.now(),
+            peer: note.caller.clone(),
+            path: note.about.clone(),
+            code: note.code.map(|code| code.to_string()),
+            says: note.says.clone(),
+        });
+        Ok(())
+    }
+}
+
 /// Keeps the notes in memory, for tests and for agents without a disk of their own.
 #[derive(Debug, Default)]
 pub struct InMemory(Mutex<std::collections::VecDeque<Note>>);
@@ -151,6 +180,9 @@ mod tests {
         }
         assert_eq!(witness.counts().refused, BTreeMap::from([("SLIP-FENCE-001", 2)]));
         let notes = record.notes();
-        assert_eq!((notes.len(), notes[0].code, notes[0].caller.as_str()), (2, Some(Code::FENCE_OLD_TERM), "coordinator/c1"));
+        assert_eq!(
+            (notes.len(), notes[0].code, notes[0].caller.as_str()),
+            (2, Some(Code::FENCE_OLD_TERM), "coordinator/c1")
+        );
     }
 }

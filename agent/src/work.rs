@@ -27,6 +27,8 @@ pub struct View {
 /// What came of an action that ended well.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Applied {
+    /// Nothing had to be done.
+    pub already_true: bool,
     /// What was changed.
     pub changes: Vec<Change>,
     /// Comparisons and proofs, a line each.
@@ -52,10 +54,15 @@ pub trait Work: Send + Sync {
     /// The action's name.
     fn name(&self) -> &'static str;
     /// The commands that it stands for.
-    async fn by_hand(&self) -> Vec<String>;
+    fn by_hand(&self) -> Vec<String>;
+    /// It changes nothing, whatever it finds: after a crash it is simply done again.
+    fn only_looks(&self) -> bool {
+        false
+    }
     /// Looks, changes nothing.
     async fn check(&self) -> Result<View, Coded>;
-    /// Brings the host into the wanted state. Called again for an operation whose long command still exists, it attaches to that one.
+    /// Brings the host into the wanted state, and tells after another look whether that was reached. Called again for an operation whose long
+    /// command still exists, it attaches to that one.
     async fn apply(&self, operation: &Operation) -> Result<Applied, Coded>;
     /// Whether a long command of that operation is still known to the host, running or ended.
     async fn left_running(&self, operation_id: &str) -> Result<bool, Coded>;
@@ -66,5 +73,5 @@ pub trait Work: Send + Sync {
 /// Makes work of what came over the wire.
 pub trait Works: Send + Sync + std::fmt::Debug {
     /// The work of `action`, every argument checked.
-    fn from_wire(&self, action: Action) -> Result<Box<dyn Work>, Coded>;
+    fn work_for(&self, action: Action) -> Result<Box<dyn Work>, Coded>;
 }

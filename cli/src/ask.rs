@@ -84,7 +84,9 @@ fn confirm(screen: &mut Screen, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !screen.can_ask {
-        screen.aside("there is no terminal to ask at; --yes carries the plan out without asking, --dry-run only shows it")?;
+        screen.aside(
+            "there is no terminal to ask at; --yes carries the plan out without asking, --dry-run only shows it",
+        )?;
         return Err(Failure::Declined);
     }
     match screen.ask("Proceed? [y/N]")?.as_deref() {
@@ -93,7 +95,13 @@ fn confirm(screen: &mut Screen, yes: bool) -> Result<(), Failure> {
     }
 }
 
-async fn start(session: &Session, screen: &mut Screen, wish: &Wish, plan: &Plan, manner: &Manner) -> Result<StartFlowResponse, Failure> {
+async fn start(
+    session: &Session,
+    screen: &mut Screen,
+    wish: &Wish,
+    plan: &Plan,
+    manner: &Manner,
+) -> Result<StartFlowResponse, Failure> {
     let mut session = session.clone();
     let mut tries = 1;
     loop {
@@ -123,7 +131,9 @@ async fn start(session: &Session, screen: &mut Screen, wish: &Wish, plan: &Plan,
 }
 
 fn lost(error: Coded, key: &str) -> Failure {
-    let way = format!("it may have started: look with `slipway run list`, or repeat with --idempotency-key {key}, which never starts a second run");
+    let way = format!(
+        "it may have started: look with `slipway run list`, or repeat with --idempotency-key {key}, which never starts a second run"
+    );
     Coded::new(Code::WIRE_DEADLINE, error.message).do_this(way).into()
 }
 

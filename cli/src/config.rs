@@ -21,9 +21,13 @@ pub struct Config {
 /// Where the CLI keeps its files: `$XDG_CONFIG_HOME/slipway` or `~/.config/slipway`.
 pub fn home() -> Result<PathBuf, Coded> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config"))).map(|folder| folder.join("slipway")).ok_or_else(
-        || Coded::new(Code::CONF_UNREADABLE, "neither HOME nor XDG_CONFIG_HOME is set").do_this("name the file with --config"),
-    )
+    set("XDG_CONFIG_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".config")))
+        .map(|folder| folder.join("slipway"))
+        .ok_or_else(|| {
+            Coded::new(Code::CONF_UNREADABLE, "neither HOME nor XDG_CONFIG_HOME is set")
+                .do_this("name the file with --config")
+        })
 }
 
 /// Reads the configuration; what the command line says goes before what the file says.
@@ -33,8 +37,9 @@ pub fn load(file: Option<&Path>, coordinator: Option<&str>) -> Result<Config, Co
         None => home()?.join("config.toml"),
     };
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        Coded::new(Code::CONF_UNREADABLE, format!("cannot read {}: {error}", path.display()))
-            .do_this("slipway init writes it on the coordinator's host; elsewhere copy it, or name another with --config")
+        Coded::new(Code::CONF_UNREADABLE, format!("cannot read {}: {error}", path.display())).do_this(
+            "slipway init writes it on the coordinator's host; elsewhere copy it, or name another with --config",
+        )
     })?;
     let mut config = parse(&text, &path)?;
     if let Some(coordinator) = coordinator {
@@ -46,15 +51,17 @@ pub fn load(file: Option<&Path>, coordinator: Option<&str>) -> Result<Config, Co
 
 /// The configuration in `text`; relative paths begin at the folder of `path`.
 pub fn parse(text: &str, path: &Path) -> Result<Config, Coded> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| Coded::new(Code::CONF_UNREADABLE, format!("{}: {}", path.display(), error.message())))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Coded::new(Code::CONF_UNREADABLE, format!("{}: {}", path.display(), error.message()))
+    })?;
     if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(unknown_key(unknown, path));
     }
     let value = |key: &str| match table.get(key) {
         Some(toml::Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(_) => Err(Coded::new(Code::CONF_BAD_VALUE, format!("{}: {key} must be a text that is not empty", path.display()))),
+        Some(_) => {
+            Err(Coded::new(Code::CONF_BAD_VALUE, format!("{}: {key} must be a text that is not empty", path.display())))
+        }
         None => Err(Coded::new(Code::CONF_BAD_VALUE, format!("{}: {key} is missing", path.display()))),
     };
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -63,8 +70,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, Coded> {
 
 /// The file's text for `config`.
 pub fn written(config: &Config) -> Result<String, Coded> {
-    let body = toml::to_string(config)
-        .map_err(|error| Coded::new(Code::CONF_BAD_VALUE, format!("the configuration cannot be written as TOML: {error}")))?;
+    let body = toml::to_string(config).map_err(|error| {
+        Coded::new(Code::CONF_BAD_VALUE, format!("the configuration cannot be written as TOML: {error}"))
+    })?;
     Ok(format!("# Where `slipway` finds the coordinator, and who it is there.\n{body}"))
 }
 
@@ -76,7 +84,8 @@ pub fn address(text: &str) -> Result<(), Coded> {
     if good {
         return Ok(());
     }
-    Err(Coded::new(Code::CONF_BAD_VALUE, format!("{text:?} is no address")).do_this("write it as HOST:PORT, such as coordinator:7400"))
+    Err(Coded::new(Code::CONF_BAD_VALUE, format!("{text:?} is no address"))
+        .do_this("write it as HOST:PORT, such as coordinator:7400"))
 }
 
 fn unknown_key(key: &str, path: &Path) -> Coded {
@@ -89,7 +98,8 @@ fn unknown_key(key: &str, path: &Path) -> Coded {
 
 /// The name among `known` that `typed` was probably meant to be.
 pub fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
+    let scored =
+        known.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
     scored.filter(|(distance, name)| *distance <= (name.len() / 3).max(1)).min().map(|(_, name)| name)
 }
 

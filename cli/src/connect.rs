@@ -20,7 +20,7 @@ use crate::config::Config;
 /// For calls that look something up or steer.
 pub const SHORT: Duration = Duration::from_secs(10);
 /// For plans: facts are gathered from the cluster and from agents first.
-pub const PLANNING: Duration = Duration::from_secs(60);
+pub const PLANNING: Duration = Duration::from_mins(1);
 
 /// Makes a connection to the coordinator.
 #[async_trait]

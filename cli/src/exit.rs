@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn every_exit_code_stands_in_the_help_once() {
         for exit in EVERY {
-            let rows = HELP.lines().filter(|line| line.split_whitespace().next() == Some(&exit.number().to_string())).count();
+            let rows =
+                HELP.lines().filter(|line| line.split_whitespace().next() == Some(&exit.number().to_string())).count();
             assert_eq!(rows, 1, "{exit:?}");
         }
         assert_eq!(HELP.lines().count(), EVERY.len() + 1);

@@ -5,6 +5,7 @@ use slipway_errors::{Code, Coded};
 
 use crate::exit::Exit;
 use crate::screen::{Format, Screen};
+use crate::show::page::Page;
 
 /// Why a verb ended early.
 #[derive(Debug, thiserror::Error)]
@@ -58,25 +59,19 @@ impl Failure {
 pub fn told(error: &Coded, format: Format, verbose: bool) -> String {
     if format == Format::Json {
         let shape = ErrorShape {
-            error: Inner {
-                code: error.code.as_str(),
-                message: &error.message,
-                way_out: error.way_out.as_deref(),
-            },
+            error: Inner { code: error.code.as_str(), message: &error.message, way_out: error.way_out.as_deref() },
         };
         return serde_json::to_string(&shape).unwrap_or_else(|_| error.to_string());
     }
-    let mut text = format!("{}: {}\n", error.code, error.message);
-    if let Some(way) = &error.way_out {
-        text.push_str(&format!("  way out: {way}\n"));
-    }
+    let mut page = Page::default();
+    page.line(format!("{}: {}", error.code, error.message));
+    page.lines("  way out: ", &error.way_out);
     if verbose {
-        text.push('\n');
-        text.push_str(error.code.page());
+        page.line(format!("\n{}", error.code.page()));
     } else {
-        text.push_str(&format!("  more:    slipway explain {}\n", error.code));
+        page.line(format!("  more:    slipway explain {}", error.code));
     }
-    text
+    page.into_text()
 }
 
 /// A mistake in the arguments that clap cannot see.

@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod host;
 pub mod node;
+pub mod page;
 pub mod plan;
 pub mod run;
 pub mod table;

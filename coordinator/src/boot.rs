@@ -60,6 +60,13 @@ pub struct Coordinator {
 impl Foundation {
     /// Takes the leadership and goes on with every open run.
     pub async fn lead(self) -> Result<Coordinator, Coded> {
+        let coordinator = self.take_over().await?;
+        coordinator.runs.runner.recover().await?;
+        Ok(coordinator)
+    }
+
+    /// Takes the leadership, and leaves open runs as they are.
+    pub async fn take_over(self) -> Result<Coordinator, Coded> {
         let leadership = self.campaign().await?;
         let fence = leadership.fence.clone();
         let hosts = Hosts::new(self.store.clone(), fence.clone());
@@ -78,7 +85,6 @@ impl Foundation {
         let journal: Arc<dyn slipway_flow::Journal> = self.store.clone();
         let (flows, admission, options) = (crate::flows::registry(), Arc::new(PoolBudgets { journal: journal.clone() }), Options::default());
         let runner = Runner::with_admission(world.clone(), journal, flows, admission, fence.clone(), self.clock, options);
-        runner.recover().await?;
         let runs = Runs { runner, store: self.store, ids: self.ids, fence };
         Ok(Coordinator { world, runs, leadership })
     }

@@ -3,7 +3,6 @@
 use slipway_cluster::is_foreign_cordon;
 use slipway_errors::Coded;
 use slipway_proto::coordinator::Finding;
-use slipway_types::Clock;
 
 use crate::fleet::{HostRecord, HostState};
 use crate::runs::Runs;

@@ -66,8 +66,8 @@ impl Enrolment {
         Ok(EnrolResponse {
             host_id: host.id.0,
             cluster: self.cluster.clone(),
-            chain_der: issued,
-            root_der: self.authority.root_der().to_vec(),
+            chain_der: on_the_wire(issued),
+            root_der: self.authority.root_der().to_vec().into(),
             fence: Some(self.fence.clone().into()),
         })
     }
@@ -77,7 +77,7 @@ impl Enrolment {
         let host = self.hosts.get(&HostId(peer.id.clone())).await?.ok_or_else(|| {
             Coded::new(Code::AUTH_REVOKED, format!("host {} is enrolled no more", peer.id)).do_this("enrol it again with a new token")
         })?;
-        Ok(RenewResponse { chain_der: self.issue(csr_der, &host)? })
+        Ok(RenewResponse { chain_der: on_the_wire(self.issue(csr_der, &host)?) })
     }
 
     fn host(&self, request: &EnrolRequest, record: &TokenRecord) -> HostRecord {
@@ -110,6 +110,10 @@ impl Enrolment {
         }
         Ok(())
     }
+}
+
+fn on_the_wire(chain: Vec<Vec<u8>>) -> Vec<bytes::Bytes> {
+    chain.into_iter().map(bytes::Bytes::from).collect()
 }
 
 fn written(record: &TokenRecord) -> Result<Vec<u8>, Coded> {

@@ -36,7 +36,7 @@ fn internal(what: &str, error: &dyn std::fmt::Display) -> Coded {
 
 /// Runs a coordinator until a signal or the loss of its leadership.
 pub(crate) fn start(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
-    slipway_telemetry::init("slipway-coordinator", slipway_telemetry::Verbosity::default())
+    slipway_telemetry::init("slipway-coordinator", slipway_telemetry::Verbosity::of_daemon(0))
         .map_err(|error| internal("logging", &error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal("the runtime", &error))?;
     runtime.block_on(run(settings, accept_old_copy))
@@ -75,7 +75,7 @@ struct Leading {
 async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<Leading, Coded> {
     let connector = Connector::new(own.identity.clone(), own.clock.clone());
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
-    let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage).await?;
+    let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
     let cluster = ClusterApi::from_kubeconfig(&settings.kubernetes.kubeconfig, Arc::new(OpenGate), own.clock.clone()).await?;
     let foundation = Foundation {
         settings: settings.clone(),

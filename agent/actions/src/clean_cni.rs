@@ -21,7 +21,10 @@ impl Perform for CleanCni {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec!["ip link delete NAME   # cni0, flannel.1 and the like: --dry-run names them".into(), "ip netns delete cni-ID".into()]
+        vec![
+            "ip link delete NAME   # cni0, flannel.1 and the like: --dry-run names them".into(),
+            "ip netns delete cni-ID".into(),
+        ]
     }
 
     fn failure(&self) -> Code {

@@ -24,7 +24,8 @@ impl Perform for CleanFiles {
     fn by_hand(&self) -> Vec<String> {
         vec![
             "findmnt -R /var/lib/kubelet   # must show nothing below it".into(),
-            "rm -r --one-file-system /etc/kubernetes/* /var/lib/kubelet/*   # except what dpkg -S or rpm -qf names".into(),
+            "rm -r --one-file-system /etc/kubernetes/* /var/lib/kubelet/*   # except what dpkg -S or rpm -qf names"
+                .into(),
             "rm /etc/cni/net.d/NETWORK.conflist; rm -r --one-file-system /var/lib/cni/networks/NETWORK".into(),
         ]
     }
@@ -35,12 +36,9 @@ impl Perform for CleanFiles {
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
         let scope = survey::scope(host, &self.profiles).await?;
-        let (plan, mut obstacles) = survey::files(host, &scope).await?;
-        if plan.changes.is_empty() {
-            obstacles.retain(|obstacle| obstacle.code == Code::HOST_SYMLINK.as_str());
-        } else {
-            obstacles.extend(still_running(host, &scope).await?);
-        }
+        let (plan, in_the_way) = survey::files(host, &scope).await?;
+        let mut obstacles = if plan.changes.is_empty() { vec![] } else { still_running(host, &scope).await? };
+        obstacles.extend(in_the_way);
         Ok(Check { satisfied: plan.changes.is_empty() && obstacles.is_empty(), changes: plan.changes, obstacles })
     }
 

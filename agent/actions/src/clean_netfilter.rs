@@ -56,7 +56,10 @@ impl Perform for CleanNetfilter {
             return Err(Error::NotReached {
                 action: self.name(),
                 code: Code::HOST_NETFILTER_CHANGED,
-                what: format!("rules that are not Kubernetes' changed meanwhile: {}", comparison.differences.join(", ")),
+                what: format!(
+                    "rules that are not Kubernetes' changed meanwhile: {}",
+                    comparison.differences.join(", ")
+                ),
             });
         }
         Ok(Done { changes: plan.changes, record: comparison.record() })

@@ -61,8 +61,12 @@ impl Error {
                 let code = obstacles.first().and_then(|first| Code::parse(&first.code)).unwrap_or(Code::HOST_LEFTOVERS);
                 Coded::new(code, self.to_string()).do_this("clear what is named, then resume: nothing was done yet")
             }
-            Self::NotReached { code, .. } => Coded::new(*code, self.to_string()).do_this("resume to try again, once the cause is gone"),
-            Self::Deadline { .. } => Coded::new(Code::HOST_COMMAND, self.to_string()).do_this("look at the host, then resume to try again"),
+            Self::NotReached { code, .. } => {
+                Coded::new(*code, self.to_string()).do_this("resume to try again, once the cause is gone")
+            }
+            Self::Deadline { .. } => {
+                Coded::new(Code::HOST_COMMAND, self.to_string()).do_this("look at the host, then resume to try again")
+            }
             Self::Cancelled { .. } => Coded::new(Code::AGENT_OUTCOME_UNKNOWN, self.to_string())
                 .do_this("what was done so far stays done; resume to finish it"),
         }

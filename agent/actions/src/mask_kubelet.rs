@@ -37,7 +37,9 @@ impl Perform for MaskKubelet {
             check.changes.push(change("unit", UNIT, "mask", "so that nothing starts it until the host joins again"));
             let own = host.files.entry(UNIT_FILE.as_ref()).await?;
             if own.is_some_and(|entry| entry.kind != EntryKind::Symlink) {
-                let explain = format!("{UNIT_FILE} is a file of this host's own, and a mask would take its place: move it to /usr/lib/systemd/system");
+                let explain = format!(
+                    "{UNIT_FILE} is a file of this host's own, and a mask would take its place: move it to /usr/lib/systemd/system"
+                );
                 check.obstacles.push(obstacle(Code::HOST_SERVICE, UNIT_FILE, explain));
             }
         }

@@ -169,7 +169,13 @@ pub trait Perform: Send + Sync + std::fmt::Debug {
 /// What is still to be done, in a few words.
 pub(crate) fn left(check: &Check) -> String {
     let mut words: Vec<String> = check.obstacles.iter().take(3).map(|obstacle| obstacle.explain.clone()).collect();
-    words.extend(check.changes.iter().take(5).map(|change| format!("{} {} is left to {}", change.kind, change.what, change.verb)));
+    words.extend(
+        check
+            .changes
+            .iter()
+            .take(5)
+            .map(|change| format!("{} {} is left to {}", change.kind, change.what, change.verb)),
+    );
     let more = check.changes.len().saturating_sub(5);
     if more > 0 {
         words.push(format!("and {more} more"));

@@ -23,7 +23,14 @@ const KUBEADM: &str = "/usr/bin/kubeadm";
 const OUTPUT: &str = "/var/lib/slipway/agent/output";
 const OUTPUT_LIMIT: usize = 1 << 20;
 const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", KUBELET];
-const DELETED: [&str; 6] = ["admin.conf", "super-admin.conf", "kubelet.conf", "bootstrap-kubelet.conf", "controller-manager.conf", "scheduler.conf"];
+const DELETED: [&str; 6] = [
+    "admin.conf",
+    "super-admin.conf",
+    "kubelet.conf",
+    "bootstrap-kubelet.conf",
+    "controller-manager.conf",
+    "scheduler.conf",
+];
 const LONGEST: Duration = Duration::from_mins(15);
 const POLL: Duration = Duration::from_millis(200);
 
@@ -51,7 +58,8 @@ impl ResetKubeadm {
 }
 
 fn unit_name(operation: &OperationId) -> String {
-    let safe: String = operation.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(120).collect();
+    let safe: String =
+        operation.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(120).collect();
     // What was replaced or cut off must not make two operations one.
     let tail = hex::encode(Sha256::digest(operation.as_str()));
     format!("slipway-kubeadm-reset-{safe}-{}.service", &tail[..12])
@@ -129,20 +137,28 @@ impl ResetKubeadm {
     async fn obstacles(&self, host: &Host) -> Result<Vec<Obstacle>, Error> {
         let mut found = Vec::new();
         if host.kubeadm.version().await?.is_none() {
-            found.push(obstacle(Code::HOST_KUBEADM, KUBEADM, "kubeadm is not installed on this host, so nothing can be reset: install it"));
+            found.push(obstacle(
+                Code::HOST_KUBEADM,
+                KUBEADM,
+                "kubeadm is not installed on this host, so nothing can be reset: install it",
+            ));
         }
         if self.endpoint(host).await?.is_none() {
             found.push(no_socket());
         }
         for path in EMPTIED {
             if host.files.entry(Path::new(path)).await?.is_some_and(|entry| entry.kind == EntryKind::Symlink) {
-                let explain = format!("{path} is a symbolic link, and kubeadm would empty what it leads to: remove the link yourself");
+                let explain = format!(
+                    "{path} is a symbolic link, and kubeadm would empty what it leads to: remove the link yourself"
+                );
                 found.push(obstacle(Code::HOST_SYMLINK, path, explain));
             }
         }
         let below = |point: &Path| EMPTIED.iter().any(|root| point.starts_with(root) && point != Path::new(root));
         let mounts = host.mounts.list().await?;
-        found.extend(mounts.iter().filter(|mount| below(&mount.mount_point) && !is_the_kubelets(mount)).map(mount_obstacle));
+        found.extend(
+            mounts.iter().filter(|mount| below(&mount.mount_point) && !is_the_kubelets(mount)).map(mount_obstacle),
+        );
         Ok(found)
     }
 
@@ -173,7 +189,10 @@ impl ResetKubeadm {
             let what = format!("kubeadm reset ended with {code}: {said}");
             return Err(Error::NotReached { action: self.name(), code: Code::HOST_KUBEADM, what });
         }
-        Ok(Done { changes: vec![], record: vec![format!("kubeadm reset ended with 0; its output is in {}", output_path(unit).display())] })
+        Ok(Done {
+            changes: vec![],
+            record: vec![format!("kubeadm reset ended with 0; its output is in {}", output_path(unit).display())],
+        })
     }
 }
 
@@ -212,5 +231,9 @@ async fn last_words(host: &Host, unit: &str) -> String {
     let output = host.files.read(&output_path(unit), OUTPUT_LIMIT).await.ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&output);
     let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
-    if lines.is_empty() { "it said nothing".to_owned() } else { lines.into_iter().rev().collect::<Vec<_>>().join(" / ") }
+    if lines.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    }
 }

@@ -6,7 +6,9 @@ use slipway_host::plan::network;
 use slipway_host::{Host, survey};
 
 use crate::perform::{change, left};
-use crate::{Check, CleanCni, CleanFiles, CleanNetfilter, Done, Error, MaskKubelet, OperationContext, Perform, ResetKubeadm};
+use crate::{
+    Check, CleanCni, CleanFiles, CleanNetfilter, Done, Error, MaskKubelet, OperationContext, Perform, ResetKubeadm,
+};
 
 /// Looks for what is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,8 +36,13 @@ impl Perform for ScanLeftovers {
     }
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
-        let parts: [&dyn Perform; 5] =
-            [&MaskKubelet, &ResetKubeadm::default(), &CleanCni::default(), &CleanNetfilter::default(), &CleanFiles::default()];
+        let parts: [&dyn Perform; 5] = [
+            &MaskKubelet,
+            &ResetKubeadm::default(),
+            &CleanCni::default(),
+            &CleanNetfilter::default(),
+            &CleanFiles::default(),
+        ];
         let mut all = Check::default();
         for part in parts {
             let found = part.check(host).await?;
@@ -45,7 +52,12 @@ impl Perform for ScanLeftovers {
         let scope = survey::scope(host, &[]).await?;
         let processes = host.processes.list().await?;
         for process in network::agents(&scope, &processes) {
-            all.changes.push(change("process", format!("{} ({})", process.comm, process.pid), "end", "an agent of Kubernetes"));
+            all.changes.push(change(
+                "process",
+                format!("{} ({})", process.comm, process.pid),
+                "end",
+                "an agent of Kubernetes",
+            ));
         }
         all.changes.sort_by(|a, b| (&a.kind, &a.what, &a.verb).cmp(&(&b.kind, &b.what, &b.verb)));
         all.changes.dedup_by(|a, b| a.kind == b.kind && a.what == b.what);

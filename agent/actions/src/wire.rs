@@ -4,13 +4,17 @@ use slipway_errors::{Code, Coded};
 use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
-use crate::{CleanCni, CleanFiles, CleanNetfilter, MaskKubelet, Perform, ResetKubeadm, ScanLeftovers, StopService, UnmaskKubelet};
+use crate::{
+    CleanCni, CleanFiles, CleanNetfilter, MaskKubelet, Perform, ResetKubeadm, ScanLeftovers, StopService, UnmaskKubelet,
+};
 
 const PROFILES: usize = 32;
 
 /// The action that the wire names, or why it is not allowed.
 pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform>, Coded> {
-    let wire = action.action.ok_or_else(|| bad("no action was named").do_this("this agent may be older than the coordinator: upgrade it"))?;
+    let wire = action.action.ok_or_else(|| {
+        bad("no action was named").do_this("this agent may be older than the coordinator: upgrade it")
+    })?;
     Ok(match wire {
         Wire::StopService(stop) => Box::new(StopService::new(&stop.unit)?),
         Wire::MaskKubelet(_) => Box::new(MaskKubelet),
@@ -36,7 +40,11 @@ fn socket(text: &str) -> Result<Option<String>, Coded> {
 }
 
 fn profiles(names: Vec<String>) -> Result<Vec<String>, Coded> {
-    let legal = |name: &String| !name.is_empty() && name.len() <= 63 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let legal = |name: &String| {
+        !name.is_empty()
+            && name.len() <= 63
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
     if names.len() > PROFILES {
         return Err(bad(format!("{} profiles are named, {PROFILES} are the limit", names.len())));
     }

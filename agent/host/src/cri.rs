@@ -45,7 +45,12 @@ pub async fn find(host: &Host) -> Result<Cri, Error> {
 }
 
 async fn configured(host: &Host) -> Result<Option<String>, Error> {
-    let read = async |path: &str| host.files.read(&PathBuf::from(path), LIMIT).await.map(|bytes| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+    let read = async |path: &str| {
+        host.files
+            .read(&PathBuf::from(path), LIMIT)
+            .await
+            .map(|bytes| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
     if let Some(endpoint) = read(FLAGS).await?.as_deref().and_then(in_flags) {
         return Ok(Some(endpoint));
     }
@@ -80,7 +85,8 @@ pub fn endpoint(text: &str) -> Option<String> {
     let path = text.strip_prefix("unix://").unwrap_or(text);
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
     let plain = !path.split('/').any(|part| part == "..");
-    (path.starts_with('/') && path.len() > 1 && path.len() <= 100 && path.chars().all(legal) && plain).then(|| format!("unix://{path}"))
+    (path.starts_with('/') && path.len() > 1 && path.len() <= 100 && path.chars().all(legal) && plain)
+        .then(|| format!("unix://{path}"))
 }
 
 #[cfg(test)]
@@ -102,6 +108,9 @@ mod tests {
         for bad in ["", "tcp://1.2.3.4:5", "unix://", "run/x.sock", "/run/../etc/x", "/run/x sock", "--flag", "/"] {
             assert_eq!(endpoint(bad), None, "{bad:?} was taken");
         }
-        assert_eq!(endpoint("/run/containerd/containerd.sock").as_deref(), Some("unix:///run/containerd/containerd.sock"));
+        assert_eq!(
+            endpoint("/run/containerd/containerd.sock").as_deref(),
+            Some("unix:///run/containerd/containerd.sock")
+        );
     }
 }

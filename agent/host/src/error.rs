@@ -98,9 +98,8 @@ impl Error {
         match self {
             Self::Io { source, .. } => Coded::new(Code::HOST_IO, format!("{self}: {source}")),
             Self::Unreadable { .. } => Coded::new(Code::HOST_IO, self.to_string()),
-            Self::Service { unit, .. } => {
-                Coded::new(Code::HOST_SERVICE, self.to_string()).do_this(format!("look at `systemctl status {unit}`, then resume"))
-            }
+            Self::Service { unit, .. } => Coded::new(Code::HOST_SERVICE, self.to_string())
+                .do_this(format!("look at `systemctl status {unit}`, then resume")),
             Self::OwnUnitFile { path, .. } => Coded::new(Code::HOST_SERVICE, self.to_string())
                 .do_this(format!("move {} away (a drop-in folder beside it may stay), then resume", path.display())),
             Self::Command { .. } => Coded::new(Code::HOST_COMMAND, self.to_string()),
@@ -129,7 +128,8 @@ mod tests {
     #[test]
     fn a_mount_below_names_itself_and_the_way_out() {
         let coded =
-            Error::MountedBelow { root: "/var/lib/kubelet".into(), mount_point: "/var/lib/kubelet/data".into() }.coded();
+            Error::MountedBelow { root: "/var/lib/kubelet".into(), mount_point: "/var/lib/kubelet/data".into() }
+                .coded();
         assert_eq!(coded.code, Code::HOST_MOUNTED_BELOW);
         assert!(coded.message.contains("/var/lib/kubelet/data"));
         assert!(coded.way_out.is_some_and(|way| way.contains("umount /var/lib/kubelet/data")));

@@ -140,11 +140,18 @@ struct Cluster {
 async fn kubeconfigs(host: &Host) -> Result<Vec<KubeconfigServer>, Error> {
     let mut servers = Vec::new();
     for entry in host.files.list(Path::new("/etc/kubernetes")).await? {
-        if entry.kind == EntryKind::Directory || entry.path.extension().is_none_or(|end| end != "conf") || servers.len() >= KUBECONFIGS {
+        if entry.kind == EntryKind::Directory
+            || entry.path.extension().is_none_or(|end| end != "conf")
+            || servers.len() >= KUBECONFIGS
+        {
             continue;
         }
         let Some(bytes) = host.files.read(&entry.path, FILE_LIMIT).await? else { continue };
-        servers.extend(servers_in(&bytes).into_iter().map(|server| KubeconfigServer { path: entry.path.display().to_string(), server }));
+        servers.extend(
+            servers_in(&bytes)
+                .into_iter()
+                .map(|server| KubeconfigServer { path: entry.path.display().to_string(), server }),
+        );
     }
     Ok(servers)
 }

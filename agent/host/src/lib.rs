@@ -1,6 +1,7 @@
 //! What a machine can do: traits, the Linux one and a fake that keeps state. Actions and agent know only the traits, so that everything
 //! above a machine is tested against a fake that can be wrong in the ways a machine is.
 
+pub mod conformance;
 pub mod cri;
 mod error;
 pub mod facts;
@@ -8,6 +9,7 @@ pub mod fake;
 mod files;
 mod host;
 mod links;
+mod linux;
 mod netfilter;
 pub mod pattern;
 pub mod plan;
@@ -20,11 +22,10 @@ pub use error::Error;
 pub use files::{Entry, EntryKind, Files, Mount, Mounts, PackageDb, TREE_LIMIT};
 pub use host::Host;
 pub use links::{Link, Links, Namespace, Route};
+pub use linux::{Exec, LinuxFiles, LinuxMounts, Program};
 pub use netfilter::{Iptables, Netfilter, Ruleset};
 pub use profile::{
     ChainRule, CommentRule, ConfigRule, LinkRule, OWN_PROFILES, PerContainer, Profile, Profiles, RouteRule, TableRule,
 };
-pub use runtime::{
-    Container, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox,
-};
+pub use runtime::{Container, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox};
 pub use services::{Active, Enablement, ServiceState, Services, Transient, TransientStatus};

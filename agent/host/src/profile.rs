@@ -204,7 +204,9 @@ impl Profile {
         names.extend(self.processes.iter().map(|name| ("process", name)));
         names.extend(self.networks.iter().map(|name| ("network", name)));
         names.extend(self.routes.iter().filter_map(|rule| rule.device.as_ref()).map(|name| ("device", name)));
-        names.extend(self.per_container.iter().flat_map(|per| per.chains.iter().chain(&per.shared)).map(|name| ("chain", name)));
+        names.extend(
+            self.per_container.iter().flat_map(|per| per.chains.iter().chain(&per.shared)).map(|name| ("chain", name)),
+        );
         names
     }
 }

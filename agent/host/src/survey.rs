@@ -120,21 +120,30 @@ fn symlink(path: &Path) -> Obstacle {
     Obstacle {
         code: Code::HOST_SYMLINK.as_str().into(),
         what: path.display().to_string(),
-        explain: format!("{} is a symbolic link, and none is followed: see where it leads and remove it yourself", path.display()),
+        explain: format!(
+            "{} is a symbolic link, and none is followed: see where it leads and remove it yourself",
+            path.display()
+        ),
     }
 }
 
-/// Names of the profiles of which traces are present that other plugins would not leave.
+/// Names of the profiles of which traces are present that other plugins would not leave. The firewall is not asked: this runs every few
+/// seconds, and a large one takes seconds to print.
 pub async fn detected(host: &Host) -> Result<Vec<String>, Error> {
-    let (links, ruleset) = (host.links.list().await?, host.netfilter.ruleset().await?);
+    let links = host.links.list().await?;
     let processes = host.processes.list().await?;
     let configs = configs(host).await?;
     let mut found = BTreeSet::new();
     for profile in host.profiles.all().iter().filter(|profile| !profile.always) {
         let scope = Scope::new(vec![profile], &configs, &[]);
-        let own = |link: &&crate::Link| profile.links.iter().any(|rule| !rule.shared && rule.kind == link.kind && crate::pattern::matches(&rule.name, &link.name));
+        let own = |link: &&crate::Link| {
+            profile
+                .links
+                .iter()
+                .any(|rule| !rule.shared && rule.kind == link.kind && crate::pattern::matches(&rule.name, &link.name))
+        };
         let mut traces = !scope.networks.configs.is_empty() || links.iter().any(|link| own(&link));
-        traces |= !netfilter::removals(&scope, &ruleset).is_empty() || !network::agents(&scope, &processes).is_empty();
+        traces |= !network::agents(&scope, &processes).is_empty();
         for folder in &profile.state {
             traces |= host.files.entry(&paths::canonical(folder)).await?.is_some();
         }

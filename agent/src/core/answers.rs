@@ -65,7 +65,7 @@ impl AgentCore {
                 satisfied: view.satisfied,
                 changes: within_a_message(view.changes),
                 obstacles: view.obstacles,
-                by_hand: work.by_hand().await,
+                by_hand: work.by_hand(),
             })
         };
         self.refusals(caller, "Check", answer.await)
@@ -151,8 +151,13 @@ impl AgentCore {
 
     fn may_change(&self) -> Result<(), Coded> {
         if self.observe {
-            return Err(Coded::new(Code::AGENT_OBSERVES, "the agent on this host only looks: it was started with --observe")
-                .do_this("where the host is to be changed, take `observe = true` out of its configuration and restart the agent"));
+            return Err(Coded::new(
+                Code::AGENT_OBSERVES,
+                "the agent on this host only looks: it was started with --observe",
+            )
+            .do_this(
+                "where the host is to be changed, take `observe = true` out of its configuration and restart the agent",
+            ));
         }
         if self.stopping.is_cancelled() {
             return Err(Coded::new(Code::WIRE_UNREACHABLE, "the agent is stopping and begins nothing new")

@@ -1,199 +1,15 @@
 //! The core with scripted work: what it refuses, what it does once, what it takes up again.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
-use async_trait::async_trait;
 use futures::StreamExt;
 use slipway_errors::Code;
 use slipway_proto::agent::*;
-use slipway_proto::types::{self, Action, Change, HostFacts, HostMetrics, MaskKubelet, Target, UnmaskKubelet, action};
-use slipway_types::{ManualClock, SequentialIds};
-use tokio::sync::watch;
+use slipway_proto::types::{self, Action, Target, UnmaskKubelet, action};
 
+use super::script::*;
 use super::*;
 use crate::disk::faults::FailsAfter;
-use crate::follow::Following;
-use crate::witness::InMemory;
-use crate::work::{Applied, Operation, View, Work};
-
-/// A host that the tests script. It outlives the agents that are opened over it.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    /// How often an effect began.
-    pub(crate) effects: AtomicUsize,
-    /// The wanted state is reached.
-    pub(crate) satisfied: watch::Sender<bool>,
-    /// An effect ends only when this is true.
-    pub(crate) may_end: watch::Sender<bool>,
-    /// The long commands that the host knows.
-    pub(crate) commands: Mutex<BTreeSet<String>>,
-    /// The effect is carried by a long command that outlives the agent.
-    pub(crate) long: bool,
-    /// What the effect fails with.
-    pub(crate) fails: Mutex<Option<Coded>>,
-    /// The effect panics.
-    pub(crate) panics: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Works_(Arc<Script>);
-
-impl Works for Works_ {
-    fn from_wire(&self, action: Action) -> Result<Box<dyn Work>, Coded> {
-        match action.action {
-            Some(action::Action::MaskKubelet(_) | action::Action::UnmaskKubelet(_)) => Ok(Box::new(Works_(self.0.clone()))),
-            _ => Err(Coded::new(Code::AGENT_BAD_ARGUMENT, "not in this script")),
-        }
-    }
-}
-
-#[async_trait]
-impl Work for Works_ {
-    fn name(&self) -> &'static str {
-        "mask-kubelet"
-    }
-    async fn by_hand(&self) -> Vec<String> {
-        vec!["systemctl mask --now kubelet".into()]
-    }
-    async fn check(&self) -> Result<View, Coded> {
-        let satisfied = *self.0.satisfied.borrow();
-        let changes = if satisfied { vec![] } else { vec![Change { what: "kubelet".into(), ..Change::default() }] };
-        Ok(View { satisfied, changes, obstacles: vec![] })
-    }
-    async fn apply(&self, operation: &Operation) -> Result<Applied, Coded> {
-        let known = !self.0.commands.lock().unwrap().insert(operation.id.clone());
-        if !(self.0.long && known) {
-            self.0.effects.fetch_add(1, Ordering::SeqCst);
-        }
-        assert!(!self.0.panics, "the script panics");
-        operation.progress.say("works");
-        let mut may_end = self.0.may_end.subscribe();
-        tokio::select! {
-            _ = may_end.wait_for(|may| *may) => {}
-            () = operation.cancelled.cancelled() => return Err(Coded::new(Code::HOST_COMMAND, "stopped as asked")),
-        }
-        if let Some(error) = self.0.fails.lock().unwrap().clone() {
-            return Err(error);
-        }
-        self.0.satisfied.send_replace(true);
-        Ok(Applied { changes: vec![Change { what: "kubelet".into(), ..Change::default() }], record: vec!["proof".into()] })
-    }
-    async fn left_running(&self, operation_id: &str) -> Result<bool, Coded> {
-        Ok(self.0.long && self.0.commands.lock().unwrap().contains(operation_id))
-    }
-    async fn settled(&self, operation_id: &str) {
-        self.0.commands.lock().unwrap().remove(operation_id);
-    }
-}
-
-#[async_trait]
-impl Source for Script {
-    async fn facts(&self) -> Result<HostFacts, Coded> {
-        Ok(HostFacts { hostname: "w2".into(), boot_id: "b1".into(), ..HostFacts::default() })
-    }
-    async fn metrics(&self) -> Result<HostMetrics, Coded> {
-        Ok(HostMetrics { cores: 2, ..HostMetrics::default() })
-    }
-}
-
-pub(crate) struct Bench {
-    pub(crate) script: Arc<Script>,
-    pub(crate) clock: Arc<ManualClock>,
-    pub(crate) record: Arc<InMemory>,
-    pub(crate) state: tempfile::TempDir,
-    pub(crate) disk: Arc<dyn Keep>,
-    pub(crate) boot: &'static str,
-    pub(crate) observe: bool,
-    ids: Arc<SequentialIds>,
-}
-
-pub(crate) const NOW: i64 = 1_000_000;
-
-impl Bench {
-    pub(crate) fn new(script: Script) -> Self {
-        Self {
-            script: Arc::new(script),
-            clock: Arc::new(ManualClock::at(Timestamp::from_millisecond(NOW).unwrap())),
-            record: Arc::default(),
-            state: tempfile::tempdir().unwrap(),
-            disk: Arc::new(crate::disk::Disk::default()),
-            boot: "b1",
-            observe: false,
-            ids: Arc::default(),
-        }
-    }
-
-    pub(crate) fn quick() -> Self {
-        let bench = Self::new(Script::default());
-        bench.script.may_end.send_replace(true);
-        bench
-    }
-
-    pub(crate) async fn open(&self) -> Arc<AgentCore> {
-        self.try_open().await.unwrap()
-    }
-
-    pub(crate) async fn try_open(&self) -> Result<Arc<AgentCore>, Error> {
-        AgentCore::open(Setup {
-            state: self.state.path().to_owned(),
-            disk: self.disk.clone(),
-            here: Here { cluster: "lab".into(), host_id: "h1".into(), boot_id: self.boot.into() },
-            works: Arc::new(Works_(self.script.clone())),
-            source: self.script.clone(),
-            clock: self.clock.clone(),
-            ids: self.ids.clone(),
-            record: self.record.clone(),
-            observe: self.observe,
-        })
-        .await
-    }
-
-    pub(crate) fn effects(&self) -> usize {
-        self.script.effects.load(Ordering::SeqCst)
-    }
-}
-
-pub(crate) fn target() -> Option<Target> {
-    Some(Target { cluster: "lab".into(), host_id: "h1".into(), boot_id: "b1".into() })
-}
-
-pub(crate) fn fence(term: u64) -> Option<types::Fence> {
-    Some(types::Fence { lineage: "a".into(), term, holder: format!("c{term}") })
-}
-
-pub(crate) fn mask() -> Option<Action> {
-    Some(Action { action: Some(action::Action::MaskKubelet(MaskKubelet {})) })
-}
-
-pub(crate) fn start(id: &str, term: u64) -> StartOperationRequest {
-    StartOperationRequest {
-        operation_id: id.into(),
-        target: target(),
-        fence: fence(term),
-        not_after_ms: NOW + 10_000,
-        action: mask(),
-    }
-}
-
-fn watching(id: &str) -> WatchOperationRequest {
-    WatchOperationRequest { target: target(), operation_id: id.into(), from_seq: 0 }
-}
-
-pub(crate) async fn last_of(core: &AgentCore, id: &str) -> WatchOperationResponse {
-    let following: Following = core.watch_operation("c", watching(id)).await.unwrap();
-    following.map(|said| said.unwrap()).collect::<Vec<_>>().await.pop().unwrap()
-}
-
-async fn until_working(bench: &Bench, effects: usize) {
-    while bench.effects() < effects {
-        tokio::task::yield_now().await;
-    }
-}
-
-async fn refused(core: &AgentCore, request: StartOperationRequest) -> Code {
-    core.start_operation("coordinator/c1", request).await.unwrap_err().code
-}
 
 #[tokio::test]
 async fn an_operation_is_done_once_and_its_end_is_told_again() {
@@ -228,7 +44,10 @@ async fn a_second_operation_is_told_which_one_runs_and_the_same_one_attaches() {
     assert!(!check.satisfied && check.changes.len() == 1 && check.by_hand.len() == 1, "looking works meanwhile");
     bench.script.may_end.send_replace(true);
     core.idle().await;
-    assert_eq!(core.start_operation("coordinator/c1", start("r/other/1", 1)).await.unwrap().state(), OperationState::Running);
+    assert_eq!(
+        core.start_operation("coordinator/c1", start("r/other/1", 1)).await.unwrap().state(),
+        OperationState::Running
+    );
     core.idle().await;
     assert_eq!(bench.effects(), 1);
 }
@@ -239,7 +58,10 @@ async fn an_id_stands_for_one_action() {
     let core = bench.open().await;
     core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
     let unmask = Some(Action { action: Some(action::Action::UnmaskKubelet(UnmaskKubelet {})) });
-    assert_eq!(refused(&core, StartOperationRequest { action: unmask, ..start("r/s/1", 1) }).await, Code::WIRE_BAD_REQUEST);
+    assert_eq!(
+        refused(&core, StartOperationRequest { action: unmask, ..start("r/s/1", 1) }).await,
+        Code::WIRE_BAD_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -251,9 +73,8 @@ async fn what_must_not_begin_is_refused_with_its_code_and_audited() {
     let other = |cluster: &str, host: &str, boot: &str| {
         Some(Target { cluster: cluster.into(), host_id: host.into(), boot_id: boot.into() })
     };
-    let claimed = |lineage: &str, term, holder: &str| {
-        Some(types::Fence { lineage: lineage.into(), term, holder: holder.into() })
-    };
+    let claimed =
+        |lineage: &str, term, holder: &str| Some(types::Fence { lineage: lineage.into(), term, holder: holder.into() });
     let table = [
         (StartOperationRequest { target: other("lab", "h2", "b1"), ..good() }, Code::FENCE_OTHER_HOST),
         (StartOperationRequest { target: other("prod", "h1", "b1"), ..good() }, Code::FENCE_OTHER_HOST),
@@ -273,7 +94,10 @@ async fn what_must_not_begin_is_refused_with_its_code_and_audited() {
     for (request, code) in table {
         assert_eq!(refused(&core, request.clone()).await, code, "{request:?}");
         let note = bench.record.notes().pop().unwrap();
-        assert_eq!((note.code, note.about.as_str(), note.caller.as_str()), (Some(code), "StartOperation", "coordinator/c1"));
+        assert_eq!(
+            (note.code, note.about.as_str(), note.caller.as_str()),
+            (Some(code), "StartOperation", "coordinator/c1")
+        );
     }
     assert_eq!(bench.effects(), 0);
     assert_eq!(core.seen().open, "");
@@ -299,7 +123,8 @@ async fn a_raised_fence_tells_what_runs_and_ends_the_old_leadership() {
     let core = bench.open().await;
     core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
     let any_boot = Some(Target { boot_id: String::new(), ..target().unwrap() });
-    let raised = core.raise_fence("coordinator/c2", RaiseFenceRequest { target: any_boot, fence: fence(2) }).await.unwrap();
+    let raised =
+        core.raise_fence("coordinator/c2", RaiseFenceRequest { target: any_boot, fence: fence(2) }).await.unwrap();
     assert_eq!((raised.open_operation.as_str(), raised.boot_id.as_str()), ("r/s/1", "b1"));
     assert_eq!(raised.fence, fence(2));
     assert_eq!(refused(&core, start("r/s/1", 1)).await, Code::FENCE_OLD_TERM, "not even attaching");
@@ -314,7 +139,7 @@ async fn an_answer_that_came_late_is_given_however_late_it_is_asked_for() {
     let bench = Bench::quick();
     let core = bench.open().await;
     core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
-    bench.clock.advance(Duration::from_secs(3600));
+    bench.clock.advance(Duration::from_hours(1));
     let late = core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
     assert!(late.attached, "too late would say that nothing was begun");
     assert_eq!(refused(&core, start("r/s/2", 1)).await, Code::FENCE_PAST_TIME);
@@ -369,7 +194,10 @@ async fn a_failure_is_told_with_its_code_and_way_out() {
     let core = bench.open().await;
     core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
     let end = last_of(&core, "r/s/1").await;
-    assert_eq!((end.state(), end.code.as_str(), end.way_out.as_str()), (OperationState::Failed, "SLIP-HOST-001", "umount it"));
+    assert_eq!(
+        (end.state(), end.code.as_str(), end.way_out.as_str()),
+        (OperationState::Failed, "SLIP-HOST-001", "umount it")
+    );
     assert_eq!(core.counts().ended[&crate::journal::Outcome::Failed], 1);
 }
 
@@ -401,7 +229,10 @@ async fn an_operation_stops_when_asked_and_an_old_leader_cannot_ask() {
     assert_eq!(asked.state(), OperationState::Running);
     let end = last_of(&core, "r/s/1").await;
     assert_eq!((end.state(), end.says.as_str()), (OperationState::Failed, "stopped as asked"));
-    assert_eq!(core.cancel_operation("coordinator/c2", cancel("r/s/1", 2)).await.unwrap().state(), OperationState::Failed);
+    assert_eq!(
+        core.cancel_operation("coordinator/c2", cancel("r/s/1", 2)).await.unwrap().state(),
+        OperationState::Failed
+    );
     let unknown = core.cancel_operation("coordinator/c2", cancel("r/s/9", 2)).await.unwrap_err();
     assert_eq!(unknown.code, Code::AGENT_UNKNOWN_OPERATION);
 }
@@ -428,7 +259,9 @@ async fn after_a_crash_a_long_command_is_attached_to_and_not_started_again() {
 
 #[tokio::test]
 async fn after_a_crash_the_host_says_whether_a_short_operation_took_effect() {
-    for (took_effect, state, code) in [(true, OperationState::Done, ""), (false, OperationState::Unknown, "SLIP-AGENT-004")] {
+    for (took_effect, state, code) in
+        [(true, OperationState::Done, ""), (false, OperationState::Unknown, "SLIP-AGENT-004")]
+    {
         let bench = Bench::new(Script::default());
         let core = bench.open().await;
         core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
@@ -518,8 +351,29 @@ async fn every_effect_is_noted_before_and_after() {
     let core = bench.open().await;
     core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
     last_of(&core, "r/s/1").await;
-    let notes: Vec<_> = bench.record.notes().into_iter().map(|note| format!("{}: {}", note.caller, note.says)).collect();
+    let notes: Vec<_> =
+        bench.record.notes().into_iter().map(|note| format!("{}: {}", note.caller, note.says)).collect();
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes[0].starts_with("coordinator/c1: r/s/1 (mask-kubelet) begins under term 1"), "{notes:?}");
     assert!(notes[1].starts_with("agent: r/s/1 (mask-kubelet) ended done"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_began_although_its_answer_was_lost_is_followed_and_not_begun_again() {
+    let bench = Bench::new(Script { long: true, lost_answers: AtomicUsize::new(1), ..Script::default() });
+    bench.script.may_end.send_replace(true);
+    let core = bench.open().await;
+    core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
+    assert_eq!(last_of(&core, "r/s/1").await.state(), OperationState::Done);
+    assert_eq!(bench.effects(), 1);
+}
+
+#[tokio::test]
+async fn a_command_that_is_there_and_cannot_be_followed_is_unknown_not_failed() {
+    let bench = Bench::new(Script { long: true, lost_answers: AtomicUsize::new(99), ..Script::default() });
+    let core = bench.open().await;
+    core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
+    let end = last_of(&core, "r/s/1").await;
+    assert_eq!((end.state(), end.code.as_str()), (OperationState::Unknown, "SLIP-AGENT-004"));
+    assert_eq!(bench.effects(), 1);
 }

@@ -165,7 +165,8 @@ mod tests {
     use super::*;
 
     fn end(changes: usize, lines: usize) -> End {
-        let change = Changed { kind: "file".into(), what: "x".repeat(96), verb: "remove".into(), detail: String::new() };
+        let change =
+            Changed { kind: "file".into(), what: "x".repeat(96), verb: "remove".into(), detail: String::new() };
         End {
             outcome: Outcome::Done,
             at_ms: 1,

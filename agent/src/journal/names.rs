@@ -17,7 +17,10 @@ pub fn check(id: &str) -> Result<(), Coded> {
         return Ok(());
     }
     let shown: String = id.chars().take(80).flat_map(char::escape_default).collect();
-    Err(Coded::new(Code::WIRE_BAD_REQUEST, format!("{shown:?} is no operation id: run/step/attempt, at most {LONGEST_ID} letters")))
+    Err(Coded::new(
+        Code::WIRE_BAD_REQUEST,
+        format!("{shown:?} is no operation id: run/step/attempt, at most {LONGEST_ID} letters"),
+    ))
 }
 
 /// The file of an operation: readable, and unique by a hash of the whole id.
@@ -39,7 +42,10 @@ mod tests {
             assert!(check(good).is_ok(), "{good:?} was refused");
         }
         let long = format!("r/{}/1", "s".repeat(LONGEST_ID));
-        for bad in ["", "r1", "r1/s", "r1/s/1/2", "r1//1", "/s/1", "r1/s/1\n", "r1/é/1", "r1/a b/1", "../../x", "r1/./1", "r1/-s/1", &long] {
+        for bad in [
+            "", "r1", "r1/s", "r1/s/1/2", "r1//1", "/s/1", "r1/s/1\n", "r1/é/1", "r1/a b/1", "../../x", "r1/./1",
+            "r1/-s/1", &long,
+        ] {
             assert_eq!(check(bad).unwrap_err().code, Code::WIRE_BAD_REQUEST, "{bad:?} was taken");
         }
     }

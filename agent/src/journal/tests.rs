@@ -106,7 +106,12 @@ fn only_the_last_ends_are_kept_and_never_an_open_one_is_forgotten() {
     for number in 0..KEPT_ENDS as u64 + 3 {
         let id = format!("r/s/{number}");
         let path = journal.folder.join(names::file(&id));
-        let entry = Entry { id: id.clone(), order: number + 10, end: Some(end("x")), ..journal.get("r/open/1").unwrap().unwrap() };
+        let entry = Entry {
+            id: id.clone(),
+            order: number + 10,
+            end: Some(end("x")),
+            ..journal.get("r/open/1").unwrap().unwrap()
+        };
         std::fs::write(&path, serde_json::to_vec(&entry).unwrap()).unwrap();
     }
     let mut journal = open(state.path());

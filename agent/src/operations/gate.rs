@@ -115,9 +115,15 @@ impl Gate {
         }
         if let Some(busy) = self.live.values().next() {
             let said = format!("{} ({}) runs on this host; {} was not begun", busy.id(), busy.action_name(), start.id);
-            return Err(Coded::new(Code::FENCE_BUSY, said).do_this(format!("watch {} to its end, then ask again", busy.id())));
+            return Err(
+                Coded::new(Code::FENCE_BUSY, said).do_this(format!("watch {} to its end, then ask again", busy.id()))
+            );
         }
-        witness.intent(&start.caller, "operation", format!("{} ({}) begins under {}", start.id, start.action_name, start.fence))?;
+        witness.intent(
+            &start.caller,
+            "operation",
+            format!("{} ({}) begins under {}", start.id, start.action_name, start.fence),
+        )?;
         let entry = self
             .journal
             .begin(&start.id, start.action_name, &start.action, &start.fence, now.as_millisecond())
@@ -127,7 +133,8 @@ impl Gate {
 
     fn attach(entry: &Entry, start: &Start) -> Result<Started, Coded> {
         if entry.action != hex::encode(&start.action) {
-            let said = format!("{} was begun as another action or with other arguments ({})", entry.id, entry.action_name);
+            let said =
+                format!("{} was begun as another action or with other arguments ({})", entry.id, entry.action_name);
             return Err(Coded::new(Code::WIRE_BAD_REQUEST, said).do_this("use a new attempt for a new action"));
         }
         let state = entry.end.as_ref().map_or(OperationState::Running, |end| end.outcome.on_wire());

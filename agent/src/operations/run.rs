@@ -15,11 +15,13 @@ use crate::journal::{Changed, End, Outcome};
 use crate::work::{Applied, Operation, View, Work};
 
 /// The most that one operation may take. An action's own limits are shorter; this one ends what should be impossible.
-pub const LONGEST_OPERATION: Duration = Duration::from_secs(45 * 60);
+pub const LONGEST_OPERATION: Duration = Duration::from_mins(45);
 
 /// The most that a look at the host may take.
-pub const LONGEST_CHECK: Duration = Duration::from_secs(60);
+pub const LONGEST_CHECK: Duration = Duration::from_mins(1);
 
+/// How often a long command that is there is attached to again after a failure.
+const ATTACHMENTS: usize = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -64,14 +66,7 @@ impl Came {
 
 /// Does an operation that was just begun.
 pub(super) async fn begun(inner: Arc<Inner>, live: Arc<Live>, work: Box<dyn Work>) {
-    live.progress.say("looks whether there is anything to do");
-    let came = match guarded(LONGEST_CHECK, work.check()).await {
-        Ok(View { satisfied: true, .. }) => Came::to(Outcome::AlreadyTrue, "the host was so already", Applied::default()),
-        Ok(_) => apply(&live, work.as_ref()).await,
-        // The look changed nothing, so its failure is one that can be told.
-        Err(Broken::Said(failure)) => Came::failed(Outcome::Failed, failure),
-        Err(broken) => Came::failed(Outcome::Failed, Coded::new(Code::HOST_COMMAND, broken.says("the look at the host"))),
-    };
+    let came = apply(&live, work.as_ref()).await;
     finish(&inner, &live, work.as_ref(), came).await;
 }
 
@@ -82,14 +77,15 @@ pub(super) async fn came_back(inner: Arc<Inner>, live: Arc<Live>) {
         .ok()
         .and_then(|bytes| Action::decode(bytes.as_slice()).ok())
         .ok_or_else(|| Coded::new(Code::WIRE_BAD_REQUEST, "the journal's action cannot be read"))
-        .and_then(|action| inner.works.from_wire(action));
+        .and_then(|action| inner.works.work_for(action));
     match work {
         Ok(work) => {
             let came = resume(&live, work.as_ref()).await;
             finish(&inner, &live, work.as_ref(), came).await;
         }
         Err(error) => {
-            let came = Came::unknown(format!("the agent was restarted and its present version refuses the action: {error}"));
+            let came =
+                Came::unknown(format!("the agent was restarted and its present version refuses the action: {error}"));
             write_down(&inner, &live, came).await;
         }
     }
@@ -97,6 +93,9 @@ pub(super) async fn came_back(inner: Arc<Inner>, live: Arc<Live>) {
 
 /// A long command that still exists is attached to. Else only the host itself can tell, and where it does not, nobody knows.
 async fn resume(live: &Live, work: &dyn Work) -> Came {
+    if work.only_looks() {
+        return apply(live, work).await;
+    }
     match guarded(LONGEST_CHECK, work.left_running(live.id())).await {
         Ok(true) => {
             live.progress.say("its command is still there; attaches to it");
@@ -108,7 +107,7 @@ async fn resume(live: &Live, work: &dyn Work) -> Came {
     match guarded(LONGEST_CHECK, work.check()).await {
         Ok(View { satisfied: true, .. }) => {
             let record = vec!["the agent was restarted meanwhile; the host is as the action wants it".to_owned()];
-            Came::to(Outcome::Done, "the host is as wanted", Applied { changes: vec![], record })
+            Came::to(Outcome::Done, "the host is as wanted", Applied { record, ..Applied::default() })
         }
         Ok(view) => Came::unknown(format!(
             "the agent was restarted in the middle of {}; {} changes are still to be made",
@@ -119,6 +118,7 @@ async fn resume(live: &Live, work: &dyn Work) -> Came {
     }
 }
 
+/// Applies, and comes back to a long command whose beginning was taken for a failure: an answer that was lost says nothing of what happened.
 async fn apply(live: &Live, work: &dyn Work) -> Came {
     let operation = Operation {
         id: live.id().to_owned(),
@@ -126,18 +126,42 @@ async fn apply(live: &Live, work: &dyn Work) -> Came {
         progress: live.progress.clone(),
         cancelled: live.cancelled.clone(),
     };
-    match guarded(LONGEST_OPERATION, work.apply(&operation)).await {
-        Ok(applied) => {
-            let says = match applied.changes.len() {
-                1 => "done, 1 change".to_owned(),
-                changes => format!("done, {changes} changes"),
-            };
-            Came::to(Outcome::Done, says, applied)
+    let mut failure = match guarded(LONGEST_OPERATION, work.apply(&operation)).await {
+        Ok(applied) => return ended_well(applied),
+        Err(Broken::Said(failure)) => failure,
+        Err(broken) => return Came::unknown(broken.says(work.name())),
+    };
+    for _ in 0..ATTACHMENTS {
+        match guarded(LONGEST_CHECK, work.left_running(&operation.id)).await {
+            Ok(false) if failure.code == Code::AGENT_OUTCOME_UNKNOWN => return Came::failed(Outcome::Unknown, failure),
+            Ok(false) => return Came::failed(Outcome::Failed, failure),
+            Err(broken) => {
+                return Came::unknown(format!(
+                    "{failure}; and whether its command runs cannot be told: {}",
+                    broken.says("the look for it")
+                ));
+            }
+            Ok(true) => {}
         }
-        Err(Broken::Said(failure)) if failure.code == Code::AGENT_OUTCOME_UNKNOWN => Came::failed(Outcome::Unknown, failure),
-        Err(Broken::Said(failure)) => Came::failed(Outcome::Failed, failure),
-        Err(broken) => Came::unknown(broken.says(work.name())),
+        live.progress.say(format!("its command is there although {}; attaches to it", failure.message));
+        failure = match guarded(LONGEST_OPERATION, work.apply(&operation)).await {
+            Ok(applied) => return ended_well(applied),
+            Err(Broken::Said(failure)) => failure,
+            Err(broken) => return Came::unknown(broken.says(work.name())),
+        };
     }
+    Came::unknown(format!("its command is there and cannot be followed: {failure}"))
+}
+
+fn ended_well(applied: Applied) -> Came {
+    if applied.already_true {
+        return Came::to(Outcome::AlreadyTrue, "the host was so already", applied);
+    }
+    let says = match applied.changes.len() {
+        1 => "done, 1 change".to_owned(),
+        changes => format!("done, {changes} changes"),
+    };
+    Came::to(Outcome::Done, says, applied)
 }
 
 async fn finish(inner: &Arc<Inner>, live: &Arc<Live>, work: &dyn Work, came: Came) {
@@ -150,12 +174,14 @@ async fn write_down(inner: &Arc<Inner>, live: &Arc<Live>, came: Came) {
     let end = came.end(inner.clock.now().as_millisecond());
     let mut pause = FIRST_PAUSE;
     loop {
-        let (ended, as_told) = (live.clone(), end.clone());
-        match inner.with_gate(move |gate| gate.finish(&ended, as_told)).await {
-            Ok(end) => {
-                inner.ended(live, &end);
-                return live.progress.end(end);
-            }
+        let (ended, as_told, shared) = (live.clone(), end.clone(), inner.clone());
+        let written = inner.with_gate(move |gate| {
+            let end = gate.finish(&ended, as_told)?;
+            shared.ended(&ended, &end);
+            Ok(end)
+        });
+        match written.await {
+            Ok(end) => return live.progress.end(end),
             Err(error) => {
                 tracing::error!(operation = %live.id(), %error, "the end of the operation cannot be written; tries again");
                 live.progress.say(format!("is over, but its end cannot be written down: {}", error.message));

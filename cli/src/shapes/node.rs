@@ -229,8 +229,10 @@ fn of_facts(facts: &HostFacts) -> (Vec<Unit>, Vec<Certificate>) {
         active: unit.active.clone(),
         enablement: unit.enablement.clone(),
     };
-    let certificate =
-        |end: &slipway_proto::types::CertificateEnd| Certificate { path: end.path.clone(), not_after_ms: end.not_after_ms };
+    let certificate = |end: &slipway_proto::types::CertificateEnd| Certificate {
+        path: end.path.clone(),
+        not_after_ms: end.not_after_ms,
+    };
     (facts.units.iter().map(unit).collect(), facts.certificates.iter().map(certificate).collect())
 }
 

@@ -1,25 +1,23 @@
 //! Findings on the screen: the level first, so that the eye finds what is bad.
 
+use super::page::Page;
 use super::wrap::wrap;
 use crate::shapes::Finding;
 
 /// `doctor`.
 pub fn text(findings: &[Finding], width: usize) -> String {
     let about = findings.iter().map(|finding| finding.about.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut page = Page::default();
     for finding in findings {
-        let indent = 6 + about + 2;
-        let mut says = wrap(&finding.says, width.saturating_sub(indent).max(20)).into_iter();
-        text.push_str(&format!("{:<4}  {:<about$}  {}\n", finding.level, finding.about, says.next().unwrap_or_default()));
-        text.extend(says.map(|line| format!("{}{line}\n", " ".repeat(indent))));
-        if let Some(way) = &finding.way_out {
-            text.push_str(&format!("{}way out: {way}\n", " ".repeat(indent)));
-        }
+        let indent = " ".repeat(6 + about + 2);
+        let mut says = wrap(&finding.says, width.saturating_sub(indent.len()).max(20)).into_iter();
+        page.line(format!("{:<4}  {:<about$}  {}", finding.level, finding.about, says.next().unwrap_or_default()));
+        page.lines(&indent, says);
+        page.lines(&indent, finding.way_out.iter().map(|way| format!("way out: {way}")));
     }
-    let bad = findings.iter().filter(|finding| finding.level == "bad").count();
-    let warn = findings.iter().filter(|finding| finding.level == "warn").count();
-    text.push_str(&format!("{} checked, {bad} bad, {warn} to look at\n", findings.len()));
-    text
+    let of = |level: &str| findings.iter().filter(|finding| finding.level == level).count();
+    page.line(format!("{} checked, {} bad, {} to look at", findings.len(), of("bad"), of("warn")));
+    page.into_text()
 }
 
 #[cfg(test)]
@@ -35,6 +33,9 @@ mod tests {
             way_out: way.map(str::to_owned),
         };
         let text = text(&[finding("ok", None), finding("bad", Some("make room"))], 80);
-        assert_eq!(text, "ok    store  90% full\nbad   store  90% full\n             way out: make room\n2 checked, 1 bad, 0 to look at\n");
+        assert_eq!(
+            text,
+            "ok    store  90% full\nbad   store  90% full\n             way out: make room\n2 checked, 1 bad, 0 to look at\n"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use slipway_proto::coordinator::Host;
 
 use super::or_dash;
+use super::page::Page;
 use super::table::table;
 use crate::units;
 
@@ -11,11 +12,14 @@ pub fn list(hosts: &[Host], width: usize) -> String {
     if hosts.is_empty() {
         return "no host is enrolled; slipway token create --host NAME makes a token for one\n".to_owned();
     }
-    let mut text = table(&["NAME", "STATE", "ADDRESS", "HEARTBEAT", "AGENT", "HOST ID"], hosts.iter().map(row).collect(), width);
+    let mut page = Page::default();
+    let table =
+        table(&["NAME", "STATE", "ADDRESS", "HEARTBEAT", "AGENT", "HOST ID"], hosts.iter().map(row).collect(), width);
+    page.lines("", table.lines());
     for host in hosts.iter().filter(|host| !host.says.is_empty()) {
-        text.push_str(&format!("{}: {}\n", host.name, host.says));
+        page.line(format!("{}: {}", host.name, host.says));
     }
-    text
+    page.into_text()
 }
 
 fn row(host: &Host) -> Vec<String> {
@@ -35,7 +39,13 @@ mod tests {
 
     #[test]
     fn a_host_that_cannot_be_reached_says_why_below_the_table() {
-        let host = Host { name: "w2".into(), host_id: "h2".into(), heartbeat_age_ms: -1, says: "connection refused".into(), ..Default::default() };
+        let host = Host {
+            name: "w2".into(),
+            host_id: "h2".into(),
+            heartbeat_age_ms: -1,
+            says: "connection refused".into(),
+            ..Default::default()
+        };
         let text = list(&[host], 100);
         assert!(text.ends_with("w2: connection refused\n"), "{text}");
         assert!(list(&[], 100).contains("token create"));

@@ -5,10 +5,12 @@ use slipway_proto::coordinator::{GetNodeResponse, ListNodesResponse, Node, PodOn
 use slipway_proto::types::{HostFacts, HostMetrics};
 
 use super::or_dash;
+use super::page::Page;
 use super::table::table;
 use crate::units;
 
-const HEAD: [&str; 10] = ["NAME", "ROLE", "VERSION", "READY", "CORDON", "KUBELET", "CPU", "MEMORY", "DISK", "HEARTBEAT"];
+const HEAD: [&str; 10] =
+    ["NAME", "ROLE", "VERSION", "READY", "CORDON", "KUBELET", "CPU", "MEMORY", "DISK", "HEARTBEAT"];
 
 /// `node list`.
 pub fn list(answer: &ListNodesResponse, width: usize) -> String {
@@ -35,17 +37,19 @@ fn row(node: &Node) -> Vec<String> {
     ]
 }
 
-/// The owner of the cordon; `foreign` where it is not ours; a dash without one.
+/// The owner of the cordon, without the role; `foreign` where it is not ours; a dash without one.
 fn cordon(node: &Node) -> &str {
     match (node.cordoned, node.cordon_owner.as_str()) {
         (false, _) => "-",
         (true, "") => "foreign",
-        (true, owner) => owner,
+        (true, owner) => owner.rsplit('/').next().unwrap_or(owner),
     }
 }
 
 fn fullest_disk(metrics: &HostMetrics) -> Option<String> {
-    let share = |disk: &&slipway_proto::types::Disk| disk.total_bytes.saturating_sub(disk.available_bytes).saturating_mul(1000) / disk.total_bytes;
+    let share = |disk: &&slipway_proto::types::Disk| {
+        disk.total_bytes.saturating_sub(disk.available_bytes).saturating_mul(1000) / disk.total_bytes
+    };
     let fullest = metrics.disks.iter().filter(|disk| disk.total_bytes > 0).max_by_key(share)?;
     units::used(fullest.total_bytes, fullest.available_bytes)
 }
@@ -54,21 +58,26 @@ fn fullest_disk(metrics: &HostMetrics) -> Option<String> {
 pub fn page(answer: &GetNodeResponse, width: usize, zone: &TimeZone) -> String {
     let node = answer.node.clone().unwrap_or_default();
     let facts = answer.facts.clone().unwrap_or_default();
-    let mut text = format!("{}\n", node.name);
+    let mut text = Page::default();
+    text.line(&node.name);
     for (name, value) in about(&node, &facts) {
         if !value.is_empty() {
-            text.push_str(&format!("  {name:<12}  {value}\n"));
+            text.line(format!("  {name:<12}  {value}"));
         }
     }
-    section(&mut text, "certificates", facts.certificates.iter().map(|end| {
-        format!("{}  until {}", end.path, units::moment(end.not_after_ms, zone).unwrap_or_else(|| "-".to_owned()))
-    }));
+    section(
+        &mut text,
+        "certificates",
+        facts.certificates.iter().map(|end| {
+            format!("{}  until {}", end.path, units::moment(end.not_after_ms, zone).unwrap_or_else(|| "-".to_owned()))
+        }),
+    );
     section(&mut text, "taints", answer.taints.iter().cloned());
     section(&mut text, "labels", pairs(&answer.labels));
     section(&mut text, "annotations", pairs(&answer.annotations));
     section(&mut text, "held by runs", answer.runs.iter().map(|run| super::short(run)));
     pods(&mut text, &answer.pods, width);
-    text
+    text.into_text()
 }
 
 fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
@@ -77,7 +86,11 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
         (true, true) => "yes, not by Slipway".to_owned(),
         (true, false) => format!("by {}: {}", node.cordon_owner, or_dash(&node.cordon_reason)),
     };
-    let host = if node.host_id.is_empty() { "no agent is enrolled".to_owned() } else { format!("{} ({})", node.host_id, or_dash(&node.host_state)) };
+    let host = if node.host_id.is_empty() {
+        "no agent is enrolled".to_owned()
+    } else {
+        format!("{} ({})", node.host_id, or_dash(&node.host_state))
+    };
     vec![
         ("role", node.role.clone()),
         ("ready", or_dash(&node.ready).to_owned()),
@@ -85,12 +98,23 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
         ("version", node.version.clone()),
         ("address", node.address.clone()),
         ("host", host),
-        ("heartbeat", units::age_ms(node.heartbeat_age_ms).map_or_else(|| "never".to_owned(), |age| format!("{age} ago"))),
+        (
+            "heartbeat",
+            units::age_ms(node.heartbeat_age_ms).map_or_else(|| "never".to_owned(), |age| format!("{age} ago")),
+        ),
         ("agent", facts.agent_version.clone()),
         ("system", [&facts.os, &facts.kernel, &facts.architecture].map(String::as_str).join(" ").trim().to_owned()),
         ("containerd", [&facts.containerd_version, &facts.cri_socket].map(String::as_str).join(" ").trim().to_owned()),
         ("CNI", facts.cni_profiles.join(", ")),
-        ("units", facts.units.iter().map(|unit| format!("{} {} {}", unit.unit, unit.active, unit.enablement)).collect::<Vec<_>>().join("; ")),
+        (
+            "units",
+            facts
+                .units
+                .iter()
+                .map(|unit| format!("{} {} {}", unit.unit, unit.active, unit.enablement))
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
         ("load", node.metrics.as_ref().map(measured).unwrap_or_default()),
     ]
 }
@@ -98,7 +122,11 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
 fn measured(metrics: &HostMetrics) -> String {
     let memory = metrics.memory_total_bytes.saturating_sub(metrics.memory_available_bytes);
     let disks = metrics.disks.iter().map(|disk| {
-        format!(", {} {}", disk.mount_point, units::used(disk.total_bytes, disk.available_bytes).unwrap_or_else(|| "-".to_owned()))
+        format!(
+            ", {} {}",
+            disk.mount_point,
+            units::used(disk.total_bytes, disk.available_bytes).unwrap_or_else(|| "-".to_owned())
+        )
     });
     format!(
         "CPU {:.0}% of {} cores, memory {} of {}{}",
@@ -115,23 +143,25 @@ fn pairs(map: &std::collections::HashMap<String, String>) -> impl Iterator<Item 
     sorted.into_iter().map(|(key, value)| if value.is_empty() { key } else { format!("{key}={value}") })
 }
 
-fn section(text: &mut String, name: &str, lines: impl Iterator<Item = String>) {
+fn section(text: &mut Page, name: &str, lines: impl Iterator<Item = String>) {
     for (at, line) in lines.enumerate() {
         if at == 0 {
-            text.push_str(&format!("  {name}\n"));
+            text.line(format!("  {name}"));
         }
-        text.push_str(&format!("    {line}\n"));
+        text.line(format!("    {line}"));
     }
 }
 
-fn pods(text: &mut String, pods: &[PodOnNode], width: usize) {
+fn pods(text: &mut Page, pods: &[PodOnNode], width: usize) {
     if pods.is_empty() {
         return;
     }
-    text.push_str("  pods\n");
-    let row = |pod: &PodOnNode| vec![format!("{}/{}", pod.namespace, pod.name), pod.phase.clone(), or_dash(&pod.owner).to_owned()];
+    text.line("  pods");
+    let row = |pod: &PodOnNode| {
+        vec![format!("{}/{}", pod.namespace, pod.name), pod.phase.clone(), or_dash(&pod.owner).to_owned()]
+    };
     let inner = table(&["POD", "PHASE", "OWNER"], pods.iter().map(row).collect(), width.saturating_sub(4));
-    text.extend(inner.lines().map(|line| format!("    {line}\n")));
+    text.lines("    ", inner.lines());
 }
 
 #[cfg(test)]
@@ -147,8 +177,15 @@ mod tests {
 
     #[test]
     fn the_fullest_disk_counts_and_empty_file_systems_do_not() {
-        let disk = |mount: &str, total, available| Disk { mount_point: mount.into(), total_bytes: total, available_bytes: available };
-        let metrics = HostMetrics { disks: vec![disk("/", 100, 60), disk("/var", 100, 20), disk("/proc", 0, 0)], ..Default::default() };
+        let disk = |mount: &str, total, available| Disk {
+            mount_point: mount.into(),
+            total_bytes: total,
+            available_bytes: available,
+        };
+        let metrics = HostMetrics {
+            disks: vec![disk("/", 100, 60), disk("/var", 100, 20), disk("/proc", 0, 0)],
+            ..Default::default()
+        };
         assert_eq!(fullest_disk(&metrics).as_deref(), Some("80%"));
         assert_eq!(fullest_disk(&HostMetrics::default()), None);
     }

@@ -3,6 +3,7 @@
 
 use slipway_proto::coordinator::{Plan, PlannedStep};
 
+use super::page::Page;
 use super::wrap::{columns, command, pad, wrap};
 
 /// How much of a step is shown.
@@ -28,7 +29,8 @@ struct Columns {
 
 impl Columns {
     fn of(plan: &Plan, width: usize) -> Self {
-        let longest = |text: fn(&PlannedStep) -> &str| plan.steps.iter().map(|step| columns(text(step))).max().unwrap_or(0);
+        let longest =
+            |text: fn(&PlannedStep) -> &str| plan.steps.iter().map(|step| columns(text(step))).max().unwrap_or(0);
         let phase = longest(|step| &step.phase).min(20);
         let number = plan.steps.len().to_string().len();
         let rest = width.saturating_sub(GAP + phase + GAP + number + 1);
@@ -62,7 +64,9 @@ pub fn text(plan: &Plan, detail: Detail, width: usize) -> String {
         lines.push(format!("  warning: {}", wrapped.next().unwrap_or_default()));
         lines.extend(wrapped.map(|line| format!("           {line}")));
     }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut page = Page::default();
+    page.lines("", lines);
+    page.into_text()
 }
 
 fn headline(plan: &Plan, width: usize) -> String {
@@ -90,7 +94,14 @@ fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-fn step_lines(columns: &Columns, step: &PlannedStep, number: usize, phase: &str, detail: Detail, lines: &mut Vec<String>) {
+fn step_lines(
+    columns: &Columns,
+    step: &PlannedStep,
+    number: usize,
+    phase: &str,
+    detail: Detail,
+    lines: &mut Vec<String>,
+) {
     let right = right_hand(columns, step, detail);
     let beside = columns.by_hand.is_some();
     let mut left = wrap(&step.summary, columns.summary);
@@ -103,7 +114,7 @@ fn step_lines(columns: &Columns, step: &PlannedStep, number: usize, phase: &str,
         let mut line = format!("  {}  {:>width$} ", pad(head.0, columns.phase), head.1, width = columns.number);
         let text = left.get(row).map_or("", String::as_str);
         match right.get(row).filter(|_| beside) {
-            Some(right) => line.push_str(&format!("{}  {right}", pad(text, columns.summary))),
+            Some(right) => line.extend([&pad(text, columns.summary), "  ", right]),
             None => line.push_str(text),
         }
         lines.push(line);
@@ -120,7 +131,11 @@ fn step_lines(columns: &Columns, step: &PlannedStep, number: usize, phase: &str,
 
 fn change_lines(change: &str, room: usize, indent: &str) -> Vec<String> {
     let wrapped = wrap(change, room.saturating_sub(4).max(20));
-    wrapped.iter().enumerate().map(|(at, line)| format!("{indent}{} {line}", if at == 0 { "  -" } else { "   " })).collect()
+    wrapped
+        .iter()
+        .enumerate()
+        .map(|(at, line)| format!("{indent}{} {line}", if at == 0 { "  -" } else { "   " }))
+        .collect()
 }
 
 fn right_hand(columns: &Columns, step: &PlannedStep, detail: Detail) -> Vec<String> {
@@ -172,9 +187,13 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_screen() {
-        let long = "kubectl drain w2 --ignore-daemonsets --delete-emptydir-data --force --grace-period=30 --timeout=600s";
+        let long =
+            "kubectl drain w2 --ignore-daemonsets --delete-emptydir-data --force --grace-period=30 --timeout=600s";
         let mut drain = step("drain 14 pods; the budget shop/web lets one of them go at a time", &[long]);
-        drain.changes = vec!["remove file /etc/cni/net.d/10-flannel.conflist, which belongs to the profile flannel and to no package".into()];
+        drain.changes = vec![
+            "remove file /etc/cni/net.d/10-flannel.conflist, which belongs to the profile flannel and to no package"
+                .into(),
+        ];
         let plan = plan(vec![drain]);
         for width in 60..150 {
             for detail in [Detail::Counted, Detail::EveryChange] {

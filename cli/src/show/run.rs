@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use slipway_proto::coordinator::{GetRunResponse, PlannedStep, RunSummary, StepStatus};
 
+use super::page::Page;
 use super::table::table;
 use super::{or_dash, short};
 use crate::units;
@@ -28,30 +29,31 @@ pub fn list(runs: &[RunSummary], width: usize, zone: &TimeZone) -> String {
 /// `run show`.
 pub fn page(answer: &GetRunResponse, verbose: bool, width: usize, zone: &TimeZone) -> String {
     let run = answer.summary.clone().unwrap_or_default();
-    let mut text = head(&run, zone);
+    let mut text = head(&run, is_past_no_return(answer), zone);
     let planned = answer.plan.iter().flat_map(|plan| &plan.steps);
     let total = answer.steps.len().to_string().len();
     for (at, status) in answer.steps.iter().enumerate() {
         let plan = planned.clone().find(|step| step.id == status.id);
         if let Some(sentence) = plan.map(|step| &step.no_return_before).filter(|sentence| !sentence.is_empty()) {
-            text.push_str(&format!("  ---- point of no return: {sentence} ----\n"));
+            text.line(format!("  ---- point of no return: {sentence} ----"));
         }
         step(&mut text, at + 1, total, status, plan, verbose);
     }
     if !answer.remaining_by_hand.is_empty() {
-        text.push_str("\nwhat remains, by hand:\n");
+        text.line("\nwhat remains, by hand:");
         for command in &answer.remaining_by_hand {
-            text.extend(super::wrap::command(command, width.saturating_sub(2)).into_iter().map(|line| format!("  {line}\n")));
+            text.lines("  ", super::wrap::command(command, width.saturating_sub(2)));
         }
     }
-    text
+    text.into_text()
 }
 
-fn head(run: &RunSummary, zone: &TimeZone) -> String {
-    let mut text = format!("{}\n", run.title);
+fn head(run: &RunSummary, past: bool, zone: &TimeZone) -> Page {
+    let mut text = Page::default();
+    text.line(&run.title);
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
-            text.push_str(&format!("  {name:<8} {value}\n"));
+            text.line(format!("  {name:<8} {value}"));
         }
     };
     row("run", run.run.clone());
@@ -60,36 +62,43 @@ fn head(run: &RunSummary, zone: &TimeZone) -> String {
     row("by", run.actor.clone());
     row("started", units::moment(run.started_ms, zone).unwrap_or_default());
     row("ended", units::moment(run.ended_ms, zone).unwrap_or_default());
-    row("next", next(run));
-    text.push('\n');
+    row("next", next(run, past));
+    text.line("");
     text
 }
 
+/// Whether something was begun that cannot be undone.
+fn is_past_no_return(answer: &GetRunResponse) -> bool {
+    let begun = |id: &str| answer.steps.iter().any(|status| status.id == id && status.state != "waiting");
+    answer.plan.iter().flat_map(|plan| &plan.steps).any(|step| step.after_no_return && begun(&step.id))
+}
+
 /// What can be typed now.
-fn next(run: &RunSummary) -> String {
+fn next(run: &RunSummary, past_no_return: bool) -> String {
     let id = short(&run.run);
     match run.state.as_str() {
         "running" | "unwinding" => format!("slipway run watch {id}"),
+        "paused" if past_no_return => format!("slipway run resume {id}"),
         "paused" => format!("slipway run resume {id}, or slipway run abort {id}"),
         "awaiting-approval" => format!("slipway run approve {id}"),
         _ => String::new(),
     }
 }
 
-fn step(text: &mut String, number: usize, width: usize, status: &StepStatus, plan: Option<&PlannedStep>, verbose: bool) {
+fn step(text: &mut Page, number: usize, width: usize, status: &StepStatus, plan: Option<&PlannedStep>, verbose: bool) {
     let summary = plan.map_or(status.id.as_str(), |plan| plan.summary.as_str());
-    text.push_str(&format!("  {:<12} {number:>width$} {summary}\n", status.state));
+    text.line(format!("  {:<12} {number:>width$} {summary}", status.state));
     let indent = " ".repeat(2 + 12 + 1 + width + 1);
     if !status.says.is_empty() {
-        text.push_str(&format!("{indent}{}\n", status.says));
+        text.line(format!("{indent}{}", status.says));
     }
     if verbose {
         if status.attempts > 1 {
-            text.push_str(&format!("{indent}{} attempts\n", status.attempts));
+            text.line(format!("{indent}{} attempts", status.attempts));
         }
-        text.extend(status.record.iter().map(|line| format!("{indent}| {line}\n")));
+        text.lines(&format!("{indent}| "), &status.record);
     } else if !status.record.is_empty() {
-        text.push_str(&format!("{indent}({} lines of record; -v shows them)\n", status.record.len()));
+        text.line(format!("{indent}({} lines of record; -v shows them)", status.record.len()));
     }
 }
 
@@ -99,10 +108,15 @@ mod tests {
 
     #[test]
     fn what_can_be_typed_follows_from_the_state() {
-        let say = |state: &str| next(&RunSummary { run: "r1".into(), state: state.into(), ..Default::default() });
+        let say =
+            |state: &str| next(&RunSummary { run: "r1".into(), state: state.into(), ..Default::default() }, false);
         assert_eq!(say("paused"), "slipway run resume r1, or slipway run abort r1");
         assert_eq!(say("awaiting-approval"), "slipway run approve r1");
         assert_eq!(say("completed"), "");
+        assert_eq!(
+            next(&RunSummary { run: "r1".into(), state: "paused".into(), ..Default::default() }, true),
+            "slipway run resume r1"
+        );
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 /// `text` in lines of at most `width` columns; a word that is longer stands alone.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    fill(text.split_whitespace(), width)
+}
+
+fn fill<'a>(words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in words {
         if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
             lines.push(std::mem::take(&mut line));
         }
@@ -19,9 +23,14 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A command in lines of at most `width` columns, with a backslash where it goes on.
+/// A command in lines of at most `width` columns, with a backslash where it goes on. A comment behind it that does not fit stands below.
 pub fn command(text: &str, width: usize) -> Vec<String> {
-    let mut lines = wrap(text, width.saturating_sub(4).max(8));
+    if columns(text) <= width {
+        return vec![text.to_owned()];
+    }
+    let (line, comment) = text.split_once(" # ").unwrap_or((text, ""));
+    let width = width.saturating_sub(4).max(8);
+    let mut lines = fill(arguments(line, width).iter().map(String::as_str), width);
     let last = lines.len().saturating_sub(1);
     for (at, line) in lines.iter_mut().enumerate() {
         if at > 0 {
@@ -31,7 +40,29 @@ pub fn command(text: &str, width: usize) -> Vec<String> {
             line.push_str(" \\");
         }
     }
+    lines.extend(wrap(comment, width).into_iter().map(|line| format!("  # {line}")));
     lines
+}
+
+/// The words of a command, a flag together with its value where both fit on a line.
+fn arguments(text: &str, width: usize) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match found.last_mut() {
+            Some(flag)
+                if is_bare_flag(flag) && !word.starts_with('-') && columns(flag) + 1 + columns(word) <= width =>
+            {
+                flag.push(' ');
+                flag.push_str(word);
+            }
+            _ => found.push(word.to_owned()),
+        }
+    }
+    found
+}
+
+fn is_bare_flag(text: &str) -> bool {
+    text.starts_with('-') && !text.contains([' ', '='])
 }
 
 /// How many columns `text` takes: one for each character, which holds for the field's own words.
@@ -60,5 +91,18 @@ mod tests {
         let lines = command("kubectl drain w2 --ignore-daemonsets --delete-emptydir-data", 30);
         assert_eq!(lines, ["kubectl drain w2 \\", "  --ignore-daemonsets \\", "  --delete-emptydir-data"]);
         assert!(lines.iter().all(|line| columns(line) <= 30));
+    }
+
+    #[test]
+    fn a_comment_that_does_not_fit_stands_below_its_command() {
+        let text = "findmnt -R /var/lib/kubelet   # must show nothing";
+        assert_eq!(command(text, 60), [text]);
+        assert_eq!(command(text, 32), ["findmnt -R /var/lib/kubelet", "  # must show nothing"]);
+    }
+
+    #[test]
+    fn a_flag_keeps_its_value() {
+        let lines = command("kubeadm reset -f --skip-phases remove-etcd-member --cri-socket unix:///run/c.sock", 60);
+        assert_eq!(lines[1], "  --cri-socket unix:///run/c.sock");
     }
 }

@@ -29,7 +29,12 @@ pub async fn run(context: Context<'_>) -> Result<Exit, Failure> {
         }
         Err(Failure::Coded(error)) => {
             let exit = Exit::of_code(error.code);
-            findings.push(Finding { about: "coordinator".into(), level: "bad".into(), says: format!("{}: {}", error.code, error.message), way_out: error.way_out });
+            findings.push(Finding {
+                about: "coordinator".into(),
+                level: "bad".into(),
+                says: format!("{}: {}", error.code, error.message),
+                way_out: error.way_out,
+            });
             exit
         }
         Err(other) => return Err(other),
@@ -49,7 +54,8 @@ async fn ask(context: &Context<'_>) -> Result<Vec<Finding>, Failure> {
 }
 
 fn local(context: &Context<'_>, now: Timestamp) -> Vec<Finding> {
-    let finding = |level: &str, says: String| Finding { about: "this user".into(), level: level.into(), says, way_out: None };
+    let finding =
+        |level: &str, says: String| Finding { about: "this user".into(), level: level.into(), says, way_out: None };
     // What is wrong with the files themselves is told by the attempt to connect, with its code.
     let Ok(config) = context.config() else { return Vec::new() };
     let Ok(identity) = Identity::load(&config.identity) else { return Vec::new() };
@@ -65,10 +71,17 @@ fn judge(left_s: i64, who: &str, finding: &dyn Fn(&str, String) -> Finding) -> F
     let time = |seconds: i64| span(std::time::Duration::from_secs(seconds.unsigned_abs()));
     let renew = "slipway identity create on the coordinator's host makes a new one";
     if left_s <= 0 {
-        return Finding { way_out: Some(renew.into()), ..finding("bad", format!("{who}; the certificate ended {} ago", time(left_s))) };
+        return Finding {
+            way_out: Some(renew.into()),
+            ..finding("bad", format!("{who}; the certificate ended {} ago", time(left_s)))
+        };
     }
     let says = format!("{who}; the certificate is good for {}", time(left_s));
-    if left_s < WARN_BEFORE { Finding { way_out: Some(renew.into()), ..finding("warn", says) } } else { finding("ok", says) }
+    if left_s < WARN_BEFORE {
+        Finding { way_out: Some(renew.into()), ..finding("warn", says) }
+    } else {
+        finding("ok", says)
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_certificate_is_judged_by_the_time_it_has_left() {
-        let finding = |level: &str, says: String| Finding { about: "this user".into(), level: level.into(), says, way_out: None };
+        let finding =
+            |level: &str, says: String| Finding { about: "this user".into(), level: level.into(), says, way_out: None };
         let level = |left| judge(left, "admin root", &finding).level;
         assert_eq!([level(-5), level(86_400), level(90 * 86_400)], ["bad", "warn", "ok"]);
         assert_eq!(judge(-86_400 * 3, "x", &finding).says, "x; the certificate ended 3 d ago");

@@ -15,6 +15,9 @@ pub struct Args {
     /// Why, for whoever looks at the node
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// How many nodes of a pool may be disrupted at a time, instead of what is configured
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub budget: Option<u32>,
     /// How it is started.
     #[command(flatten)]
     pub start: Start,
@@ -27,6 +30,7 @@ impl Args {
         self.nodes.put(&mut params);
         self.eviction.put(&mut params);
         params.set_some("reason", self.reason.as_ref());
+        params.set_some("budget", self.budget.as_ref());
         Wish { flow: "drain", params: params.into_json() }
     }
 }
@@ -40,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_line_becomes_the_flows_parameters() {
-        let line = "slipway node drain w1 -l pool=a --force --grace-period 5 --skip-wait-after 2m --timeout 1h --reason disk";
+        let line = "slipway node drain w1 -l pool=a --force --grace-period 5 --skip-wait-after 2m --timeout 1h --reason disk --budget 3";
         let Verb::Node(NodeVerb::Drain(args)) = Arguments::try_parse_from(line.split_whitespace()).unwrap().verb else {
             panic!("another verb");
         };
@@ -50,7 +54,7 @@ mod tests {
             wish.params,
             json!({
                 "nodes": ["w1"], "selector": "pool=a", "delete_emptydir_data": false, "force": true, "disable_eviction": false,
-                "grace_period_s": 5, "skip_wait_after_s": 120, "timeout_s": 3600, "reason": "disk"
+                "grace_period_s": 5, "skip_wait_after_s": 120, "timeout_s": 3600, "reason": "disk", "budget": 3
             })
         );
     }

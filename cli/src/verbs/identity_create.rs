@@ -39,7 +39,9 @@ pub struct Args {
 
 fn role(text: &str) -> Result<Role, String> {
     match Role::parse(text) {
-        Some(Role::Agent | Role::Coordinator) | None => Err("a person is admin, operator, reader, approver or etcd-backup".to_owned()),
+        Some(Role::Agent | Role::Coordinator) | None => {
+            Err("a person is admin, operator, reader, approver or etcd-backup".to_owned())
+        }
         Some(role) => Ok(role),
     }
 }
@@ -55,9 +57,17 @@ pub fn run(context: Context<'_>, args: &Args) -> Result<Exit, Failure> {
     std::fs::write(&file, config::written(&config)?)?;
     if context.screen.format() == Format::Json {
         let until = identity.not_after().as_millisecond();
-        context.screen.json(&json!({"role": args.role.as_str(), "name": args.name, "not_after_ms": until, "config": file}))?;
+        context
+            .screen
+            .json(&json!({"role": args.role.as_str(), "name": args.name, "not_after_ms": until, "config": file}))?;
     } else {
-        context.screen.line(format!("{} {} until {}: {}", args.role, args.name, identity.not_after(), args.out.display()))?;
+        context.screen.line(format!(
+            "{} {} until {}: {}",
+            args.role,
+            args.name,
+            identity.not_after(),
+            args.out.display()
+        ))?;
         context.screen.line("hand over the whole folder by a safe way; it goes to ~/.config/slipway, the key readable by its owner alone")?;
     }
     Ok(Exit::Done)

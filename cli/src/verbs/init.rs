@@ -54,9 +54,8 @@ pub fn run(context: Context<'_>, args: Args) -> Result<Exit, Failure> {
             .into());
     }
     let admin_folder = std::path::absolute(&file)?.with_file_name("identity");
-    let passphrase = Passphrase::new(&read_passphrase(&args.passphrase_file)?).map_err(|error| {
-        Coded::new(Code::CONF_BAD_VALUE, format!("{}: {error}", args.passphrase_file.display()))
-    })?;
+    let passphrase = Passphrase::new(&read_passphrase(&args.passphrase_file)?)
+        .map_err(|error| Coded::new(Code::CONF_BAD_VALUE, format!("{}: {error}", args.passphrase_file.display())))?;
     let request = Request {
         folder: &args.dir,
         export: &args.export,
@@ -72,12 +71,18 @@ pub fn run(context: Context<'_>, args: Args) -> Result<Exit, Failure> {
 }
 
 fn read_passphrase(path: &Path) -> Result<String, Coded> {
-    let failed = |error: std::io::Error| Coded::new(Code::CONF_UNREADABLE, format!("cannot read the passphrase from {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        Coded::new(Code::CONF_UNREADABLE, format!("cannot read the passphrase from {}: {error}", path.display()))
+    };
     let mut text = String::new();
     if path == Path::new("-") {
         std::io::stdin().take(LONGEST_PASSPHRASE).read_to_string(&mut text).map_err(failed)?;
     } else {
-        std::fs::File::open(path).map_err(failed)?.take(LONGEST_PASSPHRASE).read_to_string(&mut text).map_err(failed)?;
+        std::fs::File::open(path)
+            .map_err(failed)?
+            .take(LONGEST_PASSPHRASE)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
     }
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -29,7 +29,9 @@ pub async fn run(context: Context<'_>, args: Args) -> Result<Exit, Failure> {
     let width = context.screen.width();
     context.screen.line(node::list(&answer, width).trim_end())?;
     if !answer.api_error.is_empty() {
-        context.screen.aside(format!("the API server did not answer ({}); this is what the agents say", answer.api_error))?;
+        context
+            .screen
+            .aside(format!("the API server did not answer ({}); this is what the agents say", answer.api_error))?;
     }
     Ok(Exit::Done)
 }

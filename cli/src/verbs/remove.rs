@@ -15,7 +15,7 @@ pub struct Args {
     /// How pods are evicted.
     #[command(flatten)]
     pub eviction: Eviction,
-    /// How many nodes of a pool may be disrupted at a time, whoever disrupted them [default: 1]
+    /// How many nodes of a pool may be disrupted at a time, instead of what is configured
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget: Option<u32>,
     /// How it is started.
@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_removal_is_a_scale_in() {
         let line = "slipway node remove w2 --delete-emptydir-data --budget 2";
-        let Verb::Node(NodeVerb::Remove(args)) = Arguments::try_parse_from(line.split_whitespace()).unwrap().verb else {
+        let Verb::Node(NodeVerb::Remove(args)) = Arguments::try_parse_from(line.split_whitespace()).unwrap().verb
+        else {
             panic!("another verb");
         };
         let wish = args.wish();

@@ -48,7 +48,9 @@ pub async fn run(context: Context<'_>, steer: Steer, args: Args) -> Result<Exit,
     if !args.watch {
         return Ok(Exit::Done);
     }
-    Follow::new(session, &summary.run, &answer.plan.unwrap_or_default(), context.global.verbose).to_its_end(context.screen).await
+    Follow::new(session, &summary.run, &answer.plan.unwrap_or_default(), context.global.verbose)
+        .to_its_end(context.screen)
+        .await
 }
 
 async fn say(session: &Session, steer: Steer, run: String) -> Result<String, Failure> {

@@ -13,7 +13,7 @@ use crate::screen::Format;
 use crate::units::{parse_span, span};
 
 /// Longer-lived tokens would lie about in notes and images.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// What it takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -50,7 +50,11 @@ pub async fn run(context: Context<'_>, args: Args) -> Result<Exit, Failure> {
         context.screen.json(&json!({"token": token, "ca_hash": ca_hash, "expires_ms": expires_ms, "command": line}))?;
         return Ok(Exit::Done);
     }
-    context.screen.aside(format!("run this on {} as root within {}; the token works once and is not shown again:", args.host, span(args.ttl)))?;
+    context.screen.aside(format!(
+        "run this on {} as root within {}; the token works once and is not shown again:",
+        args.host,
+        span(args.ttl)
+    ))?;
     context.screen.line(line)?;
     Ok(Exit::Done)
 }

@@ -107,7 +107,11 @@ impl Follow {
                 ended = self.go(paint.as_mut()) => { ended?; false }
                 () = &mut leave => true,
             };
-            let (state, why) = if left { (RunState::Running, "detached; the run goes on") } else { (self.view.state(), self.view.why()) };
+            let (state, why) = if left {
+                (RunState::Running, "detached; the run goes on")
+            } else {
+                (self.view.state(), self.view.why())
+            };
             paint.ended(state, why)?;
             left
         };
@@ -142,7 +146,13 @@ impl Follow {
     async fn dial_again(&mut self, paint: &mut dyn Paint, why: Coded, tries: &mut u32) -> Result<(), Failure> {
         if *tries == 1 {
             let whom = self.session.whom();
-            paint.connection(Link::Lost, &format!("no connection to the coordinator at {whom} ({}); the run does not need it; trying again", why.message))?;
+            paint.connection(
+                Link::Lost,
+                &format!(
+                    "no connection to the coordinator at {whom} ({}); the run does not need it; trying again",
+                    why.message
+                ),
+            )?;
         }
         let mut last = why;
         while *tries <= RECONNECTS {
@@ -172,7 +182,10 @@ impl Follow {
     async fn read_inner(&mut self, paint: &mut dyn Paint, again: bool) -> Result<std::convert::Infallible, Stop> {
         let mut stream = self.open().await?;
         if again {
-            paint.connection(Link::Back, &format!("connected again; going on after line {} of the journal", self.view.last_seq()))?;
+            paint.connection(
+                Link::Back,
+                &format!("connected again; going on after line {} of the journal", self.view.last_seq()),
+            )?;
         }
         self.stop_if_still(self.view.state() == RunState::Paused).await?;
         let mut ticks = tokio::time::interval(TICK);
@@ -250,11 +263,14 @@ impl Follow {
             return Ok(());
         }
         let id = short(&self.run);
-        match state {
-            RunState::Paused => screen.line(format!("the run stands still: `slipway run resume {id}` goes on, `slipway run abort {id}` undoes it"))?,
-            RunState::AwaitingApproval => screen.line(format!("the run waits for a second person: `slipway run approve {id}`"))?,
-            _ => screen.line(format!("`slipway run show {id}` has the whole story"))?,
-        }
+        let (resume, abort) =
+            (format!("`slipway run resume {id}` goes on"), format!("`slipway run abort {id}` undoes it"));
+        screen.line(match state {
+            RunState::Paused if self.view.is_committed() => format!("the run stands still: {resume}"),
+            RunState::Paused => format!("the run stands still: {resume}, {abort}"),
+            RunState::AwaitingApproval => format!("the run waits for a second person: `slipway run approve {id}`"),
+            _ => format!("`slipway run show {id}` has the whole story"),
+        })?;
         // The coordinator may be gone by now; the commands are a help, not the answer.
         let remaining = self.ask().await.map(|answer| answer.remaining_by_hand).unwrap_or_default();
         if !remaining.is_empty() && matches!(state, RunState::Paused | RunState::NeedsOperator) {
@@ -287,7 +303,8 @@ mod tests {
     fn what_the_coordinator_refuses_is_no_lost_connection() {
         assert!(is_lost(&Status::unavailable("connection refused")));
         assert!(is_lost(&Status::internal("h2 protocol error")));
-        let refused = slipway_proto::status::to_status(tonic::Code::Internal, &Coded::new(Code::INTERNAL, "impossible"));
+        let refused =
+            slipway_proto::status::to_status(tonic::Code::Internal, &Coded::new(Code::INTERNAL, "impossible"));
         assert!(!is_lost(&refused));
         let unreachable = Coded::new(Code::WIRE_UNREACHABLE, "connection refused");
         assert!(is_lost(&slipway_proto::status::to_status(tonic::Code::Unavailable, &unreachable)));

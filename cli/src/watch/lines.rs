@@ -108,7 +108,13 @@ mod tests {
 
     #[test]
     fn the_record_is_shown_to_who_asks_for_more() {
-        let notice = Notice { mark: "done", number: Some(3), says: "clean".into(), took: None, record: vec!["removed cni0".into()] };
+        let notice = Notice {
+            mark: "done",
+            number: Some(3),
+            says: "clean".into(),
+            took: None,
+            record: vec!["removed cni0".into()],
+        };
         assert_eq!(lines_of(&notice, false).len(), 1);
         assert_eq!(lines_of(&notice, true)[1].trim(), "| removed cni0");
     }

@@ -41,7 +41,11 @@ impl Live {
         });
         for step in view.active() {
             let bar = self.bars.entry(step.id.clone()).or_insert_with(|| {
-                let bar = self.all.add(ProgressBar::new_spinner()).with_style(self.style.clone()).with_prefix(step.number.to_string());
+                let bar = self
+                    .all
+                    .add(ProgressBar::new_spinner())
+                    .with_style(self.style.clone())
+                    .with_prefix(step.number.to_string());
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bar
             });
@@ -88,12 +92,18 @@ mod tests {
     #[test]
     fn what_ended_stands_above_what_runs() {
         let step = |id: &str| PlannedStep { id: id.into(), summary: id.replace('-', " "), ..Default::default() };
-        let mut view = ProgressView::new(&Plan { steps: vec![step("cordon-w2"), step("drain-w2")], ..Default::default() });
+        let mut view =
+            ProgressView::new(&Plan { steps: vec![step("cordon-w2"), step("drain-w2")], ..Default::default() });
         let terminal = InMemoryTerm::new(12, 100);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let mut live = Live::on(MultiProgress::with_draw_target(target), false);
-        for (seq, rest) in [(1, r#""started","step":"cordon-w2","attempt":1"#), (2, r#""done","step":"cordon-w2","record":[]"#), (3, r#""started","step":"drain-w2","attempt":1"#)] {
-            let raw = format!(r#"{{"run":"r1","seq":{seq},"term":1,"actor":"a","at_ms":0,"previous":"","event":{rest}}}"#);
+        for (seq, rest) in [
+            (1, r#""started","step":"cordon-w2","attempt":1"#),
+            (2, r#""done","step":"cordon-w2","record":[]"#),
+            (3, r#""started","step":"drain-w2","attempt":1"#),
+        ] {
+            let raw =
+                format!(r#"{{"run":"r1","seq":{seq},"term":1,"actor":"a","at_ms":0,"previous":"","event":{rest}}}"#);
             let notices = view.apply(&serde_json::from_str(&raw).unwrap());
             live.entry(&raw, &notices, &view).unwrap();
         }

@@ -84,6 +84,7 @@ pub struct ProgressView {
     state: RunState,
     why: String,
     last_seq: u64,
+    committed: bool,
 }
 
 impl ProgressView {
@@ -103,7 +104,13 @@ impl ProgressView {
             state: RunState::Running,
             why: String::new(),
             last_seq: 0,
+            committed: false,
         }
+    }
+
+    /// Whether a point of no return was passed.
+    pub const fn is_committed(&self) -> bool {
+        self.committed
     }
 
     /// The run's state.
@@ -156,16 +163,27 @@ impl ProgressView {
         match &entry.event {
             Event::Planned { .. } => Vec::new(),
             Event::Approved => vec![Notice::of_run("approved", format!("by {}", entry.actor.0))],
-            Event::Resumed => self.moves_on(RunState::Running, Notice::of_run("resumed", format!("by {}", entry.actor.0))),
+            Event::Resumed => {
+                self.moves_on(RunState::Running, Notice::of_run("resumed", format!("by {}", entry.actor.0)))
+            }
             Event::AbortRequested => {
                 self.moves_on(RunState::Unwinding, Notice::of_run("abort", format!("asked for by {}", entry.actor.0)))
             }
             Event::TakenOver => {
-                vec![Notice::of_run("taken", format!("over by {} in term {}; the run goes on", entry.actor.0, entry.term))]
+                vec![Notice::of_run(
+                    "taken",
+                    format!("over by {} in term {}; the run goes on", entry.actor.0, entry.term),
+                )]
             }
-            Event::Committed { before } => vec![Notice::of_run("----", self.passed(before.as_str()))],
-            Event::PauseRequested => vec![Notice::of_run("pause", format!("asked for by {}; running steps end first", entry.actor.0))],
-            Event::TurnedBack { why } => self.moves_on(RunState::Unwinding, Notice::of_run("back", format!("undoing, the last step first: {why}"))),
+            Event::Committed { before } => {
+                self.committed = true;
+                vec![Notice::of_run("----", self.passed(before.as_str()))]
+            }
+            Event::PauseRequested => {
+                vec![Notice::of_run("pause", format!("asked for by {}; running steps end first", entry.actor.0))]
+            }
+            Event::TurnedBack { why } => self
+                .moves_on(RunState::Unwinding, Notice::of_run("back", format!("undoing, the last step first: {why}"))),
             Event::Paused { why } => {
                 why.clone_into(&mut self.why);
                 self.state = RunState::Paused;
@@ -246,7 +264,8 @@ impl ProgressView {
         let step = self.of(id);
         step.state = state;
         step.says.clear();
-        let took = step.started_ms.take().and_then(|started| u64::try_from(at_ms - started).ok()).map(Duration::from_millis);
+        let took =
+            step.started_ms.take().and_then(|started| u64::try_from(at_ms - started).ok()).map(Duration::from_millis);
         Notice { took, ..Notice::of_step(mark, step, step.summary.clone()) }
     }
 
@@ -282,16 +301,27 @@ mod tests {
             no_return_before: no_return.into(),
             ..Default::default()
         };
-        ProgressView::new(&Plan { steps: vec![step("cordon-w2", ""), step("mask-w2", "the node leaves")], ..Default::default() })
+        ProgressView::new(&Plan {
+            steps: vec![step("cordon-w2", ""), step("mask-w2", "the node leaves")],
+            ..Default::default()
+        })
     }
 
     fn entry(seq: u64, at_ms: i64, event: Event) -> Entry {
-        Entry { run: "r1".into(), seq, term: Term(3), actor: Actor("operator/alice".into()), at_ms, previous: String::new(), event }
+        Entry {
+            run: "r1".into(),
+            seq,
+            term: Term(3),
+            actor: Actor("operator/alice".into()),
+            at_ms,
+            previous: String::new(),
+            event,
+        }
     }
 
     fn fold(view: &mut ProgressView, events: Vec<Event>) -> Vec<String> {
         let first = view.last_seq() + 1;
-        let entries = events.into_iter().zip(first..).map(|(event, seq)| entry(seq, seq as i64 * 100, event));
+        let entries = events.into_iter().zip(first..).map(|(event, seq)| entry(seq, seq.cast_signed() * 100, event));
         entries.flat_map(|entry| view.apply(&entry)).map(|notice| notice.line().trim_end().to_owned()).collect()
     }
 
@@ -302,7 +332,10 @@ mod tests {
     #[test]
     fn a_step_that_ends_becomes_a_line_with_the_time_it_took() {
         let mut view = view();
-        let lines = fold(&mut view, vec![started("cordon-w2"), Event::Done { step: "cordon-w2".into(), record: vec!["x".into()] }]);
+        let lines = fold(
+            &mut view,
+            vec![started("cordon-w2"), Event::Done { step: "cordon-w2".into(), record: vec!["x".into()] }],
+        );
         assert_eq!(lines, ["  done       1 cordon w2                                         0.1 s"]);
         assert_eq!(view.active().count(), 0);
     }
@@ -310,8 +343,22 @@ mod tests {
     #[test]
     fn the_time_of_a_step_counts_from_its_first_attempt() {
         let mut view = view();
-        let again = Event::Attempted { step: "cordon-w2".into(), attempt: 1, effect: Default::default(), why: "no answer".into(), again_in_ms: 2_000 };
-        let lines = fold(&mut view, vec![started("cordon-w2"), again, started("cordon-w2"), Event::Done { step: "cordon-w2".into(), record: vec![] }]);
+        let again = Event::Attempted {
+            step: "cordon-w2".into(),
+            attempt: 1,
+            effect: Default::default(),
+            why: "no answer".into(),
+            again_in_ms: 2_000,
+        };
+        let lines = fold(
+            &mut view,
+            vec![
+                started("cordon-w2"),
+                again,
+                started("cordon-w2"),
+                Event::Done { step: "cordon-w2".into(), record: vec![] },
+            ],
+        );
         assert_eq!(lines[0], "  again      1 cordon w2: no answer; again in 2.0 s");
         assert!(lines[1].ends_with("0.3 s"), "{lines:?}");
     }
@@ -367,9 +414,11 @@ mod tests {
 
     #[test]
     fn a_takeover_and_the_point_of_no_return_are_told() {
-        let lines = fold(&mut view(), vec![Event::TakenOver, Event::Committed { before: "mask-w2".into() }]);
+        let mut view = view();
+        let lines = fold(&mut view, vec![Event::TakenOver, Event::Committed { before: "mask-w2".into() }]);
         assert_eq!(lines[0], "  taken        over by operator/alice in term 3; the run goes on");
         assert_eq!(lines[1], "  ----         point of no return passed: the node leaves");
+        assert!(view.is_committed());
     }
 
     #[test]

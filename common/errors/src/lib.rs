@@ -4,7 +4,7 @@
 mod codes;
 
 /// An error code with its page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Code {
     code: &'static str,
     title: &'static str,
@@ -32,14 +32,6 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.code.eq_ignore_ascii_case(text.trim()))
     }
 }
-
-impl PartialEq for Code {
-    fn eq(&self, other: &Self) -> bool {
-        self.code == other.code
-    }
-}
-
-impl Eq for Code {}
 
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

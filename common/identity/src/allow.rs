@@ -61,7 +61,6 @@ pub const RULES: &[Rule] = &[
     changes("slipway.enrol.v1.EnrolmentService/Enrol", ANYONE),
     Rule { path: "slipway.enrol.v1.EnrolmentService/Renew", roles: AGENTS, mutates: true, expired_too: true },
     reads("grpc.health.v1.Health/Check", CERTIFIED),
-    reads("grpc.health.v1.Health/List", CERTIFIED),
     reads("grpc.health.v1.Health/Watch", CERTIFIED),
     reads("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", CERTIFIED),
     reads("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", CERTIFIED),
@@ -83,9 +82,12 @@ pub fn authorise(path: &str, role: Role) -> Result<(), Coded> {
     let call = rule.path;
     if role == Anonymous {
         let says = format!("{call} needs a client certificate, and none was shown");
-        return Err(Coded::new(Code::AUTH_NO_CERTIFICATE, says).do_this(format!("call it with the certificate of: {who}")));
+        return Err(
+            Coded::new(Code::AUTH_NO_CERTIFICATE, says).do_this(format!("call it with the certificate of: {who}"))
+        );
     }
-    Err(Coded::new(Code::AUTH_ROLE, format!("the role {role} may not call {call}")).do_this(format!("these roles may: {who}")))
+    Err(Coded::new(Code::AUTH_ROLE, format!("the role {role} may not call {call}"))
+        .do_this(format!("these roles may: {who}")))
 }
 
 /// Whether a caller whose certificate is over may still call `path`.
@@ -156,7 +158,12 @@ mod tests {
             assert!(authorise(rule.path, EtcdBackup).is_err(), "etcd-backup may {}", rule.path);
             assert_eq!(authorise(rule.path, Agent).is_ok(), rule.path.ends_with("/Renew"), "{}", rule.path);
         }
-        assert!(RULES.iter().filter(|rule| rule.path.starts_with("slipway.coordinator.")).all(|rule| !rule.roles.contains(&Agent)));
+        assert!(
+            RULES
+                .iter()
+                .filter(|rule| rule.path.starts_with("slipway.coordinator."))
+                .all(|rule| !rule.roles.contains(&Agent))
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CidrSubnet, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PublicKeyData, SanType,
-    SerialNumber,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PublicKeyData,
+    SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 use slipway_errors::{Code, Coded};
@@ -21,11 +21,11 @@ use crate::keys::{self, Key};
 use crate::random::{self, NoRandomness};
 use crate::verify::{self, CLOCK_LEEWAY, Refused, Usage};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 /// Life of the root.
-pub const ROOT_VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub const ROOT_VALIDITY: Duration = Duration::from_hours(10 * 365 * 24);
 /// Life of an issuing intermediate.
-pub const ISSUING_VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
+pub const ISSUING_VALIDITY: Duration = Duration::from_hours(365 * 24);
 /// Life of a daemon's certificate.
 pub const LEAF_VALIDITY: Duration = DAY;
 /// No certificate request is longer.
@@ -52,6 +52,9 @@ pub enum Error {
     /// What was made would be refused by everybody, so it is not handed out.
     #[error("the new certificate would not be accepted: {0}")]
     Useless(Refused),
+    /// The intermediate has ended.
+    #[error("this coordinator's authority ended at {0}")]
+    Over(Timestamp),
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] keys::Error),
@@ -68,9 +71,8 @@ impl From<Error> for Coded {
         match error {
             Error::Csr(_) => Self::new(Code::ENROL_BAD_CSR, error.to_string()),
             Error::Name(_) => Self::new(Code::CONF_BAD_VALUE, error.to_string()),
-            Error::Useless(Refused::Expired { .. }) => {
-                Self::new(Code::AUTH_EXPIRED, "the authority of this coordinator is over").do_this("issue it a new intermediate with the exported root")
-            }
+            Error::Over(_) => Self::new(Code::AUTH_EXPIRED, error.to_string())
+                .do_this("make it a new intermediate with the exported root"),
             Error::Key(error) => error.into(),
             Error::File(error) => Self::new(Code::CONF_UNREADABLE, error.says()),
             Error::Make(_) | Error::Useless(_) | Error::Random(_) => Self::new(Code::INTERNAL, error.to_string()),
@@ -174,7 +176,8 @@ impl std::fmt::Debug for Authority {
 
 impl Authority {
     fn assemble(key: Key, certificate: CertificateDer<'static>, root: CertificateDer<'static>) -> Result<Self, Error> {
-        let (_, read) = X509Certificate::from_der(&certificate).map_err(|_| keys::Error::Certificate("it cannot be parsed"))?;
+        let (_, read) =
+            X509Certificate::from_der(&certificate).map_err(|_| keys::Error::Certificate("it cannot be parsed"))?;
         let not_after = keys::timestamp(read.validity().not_after)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key.into_pair()).map_err(make)?;
         Ok(Self { certificate, root, issuer, not_after })
@@ -229,7 +232,7 @@ impl Authority {
 
     fn certify(&self, key: &impl PublicKeyData, leaf: &Leaf<'_>, clock: &dyn Clock) -> Result<Issued, Error> {
         let now = clock.now();
-        let left = Duration::try_from(self.not_after.duration_since(now)).unwrap_or_default();
+        let left = Duration::try_from(self.not_after.duration_since(now)).map_err(|_| Error::Over(self.not_after))?;
         let title = format!("slipway {}", leaf.identity.role);
         let mut params = plan(&title, &leaf.identity.cluster, now, leaf.validity.min(left))?;
         params.is_ca = IsCa::ExplicitNoCa;
@@ -276,7 +279,9 @@ fn san(name: &str) -> Result<SanType, Error> {
     if let Ok(address) = name.parse() {
         return Ok(SanType::IpAddress(address));
     }
-    let legal = name.len() <= 253 && name.split('.').all(|label| !label.is_empty() && label.len() <= 63) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let legal = name.len() <= 253
+        && name.split('.').all(|label| !label.is_empty() && label.len() <= 63)
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
     if !legal {
         return Err(Error::Name(name.to_owned()));
     }
@@ -287,9 +292,10 @@ fn constraints(names: &[String]) -> Result<NameConstraints, Error> {
     let mut permitted = Vec::new();
     for name in names.iter().map(String::as_str).chain(["localhost", "127.0.0.1", "::1"]) {
         permitted.push(match san(name)? {
-            SanType::IpAddress(address) => {
-                GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, if address.is_ipv4() { 32 } else { 128 }))
-            }
+            SanType::IpAddress(address) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
+                address,
+                if address.is_ipv4() { 32 } else { 128 },
+            )),
             _ => GeneralSubtree::DnsName(name.to_owned()),
         });
     }

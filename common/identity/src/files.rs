@@ -70,7 +70,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(at("opening", path))?;
     file.take(LONGEST + 1).read_to_end(&mut content).map_err(at("reading", path))?;
     if content.len() as u64 > LONGEST {
-        return Err(at("reading", path)(std::io::Error::new(ErrorKind::FileTooLarge, "it is too large for what it should be")));
+        return Err(at("reading", path)(std::io::Error::new(
+            ErrorKind::FileTooLarge,
+            "it is too large for what it should be",
+        )));
     }
     Ok(content)
 }

@@ -44,7 +44,11 @@ impl PeerIdentity {
         if role == Role::Anonymous {
             return Err(InvalidIdentity::Role(role.to_string()));
         }
-        if is_cluster_name(cluster) && is_id(id) { Ok(identity) } else { Err(InvalidIdentity::Malformed(identity.to_string())) }
+        if is_cluster_name(cluster) && is_id(id) {
+            Ok(identity)
+        } else {
+            Err(InvalidIdentity::Malformed(identity.to_string()))
+        }
     }
 
     /// The identity in a certificate: there must be exactly one.

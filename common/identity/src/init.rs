@@ -191,7 +191,11 @@ fn export(request: &Request<'_>, root: &Root, backup: &BackupKey) -> Result<(), 
 fn written(request: &Request<'_>) -> Vec<Written> {
     let item = |path: PathBuf, what, keep_safe| Written { path, what, keep_safe };
     vec![
-        item(request.export.join(ROOT_KEY_SEALED), "the root's key, encrypted: makes new coordinators, opens everything", true),
+        item(
+            request.export.join(ROOT_KEY_SEALED),
+            "the root's key, encrypted: makes new coordinators, opens everything",
+            true,
+        ),
         item(request.export.join(ROOT), "the root's certificate", true),
         item(request.export.join(BACKUP_SEALED), "the key that opens backups, encrypted", true),
         item(request.folder.join(CLUSTER), "the cluster's name, lineage and address", false),
@@ -228,13 +232,27 @@ pub fn coordinator_identity(folder: &Path, clock: &dyn Clock) -> Result<Identity
         return Ok(present);
     }
     let host = host_of(&Cluster::load(folder)?.address)?;
-    let fresh = identify(&authority(folder)?, present.peer(), LEAF_VALIDITY, &[host], clock)?;
+    let own = authority(folder)?;
+    let fresh = match identify(&own, present.peer(), LEAF_VALIDITY, &[host], clock) {
+        // The coordinator has moved to an address that its authority may not speak for. Slipway's own look at no address, so go on without.
+        Err(Error::Authority(authority::Error::Useless(_))) => {
+            identify(&own, present.peer(), LEAF_VALIDITY, &[], clock)?
+        }
+        other => other?,
+    };
     fresh.save(&home)?;
     Ok(fresh)
 }
 
 /// Makes an identity for a person, with the authority in a coordinator's folder, and writes it to `out`, where none may be.
-pub fn person(folder: &Path, role: Role, name: &str, validity: Duration, out: &Path, clock: &dyn Clock) -> Result<Identity, Error> {
+pub fn person(
+    folder: &Path,
+    role: Role,
+    name: &str,
+    validity: Duration,
+    out: &Path,
+    clock: &dyn Clock,
+) -> Result<Identity, Error> {
     let cluster = Cluster::load(folder)?;
     if matches!(role, Role::Agent | Role::Coordinator) {
         return Err(InvalidIdentity::Role(role.to_string()).into());

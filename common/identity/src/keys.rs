@@ -140,7 +140,8 @@ impl Identity {
         let root = root.into_iter().next().ok_or(Error::Certificate("the root is missing"))?;
         let leaf = chain.first().ok_or(Error::Certificate("the chain is empty"))?;
         let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| Error::Certificate("they cannot be parsed"))?;
-        let key = keys(&files::read(&folder.join(KEY))?)?.into_iter().find(|key| key.fits(&leaf)).ok_or(Error::Mismatch)?;
+        let key =
+            keys(&files::read(&folder.join(KEY))?)?.into_iter().find(|key| key.fits(&leaf)).ok_or(Error::Mismatch)?;
         Self::new(key, chain.iter().map(|certificate| certificate.to_vec()).collect(), root.to_vec())
     }
 

@@ -15,7 +15,7 @@ const PREFIX: &str = "slip1";
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 16;
 /// No token lives longer.
-pub const LONGEST_LIFE: Duration = Duration::from_secs(600);
+pub const LONGEST_LIFE: Duration = Duration::from_mins(10);
 
 /// A token as the host shows it: `slip1.<id>.<secret>`.
 #[derive(Clone)]
@@ -174,7 +174,7 @@ mod tests {
 
     fn minted() -> (Token, TokenRecord, ManualClock) {
         let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap());
-        let (token, record) = Token::mint("w2", "10.0.0.2:7443", Duration::from_secs(60), &clock).unwrap();
+        let (token, record) = Token::mint("w2", "10.0.0.2:7443", Duration::from_mins(1), &clock).unwrap();
         (token, record, clock)
     }
 
@@ -200,7 +200,10 @@ mod tests {
         clock.advance(Duration::from_millis(59_999));
         assert!(redeem(&record, &token, "w2", clock.now()).is_ok());
         clock.advance(Duration::from_millis(1));
-        assert_eq!(Coded::from(redeem(&record, &token, "w2", clock.now()).unwrap_err()).code, Code::ENROL_TOKEN_EXPIRED);
+        assert_eq!(
+            Coded::from(redeem(&record, &token, "w2", clock.now()).unwrap_err()).code,
+            Code::ENROL_TOKEN_EXPIRED
+        );
     }
 
     #[test]
@@ -225,7 +228,16 @@ mod tests {
         let (token, ..) = minted();
         let text = token.reveal();
         let upper = text.to_uppercase();
-        for bad in ["", "slip1", "slip1..", "slip2.0011223344556677.00", &text[1..], &text[..text.len() - 2], &format!("{text}.x"), &upper] {
+        for bad in [
+            "",
+            "slip1",
+            "slip1..",
+            "slip2.0011223344556677.00",
+            &text[1..],
+            &text[..text.len() - 2],
+            &format!("{text}.x"),
+            &upper,
+        ] {
             assert_eq!(Token::parse(bad).unwrap_err(), Error::Unknown, "{bad:?}");
         }
         assert_eq!(Token::parse(&format!(" {text}\n")).unwrap().id(), token.id());

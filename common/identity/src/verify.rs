@@ -13,9 +13,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::id::PeerIdentity;
 
 /// Clocks of a fleet differ: certificates begin this much before they are made.
-pub const CLOCK_LEEWAY: Duration = Duration::from_secs(5 * 60);
+pub const CLOCK_LEEWAY: Duration = Duration::from_mins(5);
 /// How long after its end a certificate of an agent is still good for renewal, and for nothing else.
-pub const RENEWAL_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const RENEWAL_WINDOW: Duration = Duration::from_hours(30 * 24);
 
 /// What the certificate is shown for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +79,13 @@ impl From<&Refused> for Coded {
         match refused {
             Refused::Foreign | Refused::Bad(_) => Self::new(Code::AUTH_FOREIGN_CA, says),
             Refused::Expired { .. } => Self::new(Code::AUTH_EXPIRED, says),
-            Refused::NotYet => Self::new(Code::AUTH_EXPIRED, says).do_this("compare the clocks of both hosts (timedatectl)"),
+            Refused::NotYet => {
+                Self::new(Code::AUTH_EXPIRED, says).do_this("compare the clocks of both hosts (timedatectl)")
+            }
             Refused::Nobody(_) | Refused::Other { .. } => Self::new(Code::AUTH_IDENTITY, says),
-            Refused::Pin => Self::new(Code::ENROL_CA_PIN, says)
-                .do_this("take the hash that `slipway token create` printed, and make sure who answers at that address"),
+            Refused::Pin => Self::new(Code::ENROL_CA_PIN, says).do_this(
+                "take the hash that `slipway token create` printed, and make sure who answers at that address",
+            ),
         }
     }
 }
@@ -113,7 +116,12 @@ pub fn judge(
     }
 }
 
-fn path(chain: &[CertificateDer<'_>], root: &CertificateDer<'_>, usage: Usage, at: Timestamp) -> Result<(), webpki::Error> {
+fn path(
+    chain: &[CertificateDer<'_>],
+    root: &CertificateDer<'_>,
+    usage: Usage,
+    at: Timestamp,
+) -> Result<(), webpki::Error> {
     let (leaf, above) = chain.split_first().ok_or(webpki::Error::BadDer)?;
     let anchor = webpki::anchor_from_trusted_cert(root)?;
     let usage = match usage {
@@ -137,7 +145,9 @@ fn refusal(error: &webpki::Error) -> Refused {
 }
 
 fn parsed<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Refused> {
-    X509Certificate::from_der(der).map(|(_, certificate)| certificate).map_err(|_| Refused::Bad("it cannot be parsed".into()))
+    X509Certificate::from_der(der)
+        .map(|(_, certificate)| certificate)
+        .map_err(|_| Refused::Bad("it cannot be parsed".into()))
 }
 
 fn named(leaf: &CertificateDer<'_>) -> Result<Verified, Refused> {

@@ -1,5 +1,7 @@
 //! What the authority issues, and what the judge makes of it: every certificate here is a real one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at what it did not expect")]
+
 use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, IsCa, KeyPair, SanType};
@@ -8,10 +10,10 @@ use slipway_errors::{Code, Coded};
 use slipway_identity::authority::Error;
 use slipway_identity::tls::{ClientCertificate, judge_client};
 use slipway_identity::verify::{CLOCK_LEEWAY, Refused, Usage, judge};
-use slipway_identity::{Authority, CaPin, Identity, Key, Leaf, PeerIdentity, Root, ca_hash};
+use slipway_identity::{Authority, CaPin, Identity, InvalidIdentity, Key, Leaf, PeerIdentity, Root, ca_hash};
 use slipway_types::{Clock, ManualClock, Role, Timestamp};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 struct World {
     clock: ManualClock,
@@ -209,6 +211,36 @@ fn only_an_agent_of_this_cluster_may_come_late_and_only_where_that_is_allowed() 
     assert!(judged(&agent, ClientCertificate::Required).is_err());
     world.clock.advance(29 * DAY);
     assert!(judged(&agent, lenient).is_err(), "31 days are too long");
+}
+
+#[test]
+fn a_name_of_another_cluster_is_refused_even_under_our_root() {
+    let world = World::new();
+    let issue = |cluster| {
+        let (key, whom) = (Key::generate().unwrap(), PeerIdentity::new(cluster, Role::Coordinator, "c1").unwrap());
+        let leaf = Leaf { identity: &whom, validity: DAY, names: &[] };
+        let issued = world.authority.issue_to(&key, &leaf, &world.clock).unwrap();
+        Identity::new(key, issued.chain_der, world.root.der().to_vec()).unwrap()
+    };
+    let (own, other) = (issue("lab"), issue("other"));
+    let shown: Vec<_> = other.chain_der().into_iter().map(CertificateDer::from).collect();
+    let refused = judge_client(&shown, &own, ClientCertificate::Required, world.clock.now()).unwrap_err();
+    assert_eq!(Coded::from(&refused).code, Code::AUTH_IDENTITY);
+}
+
+#[test]
+fn a_certificate_names_exactly_one_identity() {
+    let key = KeyPair::generate().unwrap();
+    let with = |names: &[&str]| {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names.iter().map(|name| SanType::URI((*name).try_into().unwrap())).collect();
+        PeerIdentity::of_certificate(params.self_signed(&key).unwrap().der())
+    };
+    assert_eq!(with(&["slipway://lab/agent/h1", "https://example"]).unwrap().short(), "agent/h1");
+    assert_eq!(with(&[]), Err(InvalidIdentity::Count(0)));
+    assert_eq!(with(&["https://example"]), Err(InvalidIdentity::Count(0)));
+    assert_eq!(with(&["slipway://lab/agent/h1", "slipway://lab/admin/a"]), Err(InvalidIdentity::Count(2)));
+    assert_eq!(with(&["slipway://lab/agent/h1", "SLIPWAY://lab/admin/a"]), Err(InvalidIdentity::Count(2)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Identities on disk: what init writes, what survives a crash between two writes, and what is never overwritten.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at what it did not expect")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use slipway_identity::init::{self, Cluster, Request};
 use slipway_identity::{Identity, Key, Leaf, Passphrase, PeerIdentity, Root, sealed};
 use slipway_types::{Clock, ManualClock, Role, SequentialIds, Timestamp};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 fn clock() -> ManualClock {
     ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap())
@@ -96,7 +98,11 @@ fn the_roots_key_is_in_the_export_alone_and_opens_with_the_passphrase() {
     let sealed_key = fs::read(at.join("e/root.key.age")).unwrap();
     let key = String::from_utf8(sealed::open(&passphrase(), &sealed_key).unwrap()).unwrap();
     for file in files_below(at) {
-        assert!(!fs::read_to_string(&file).unwrap_or_default().contains(&key), "{} holds the root's key", file.display());
+        assert!(
+            !fs::read_to_string(&file).unwrap_or_default().contains(&key),
+            "{} holds the root's key",
+            file.display()
+        );
     }
     // It really is the key of that root: a second coordinator can be made from the export.
     let root = Root::from_pem("lab", &fs::read_to_string(at.join("e/root.pem")).unwrap(), &key).unwrap();
@@ -124,7 +130,7 @@ fn init_overwrites_nothing() {
         fs::write(&path, "precious").unwrap();
         let refused = Coded::from(initialise(at.path()).unwrap_err());
         assert_eq!(refused.code, Code::INIT_EXISTS, "{left}");
-        assert_eq!(files_below(at.path()), [path.clone()], "something was written beside {left}");
+        assert_eq!(files_below(at.path()), std::slice::from_ref(&path), "something was written beside {left}");
         assert_eq!(fs::read_to_string(path).unwrap(), "precious");
     }
 }
@@ -172,6 +178,17 @@ fn a_coordinator_replaces_its_own_certificate_from_half_life_on_also_long_after_
     let third = init::coordinator_identity(at.path(), &clock).unwrap();
     assert_eq!(third.peer(), first.peer());
     assert!(third.not_after() > clock.now());
+}
+
+#[test]
+fn a_coordinator_that_has_moved_still_renews_itself() {
+    let at = tempfile::tempdir().unwrap();
+    copy(&initialised().join("c"), at.path());
+    let record = at.path().join("cluster.json");
+    fs::write(&record, fs::read_to_string(&record).unwrap().replace("10.0.0.1", "10.9.9.9")).unwrap();
+    let clock = clock();
+    clock.advance(DAY);
+    assert!(init::coordinator_identity(at.path(), &clock).unwrap().not_after() > clock.now());
 }
 
 #[test]

@@ -77,7 +77,8 @@ struct Route<D> {
 
 impl<D: Dial> Route<D> {
     fn new(address: &str, tls: Arc<ClientConfig>, dial: D) -> Result<Self, Coded> {
-        let wrong = || Coded::new(Code::CONF_BAD_VALUE, format!("{address:?} is no address such as coordinator.example:7400"));
+        let wrong =
+            || Coded::new(Code::CONF_BAD_VALUE, format!("{address:?} is no address such as coordinator.example:7400"));
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| wrong())?;
         let bare = endpoint.uri().path() == "/" && endpoint.uri().query().is_none();
@@ -120,7 +121,9 @@ impl<D: Dial> Route<D> {
             let (address, tls, dial) = (address.clone(), tls.clone(), dial.clone());
             let made = async move {
                 let made = tokio::time::timeout(CONNECT, open(&address, tls, &dial)).await;
-                let late = || Coded::new(Code::WIRE_DEADLINE, format!("{address} did not answer within {} s", CONNECT.as_secs()));
+                let late = || {
+                    Coded::new(Code::WIRE_DEADLINE, format!("{address} did not answer within {} s", CONNECT.as_secs()))
+                };
                 made.unwrap_or_else(|_| Err(late())).map(TokioIo::new)
             };
             Box::pin(made) as Pin<Box<dyn Future<Output = _> + Send>>

@@ -27,15 +27,15 @@ pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// From dialling to the first byte of HTTP/2.
 pub const CONNECT: Duration = Duration::from_secs(3);
 /// The longest wait for the beginning of an answer; a caller sets a shorter one for each call.
-pub const CALL: Duration = Duration::from_secs(120);
+pub const CALL: Duration = Duration::from_mins(2);
 /// Between signs of life on a connection.
 pub const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long a sign of life may take to be answered.
 pub const KEEPALIVE_ANSWER: Duration = Duration::from_secs(5);
 /// When a connection is ended kindly, so that both sides show their present certificates again: well before one of them can be over.
-pub const CONNECTION_AGE: Duration = Duration::from_secs(6 * 3600);
+pub const CONNECTION_AGE: Duration = Duration::from_hours(6);
 /// After that kind end: when it is ended in any case, whatever still streams.
-pub const CONNECTION_GRACE: Duration = Duration::from_secs(60);
+pub const CONNECTION_GRACE: Duration = Duration::from_mins(1);
 /// All that a connection without a good certificate gets: enough to enrol or to renew.
 pub const STRANGER_AGE: Duration = Duration::from_secs(30);
 /// How long calls under way may go on after the stop of a server.

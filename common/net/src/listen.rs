@@ -83,12 +83,21 @@ impl<S> Listening<S>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    async fn take_in(&self, stream: S, from: SocketAddr, counted: OwnedSemaphorePermit, in_handshake: OwnedSemaphorePermit) {
+    async fn take_in(
+        &self,
+        stream: S,
+        from: SocketAddr,
+        counted: OwnedSemaphorePermit,
+        in_handshake: OwnedSemaphorePermit,
+    ) {
         let handshake = TlsAcceptor::from(self.tls.clone()).accept(stream);
         let done = match tokio::time::timeout(HANDSHAKE, handshake).await {
             Ok(Ok(stream)) => self.name(&stream, from).map(|peer| (stream, peer)),
             Ok(Err(why)) => Err(failure(&why)),
-            Err(_) => Err(Coded::new(Code::WIRE_DEADLINE, format!("the TLS handshake took longer than {} s", HANDSHAKE.as_secs()))),
+            Err(_) => Err(Coded::new(
+                Code::WIRE_DEADLINE,
+                format!("the TLS handshake took longer than {} s", HANDSHAKE.as_secs()),
+            )),
         };
         drop(in_handshake);
         match done {
@@ -103,8 +112,8 @@ where
     fn name(&self, stream: &TlsStream<S>, from: SocketAddr) -> Result<Peer, Coded> {
         let Some(shown) = stream.get_ref().1.peer_certificates() else { return Ok(Peer::anonymous(from)) };
         let own = self.door.identity.get();
-        let (whom, expired) =
-            judge_client(shown, &own, self.door.callers, self.door.clock.now()).map_err(|refused| Coded::from(&refused))?;
+        let (whom, expired) = judge_client(shown, &own, self.door.callers, self.door.clock.now())
+            .map_err(|refused| Coded::from(&refused))?;
         Ok(Peer {
             addr: from,
             identity: Some(whom.peer),

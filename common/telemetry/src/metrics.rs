@@ -77,8 +77,13 @@ impl MetricsPage {
             let (router, stop) = (self.router.clone(), stop.clone());
             tasks.spawn(async move {
                 let _place = place;
-                let mut http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new()).http1_only();
-                http.http1().timer(TokioTimer::new()).header_read_timeout(DEADLINE).keep_alive(false).max_buf_size(16 * 1024);
+                let mut http =
+                    hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new()).http1_only();
+                http.http1()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(DEADLINE)
+                    .keep_alive(false)
+                    .max_buf_size(16 * 1024);
                 let answered = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
                 let _ = stop.run_until_cancelled(tokio::time::timeout(DEADLINE, answered)).await;
             });

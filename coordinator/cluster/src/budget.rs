@@ -53,7 +53,8 @@ impl Budget {
 
     /// True for a pod whose eviction costs this budget nothing: not ready, and either freed by policy or the rest is healthy enough.
     pub fn lets_pass(&self, pod: &Pod) -> bool {
-        !pod.is_governed() || (!pod.ready && (self.frees_unhealthy || (self.healthy >= self.desired && self.desired > 0)))
+        !pod.is_governed()
+            || (!pod.ready && (self.frees_unhealthy || (self.healthy >= self.desired && self.desired > 0)))
     }
 
     pub(crate) fn read(budget: PodDisruptionBudget) -> Self {

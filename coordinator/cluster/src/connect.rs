@@ -65,7 +65,8 @@ mod tests {
         assert!(error.to_string().contains("/nowhere/admin.conf"), "{error}");
         assert!(refusal(": : :").await.contains("admin.conf"));
         assert!(refusal("apiVersion: v1\nkind: Config\n").await.contains("context"));
-        let no_cluster = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n";
+        let no_cluster =
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n";
         assert!(refusal(no_cluster).await.contains("cluster"));
     }
 

@@ -76,9 +76,11 @@ pub fn is_foreign_cordon(node: &Node) -> bool {
 
 fn mark_in(annotations: &BTreeMap<String, String>) -> Option<CordonMark> {
     let text = |key: &str| annotations.get(key).cloned().unwrap_or_default();
-    annotations
-        .contains_key(CORDON_OWNER)
-        .then(|| CordonMark { owner: text(CORDON_OWNER), reason: text(CORDON_REASON), run: text(CORDON_RUN) })
+    annotations.contains_key(CORDON_OWNER).then(|| CordonMark {
+        owner: text(CORDON_OWNER),
+        reason: text(CORDON_REASON),
+        run: text(CORDON_RUN),
+    })
 }
 
 /// Either an outcome already, or the patch that leads to it.
@@ -121,7 +123,10 @@ fn patch(node: &Node, unschedulable: bool, marks: &Value) -> Value {
 impl ClusterApi {
     /// Cordons the node with that uid and writes the mark on it, in one conditional patch.
     pub async fn cordon(&self, name: &NodeName, uid: &str, mark: &CordonMark) -> Result<CordonOutcome, Error> {
-        self.change_node(&format!("cordon node {name}"), name, uid, CordonOutcome::Cordoned, |node| decide_cordon(node, mark)).await
+        self.change_node(&format!("cordon node {name}"), name, uid, CordonOutcome::Cordoned, |node| {
+            decide_cordon(node, mark)
+        })
+        .await
     }
 
     /// Takes back a cordon of ours. A foreign one is never touched.
@@ -207,7 +212,10 @@ mod tests {
     #[test]
     fn a_mark_left_on_a_schedulable_node_is_cleared() {
         assert!(decide_uncordon(&state(false, Some("r1")), &Whose::AnyOfOurs).is_err());
-        assert_eq!(decide_uncordon(&state(false, Some("r0")), &Whose::Run("r1".into())), Ok(UncordonOutcome::NotCordoned));
+        assert_eq!(
+            decide_uncordon(&state(false, Some("r0")), &Whose::Run("r1".into())),
+            Ok(UncordonOutcome::NotCordoned)
+        );
         assert!(cordon_mark(&state(false, Some("r1"))).is_none());
         assert!(is_foreign_cordon(&state(true, None)) && !is_foreign_cordon(&state(true, Some("r1"))));
     }

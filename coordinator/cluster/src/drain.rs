@@ -9,6 +9,8 @@ mod ledger;
 mod options;
 mod outlook;
 mod progress;
+#[cfg(test)]
+mod scenario_tests;
 mod state;
 #[cfg(test)]
 mod state_tests;
@@ -94,13 +96,17 @@ impl From<DrainError> for Coded {
         let message = error.to_string();
         match error {
             DrainError::NeedsFlags(pods) => {
-                let flags: std::collections::BTreeSet<Flag> = pods.iter().flat_map(|pod| flags_of(&pod.verdict)).copied().collect();
+                let flags: std::collections::BTreeSet<Flag> =
+                    pods.iter().flat_map(|pod| flags_of(&pod.verdict)).copied().collect();
                 let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-                Self::new(Code::DRAIN_NEEDS_FLAG, message).do_this(format!("give {}, or take these pods away first", flags.join(" ")))
+                Self::new(Code::DRAIN_NEEDS_FLAG, message)
+                    .do_this(format!("give {}, or take these pods away first", flags.join(" ")))
             }
             DrainError::Deadline(_, progress) => {
-                let by_budget = |blocked: &Blocked| matches!(blocked.by, BlockedBy::Budget { .. } | BlockedBy::Budgets(_));
-                let code = if progress.blocked.iter().any(by_budget) { Code::DRAIN_BLOCKED } else { Code::DRAIN_DEADLINE };
+                let by_budget =
+                    |blocked: &Blocked| matches!(blocked.by, BlockedBy::Budget { .. } | BlockedBy::Budgets(_));
+                let code =
+                    if progress.blocked.iter().any(by_budget) { Code::DRAIN_BLOCKED } else { Code::DRAIN_DEADLINE };
                 Self::new(code, message)
             }
             DrainError::Cluster(error) => error.into(),
@@ -141,11 +147,15 @@ impl Drainer {
         let (pods, budgets) = futures::try_join!(self.cluster.pods_on(&self.node), self.cluster.budgets())?;
         let daemon_sets = self.cluster.daemon_sets_of(&pods).await?;
         let verdict = |pod: &Pod| classify(pod, &daemon_sets, self.options.flags);
-        let going: Vec<Pod> = pods.iter().filter(|pod| matches!(verdict(pod), Verdict::Evict | Verdict::Needs(_))).cloned().collect();
+        let going: Vec<Pod> =
+            pods.iter().filter(|pod| matches!(verdict(pod), Verdict::Evict | Verdict::Needs(_))).cloned().collect();
         let now = self.cluster.clock().now();
         let blocked = blocking(&going, &budgets);
         Ok(DrainPreview {
-            blocked: blocked.into_iter().map(|(pod, by)| Blocked { pod: pod.id.clone(), by: obstacle(&by), since: now }).collect(),
+            blocked: blocked
+                .into_iter()
+                .map(|(pod, by)| Blocked { pod: pod.id.clone(), by: obstacle(&by), since: now })
+                .collect(),
             pods: pods.iter().map(|pod| PodVerdict { pod: pod.id.clone(), verdict: verdict(pod) }).collect(),
         })
     }
@@ -159,14 +169,21 @@ impl Drainer {
     pub async fn staying(&self) -> Result<Vec<Pod>, Error> {
         let pods = self.cluster.pods_on(&self.node).await?;
         let daemon_sets = self.cluster.daemon_sets_of(&pods).await?;
-        Ok(pods.into_iter().filter(|pod| matches!(classify(pod, &daemon_sets, self.options.flags), Verdict::Leave(_))).collect())
+        Ok(pods
+            .into_iter()
+            .filter(|pod| matches!(classify(pod, &daemon_sets, self.options.flags), Verdict::Leave(_)))
+            .collect())
     }
 
     /// Drains until nothing is left that would have to go. An API server that does not answer is waited for and told about.
     pub async fn run(&self, reporter: &dyn DrainReporter) -> Result<DrainReport, DrainError> {
         let mut state = State::new(self.options.clone(), self.now());
-        let mut pods: Feed<core::Pod> =
-            Box::pin(follow(&self.cluster, self.cluster.pod_api(), Some(bound_to(&self.node)), &format!("watch the pods of {}", self.node)));
+        let mut pods: Feed<core::Pod> = Box::pin(follow(
+            &self.cluster,
+            self.cluster.pod_api(),
+            Some(bound_to(&self.node)),
+            &format!("watch the pods of {}", self.node),
+        ));
         let mut budgets: Feed<PodDisruptionBudget> =
             Box::pin(follow(&self.cluster, self.cluster.budget_api(), None, "watch the disruption budgets"));
         let mut requests = FuturesUnordered::new();
@@ -216,7 +233,9 @@ impl Drainer {
         let now = self.now();
         let progress = state.progress(now);
         match end {
-            End::Drained => Ok(DrainReport { gone: progress.gone, left: progress.left, skipped: progress.skipped, rungs }),
+            End::Drained => {
+                Ok(DrainReport { gone: progress.gone, left: progress.left, skipped: progress.skipped, rungs })
+            }
             End::NeedsFlags(pods) => Err(DrainError::NeedsFlags(pods)),
             End::Deadline => Err(DrainError::Deadline(progress.sentence(now.wall), Box::new(progress))),
         }
@@ -248,6 +267,16 @@ impl Drainer {
     }
 }
 
+/// Asks once to evict the pod with that uid: true where it is being deleted now. For the suite that proves what the server makes of a uid.
+pub(crate) async fn evict_once(cluster: &ClusterApi, pod: PodRef, uid: &str) -> Result<bool, Error> {
+    let attempt = attempt::Attempt { uid: uid.to_owned(), pod, how: attempt::How::Evict, grace: None, budget: None };
+    match evict::send(cluster, &attempt).await {
+        Answer::Accepted => Ok(true),
+        Answer::Fatal(error) | Answer::Later(error) => Err(error),
+        _ => Ok(false),
+    }
+}
+
 /// Trouble that may pass is told; a missing right will not pass.
 fn bearable(error: Error) -> Result<String, Error> {
     if matches!(error, Error::Forbidden { .. }) { Err(error) } else { Ok(error.to_string()) }
@@ -255,7 +284,12 @@ fn bearable(error: Error) -> Result<String, Error> {
 
 fn obstacle(budgets: &[&Budget]) -> BlockedBy {
     match budgets {
-        [one] => BlockedBy::Budget { budget: one.id.clone(), allowed: one.allowed, healthy: one.healthy, desired: one.desired },
+        [one] => BlockedBy::Budget {
+            budget: one.id.clone(),
+            allowed: one.allowed,
+            healthy: one.healthy,
+            desired: one.desired,
+        },
         several => BlockedBy::Budgets(several.iter().map(|one| one.id.clone()).collect()),
     }
 }
@@ -274,7 +308,8 @@ impl Teller<'_> {
             self.rungs.push(line);
         }
         let progress = state.progress(now);
-        let again = |at: std::time::Duration| !progress.blocked.is_empty() && now.boot.saturating_sub(at).as_secs() >= 1;
+        let again =
+            |at: std::time::Duration| !progress.blocked.is_empty() && now.boot.saturating_sub(at).as_secs() >= 1;
         let news = self.told.as_ref().is_none_or(|(told, at)| *told != progress || again(*at));
         if news {
             self.reporter.progress(&progress);

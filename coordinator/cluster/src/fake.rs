@@ -16,6 +16,8 @@ mod patch;
 mod request;
 mod server;
 mod service;
+#[cfg(test)]
+mod tests;
 mod time;
 mod watch;
 mod world;
@@ -68,7 +70,9 @@ impl FakeApiServer {
     /// An empty cluster with its system namespaces.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let world = World::new(clock.now());
-        Self { shared: Arc::new(Shared { world: Mutex::new(world), pulse: tokio::sync::watch::Sender::default(), clock }) }
+        Self {
+            shared: Arc::new(Shared { world: Mutex::new(world), pulse: tokio::sync::watch::Sender::default(), clock }),
+        }
     }
 
     /// The real client on top of it, without a socket and with an open gate. Needs a tokio runtime.

@@ -48,11 +48,17 @@ struct Follower<K> {
 }
 
 /// Follows the objects that a field selector matches, or all. `doing` names it in errors, such as "watch the pods of w2".
-pub(crate) fn follow<K>(cluster: &ClusterApi, api: kube::Api<K>, fields: Option<String>, doing: &str) -> impl Stream<Item = Seen<K>> + use<K>
+pub(crate) fn follow<K>(
+    cluster: &ClusterApi,
+    api: kube::Api<K>,
+    fields: Option<String>,
+    doing: &str,
+) -> impl Stream<Item = Seen<K>> + use<K>
 where
     K: kube::Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    let follower = Follower { cluster: cluster.clone(), api, fields, doing: doing.to_owned(), stage: Stage::List, failures: 0 };
+    let follower =
+        Follower { cluster: cluster.clone(), api, fields, doing: doing.to_owned(), stage: Stage::List, failures: 0 };
     futures::stream::unfold(follower, |mut follower| async move { Some((follower.next().await, follower)) })
 }
 
@@ -90,7 +96,8 @@ where
     }
 
     async fn watch(&mut self, version: String) -> Result<(), Error> {
-        let params = WatchParams { field_selector: self.fields.clone(), ..WatchParams::default() }.timeout(WATCH_SECONDS);
+        let params =
+            WatchParams { field_selector: self.fields.clone(), ..WatchParams::default() }.timeout(WATCH_SECONDS);
         // What refuses a watch may be the age of its version: after any failure a list comes next, the one way on that is always right.
         let events = self.cluster.call(&self.doing, self.api.watch(&params, &version)).await?;
         self.stage = Stage::Events(version, Box::pin(events));
@@ -115,8 +122,9 @@ where
                 (Some(Seen::Gone(object)), version)
             }
             Ok(Some(Ok(WatchEvent::Bookmark(mark)))) => (None, mark.metadata.resource_version),
-            Ok(Some(Ok(WatchEvent::Error(status)))) => return self.ended(version, &status),
-            Ok(Some(Err(kube::Error::Api(status)))) => return self.ended(version, &status),
+            Ok(Some(Ok(WatchEvent::Error(status)) | Err(kube::Error::Api(status)))) => {
+                return self.ended(version, &status);
+            }
             Ok(Some(Err(error))) => {
                 self.stage = Stage::Watch(version);
                 return Err(status::sort(&self.doing, error));

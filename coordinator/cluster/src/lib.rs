@@ -25,11 +25,12 @@ pub use api::{ClusterApi, ServerVersion};
 pub use budget::{Budget, BudgetRef, blocking};
 pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
 pub use cordon::{
-    CORDON_OWNER, CORDON_REASON, CORDON_RUN, CordonMark, CordonOutcome, UncordonOutcome, Whose, cordon_mark, is_foreign_cordon,
+    CORDON_OWNER, CORDON_REASON, CORDON_RUN, CordonMark, CordonOutcome, UncordonOutcome, Whose, cordon_mark,
+    is_foreign_cordon,
 };
 pub use drain::{
-    Blocked, BlockedBy, DrainError, DrainOptions, DrainPreview, DrainProgress, DrainReport, DrainReporter, Drainer, Ladder,
-    PodVerdict, ShorterGrace, Silent,
+    Blocked, BlockedBy, DrainError, DrainOptions, DrainPreview, DrainProgress, DrainReport, DrainReporter, Drainer,
+    Ladder, PodVerdict, ShorterGrace, Silent,
 };
 pub use error::Error;
 pub use gate::{OpenGate, WriteGate};
@@ -38,4 +39,4 @@ pub use nodes::DeleteOutcome;
 pub use pod::{Owner, Pod, PodPhase, PodRef};
 pub use remains::Remains;
 pub use selector::{InvalidSelector, Selector};
-pub use volumes::{AttachedVolume, NodeVolumes, VolumeProgress};
+pub use volumes::VolumeProgress;

@@ -122,11 +122,19 @@ impl From<core::NodeAddress> for Address {
 }
 
 fn role_of(labels: &BTreeMap<String, String>) -> NodeRole {
-    if CONTROL_PLANE_LABELS.iter().any(|label| labels.contains_key(*label)) { NodeRole::ControlPlane } else { NodeRole::Worker }
+    if CONTROL_PLANE_LABELS.iter().any(|label| labels.contains_key(*label)) {
+        NodeRole::ControlPlane
+    } else {
+        NodeRole::Worker
+    }
 }
 
 fn ready_status(conditions: Vec<core::NodeCondition>) -> String {
-    conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status).unwrap_or_default()
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|condition| condition.status)
+        .unwrap_or_default()
 }
 
 /// The names of those that count against a budget.

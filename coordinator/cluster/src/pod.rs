@@ -108,7 +108,11 @@ impl Pod {
             ready: status.conditions.unwrap_or_default().iter().any(|one| one.type_ == "Ready" && one.status == "True"),
             owner: meta.owner_references.unwrap_or_default().into_iter().find_map(read_controller),
             mirror: meta.annotations.unwrap_or_default().contains_key(MIRROR),
-            empty_dirs: volumes.iter().filter(|volume| volume.empty_dir.is_some()).map(|volume| volume.name.clone()).collect(),
+            empty_dirs: volumes
+                .iter()
+                .filter(|volume| volume.empty_dir.is_some())
+                .map(|volume| volume.name.clone())
+                .collect(),
             claims: volumes
                 .iter()
                 .filter_map(|volume| volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone()))
@@ -157,7 +161,9 @@ pub(crate) mod tests {
 
     #[test]
     fn an_owner_that_is_no_controller_does_not_count() {
-        let owned = pod(json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "w1", "uid": "n"}]}}));
+        let owned = pod(
+            json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "w1", "uid": "n"}]}}),
+        );
         assert_eq!(owned.owner, None);
         assert_eq!(replica("a").owner.unwrap().kind, "ReplicaSet");
     }

@@ -41,7 +41,8 @@ impl ClusterApi {
 
     pub(crate) async fn daemon_set_exists(&self, namespace: &str, owner: &Owner) -> Result<bool, Error> {
         let api: kube::Api<DaemonSet> = kube::Api::namespaced(self.client(), namespace);
-        let found = self.call_opt(&format!("look at DaemonSet {namespace}/{}", owner.name), api.get(&owner.name)).await?;
+        let found =
+            self.call_opt(&format!("look at DaemonSet {namespace}/{}", owner.name), api.get(&owner.name)).await?;
         Ok(found.is_some_and(|set| set.metadata.uid.as_deref() == Some(&owner.uid)))
     }
 

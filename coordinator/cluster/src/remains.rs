@@ -99,8 +99,9 @@ impl ClusterApi {
         let all = self.list("list the certificate requests", &api, &ListParams::default()).await?;
         let user = format!("system:node:{name}");
         let of_node = all.into_iter().filter(|request| request.spec.username.as_ref() == Some(&user));
-        let undecided = of_node
-            .filter(|request| request.status.as_ref().and_then(|status| status.conditions.as_ref()).is_none_or(Vec::is_empty));
+        let undecided = of_node.filter(|request| {
+            request.status.as_ref().and_then(|status| status.conditions.as_ref()).is_none_or(Vec::is_empty)
+        });
         Ok(undecided.filter_map(|request| request.metadata.name).collect())
     }
 }

@@ -45,12 +45,16 @@ impl Selector {
     pub fn parse(text: &str) -> Result<Self, InvalidSelector> {
         let parts = split_outside_brackets(text);
         let parts = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty());
-        parts.map(|part| parse_one(part).ok_or_else(|| InvalidSelector(text.to_owned()))).collect::<Result<_, _>>().map(Self)
+        parts
+            .map(|part| parse_one(part).ok_or_else(|| InvalidSelector(text.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     pub(crate) fn read(selector: Option<LabelSelector>) -> Self {
         let Some(selector) = selector else { return Self::nothing() };
-        let exact = selector.match_labels.unwrap_or_default().into_iter().map(|(key, value)| Requirement::In(key, vec![value]));
+        let exact =
+            selector.match_labels.unwrap_or_default().into_iter().map(|(key, value)| Requirement::In(key, vec![value]));
         let expressions = selector.match_expressions.unwrap_or_default().into_iter().map(|one| {
             let values = one.values.unwrap_or_default();
             match one.operator.as_str() {

@@ -19,20 +19,18 @@ const REFRESH: Duration = Duration::from_secs(5);
 
 /// A VolumeAttachment of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttachedVolume {
-    /// The name of the VolumeAttachment.
-    pub name: String,
+struct AttachedVolume {
+    name: String,
     /// The PersistentVolume, where it is one.
-    pub volume: Option<String>,
+    volume: Option<String>,
 }
 
 /// All that a node holds, as the API tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NodeVolumes {
-    /// Its VolumeAttachment objects.
-    pub attachments: Vec<AttachedVolume>,
+struct NodeVolumes {
+    attachments: Vec<AttachedVolume>,
     /// `node.status.volumesAttached` and `volumesInUse`, each name once.
-    pub reported: BTreeSet<String>,
+    reported: BTreeSet<String>,
 }
 
 /// Volumes that belong to pods which stay.
@@ -61,7 +59,8 @@ impl VolumeProgress {
 
     /// One line about it.
     pub fn sentence(&self) -> String {
-        let left = if self.left.is_empty() { String::new() } else { format!("; {} stay with their pods", self.left.len()) };
+        let left =
+            if self.left.is_empty() { String::new() } else { format!("; {} stay with their pods", self.left.len()) };
         let trouble = self.trouble.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
         match &self.waiting[..] {
             [] => format!("no volume is attached that would have to go{left}{trouble}"),
@@ -91,7 +90,8 @@ impl ClusterApi {
     /// What the node holds now, given the pods that stay on it.
     pub async fn volumes(&self, node: &NodeName, staying: &[Pod]) -> Result<VolumeProgress, Error> {
         let staying = self.volumes_of(staying).await?;
-        let attachments = self.list("list the VolumeAttachments", &self.attachment_api(), &ListParams::default()).await?;
+        let attachments =
+            self.list("list the VolumeAttachments", &self.attachment_api(), &ListParams::default()).await?;
         let object = self.call_opt(&format!("look at node {node}"), self.node_api().get(node.as_str())).await?;
         let mut held = NodeVolumes::default();
         attachments.into_iter().filter_map(|one| attached_to(node, one)).for_each(|one| held.attachments.push(one));
@@ -133,14 +133,15 @@ impl ClusterApi {
     /// One item for each change that could matter.
     fn volume_changes(&self, node: &NodeName) -> impl Stream<Item = ()> + use<> {
         let name = node.clone();
-        let attachments = follow(self, self.attachment_api(), None, "watch the VolumeAttachments").filter_map(move |seen| {
-            let matters = match seen {
-                Seen::Changed(one) | Seen::Gone(one) => one.spec.node_name == name.as_str(),
-                Seen::All(_) => true,
-                Seen::Trouble(_) => false,
-            };
-            std::future::ready(matters.then_some(()))
-        });
+        let attachments =
+            follow(self, self.attachment_api(), None, "watch the VolumeAttachments").filter_map(move |seen| {
+                let matters = match seen {
+                    Seen::Changed(one) | Seen::Gone(one) => one.spec.node_name == name.as_str(),
+                    Seen::All(_) => true,
+                    Seen::Trouble(_) => false,
+                };
+                std::future::ready(matters.then_some(()))
+            });
         let fields = Some(format!("metadata.name={node}"));
         let doing = format!("watch node {node}");
         let mut before = None;
@@ -206,9 +207,14 @@ mod tests {
     }
 
     fn held() -> NodeVolumes {
-        let attachment = |name: &str, volume: Option<&str>| AttachedVolume { name: name.into(), volume: volume.map(str::to_owned) };
+        let attachment =
+            |name: &str, volume: Option<&str>| AttachedVolume { name: name.into(), volume: volume.map(str::to_owned) };
         NodeVolumes {
-            attachments: vec![attachment("csi-1", Some("pv-1")), attachment("csi-2", Some("pv-2")), attachment("csi-3", None)],
+            attachments: vec![
+                attachment("csi-1", Some("pv-1")),
+                attachment("csi-2", Some("pv-2")),
+                attachment("csi-3", None),
+            ],
             reported: names(&["kubernetes.io/csi/d^h1", "kubernetes.io/csi/d^h2"]),
         }
     }
@@ -236,6 +242,9 @@ mod tests {
     #[test]
     fn a_csi_volume_is_reported_by_driver_and_handle() {
         let volume = serde_json::json!({"spec": {"csi": {"driver": "d.example", "volumeHandle": "h"}}});
-        assert_eq!(reported_name(serde_json::from_value(volume).unwrap()), Some("kubernetes.io/csi/d.example^h".into()));
+        assert_eq!(
+            reported_name(serde_json::from_value(volume).unwrap()),
+            Some("kubernetes.io/csi/d.example^h".into())
+        );
     }
 }

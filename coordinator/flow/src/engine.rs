@@ -11,6 +11,9 @@ mod outcome;
 mod shape;
 mod unwind;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -50,6 +50,17 @@ pub enum Section<W> {
     },
 }
 
+impl<W> Section<W> {
+    fn stages(&self) -> impl Iterator<Item = (Option<&Lane<W>>, &Stage<W>)> {
+        let (alone, lanes) = match self {
+            Self::Stage(stage) => (Some(stage), [].as_slice()),
+            Self::Group { lanes, .. } => (None, lanes.as_slice()),
+        };
+        let of_lanes = lanes.iter().flat_map(|lane| lane.stages.iter().map(move |stage| (Some(lane), stage)));
+        alone.into_iter().map(|stage| (None, stage)).chain(of_lanes)
+    }
+}
+
 /// The stages of one node.
 pub struct Lane<W> {
     /// The node.
@@ -76,14 +87,7 @@ impl<W: Send + Sync + 'static> Plan<W> {
 
     /// All stages with the lane they are in, in order.
     pub fn stages(&self) -> impl Iterator<Item = (Option<&Lane<W>>, &Stage<W>)> {
-        self.sections.iter().flat_map(|section| -> Box<dyn Iterator<Item = (Option<&Lane<W>>, &Stage<W>)>> {
-            match section {
-                Section::Stage(stage) => Box::new(std::iter::once((None, stage))),
-                Section::Group { lanes, .. } => {
-                    Box::new(lanes.iter().flat_map(|lane| lane.stages.iter().map(move |stage| (Some(lane), stage))))
-                }
-            }
-        })
+        self.sections.iter().flat_map(Section::stages)
     }
 
     /// All steps, in order.

@@ -144,7 +144,7 @@ impl Default for Policy {
     /// A minute for an attempt, five tries with pauses from half a second to 30 seconds, and a failure unwinds.
     fn default() -> Self {
         Self {
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_mins(1),
             back_off: Duration::from_millis(500),
             back_off_max: Duration::from_secs(30),
             tries: Some(5),
@@ -204,8 +204,13 @@ impl StepError {
     /// The coded error inside.
     pub const fn coded(&self) -> &Coded {
         match self {
-            Self::Retry { why, .. } | Self::Wait { why, .. } => why,
-            Self::Veto(why) | Self::Failed(why) | Self::Pause(why) | Self::Fenced(why) | Self::Unknown(why) => why,
+            Self::Retry { why, .. }
+            | Self::Wait { why, .. }
+            | Self::Veto(why)
+            | Self::Failed(why)
+            | Self::Pause(why)
+            | Self::Fenced(why)
+            | Self::Unknown(why) => why,
         }
     }
 }

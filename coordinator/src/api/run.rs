@@ -20,13 +20,13 @@ pub(super) fn show(runs: &Runs, book: &Book) -> wire::GetRunResponse {
     let says = runs.says(&book.run);
     let order: Vec<_> = view.iter().flat_map(|view| view.steps.iter().map(|step| step.id.clone())).collect();
     let steps = order.iter().map(|id| {
-        let step = book.steps.get(id).cloned().unwrap_or_default();
+        let step = book.steps.get(id);
         wire::StepStatus {
             id: id.0.clone(),
-            state: step.state.as_str().to_owned(),
-            says: says.get(id).cloned().unwrap_or(step.says),
-            attempts: step.attempts,
-            record: step.record,
+            state: step.map_or("waiting", |step| step.state.as_str()).to_owned(),
+            says: says.get(id).cloned().or(step.map(|step| step.says.clone())).unwrap_or_default(),
+            attempts: step.map_or(0, |step| step.attempts),
+            record: step.map(|step| step.record.clone()).unwrap_or_default(),
         }
     });
     wire::GetRunResponse {

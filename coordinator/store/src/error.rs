@@ -2,7 +2,7 @@
 
 use slipway_errors::{Code, Coded};
 use slipway_flow::JournalError;
-use slipway_types::Fence;
+use slipway_types::{Fence, Lineage};
 
 /// Why the store could not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +41,14 @@ pub enum Error {
     /// The store is older than what agents have seen.
     #[error("{0}")]
     OldCopy(String),
+    /// The store belongs to another cluster, or to another life of this one.
+    #[error("the store is of lineage {}; this coordinator belongs to {}", found.0, expected.0)]
+    OtherLineage {
+        /// Of the store.
+        found: Lineage,
+        /// Of this coordinator's identity.
+        expected: Lineage,
+    },
     /// Something that may not be stored: a key or value beyond the limits.
     #[error("{0}")]
     Refused(String),
@@ -65,6 +73,7 @@ impl Error {
             Self::InUse(_) => Code::STORE_IN_USE,
             Self::Schema { .. } => Code::STORE_SCHEMA,
             Self::OldCopy(_) => Code::STORE_OLD_COPY,
+            Self::OtherLineage { .. } => Code::FENCE_OTHER_LINEAGE,
             Self::Refused(_) => Code::WIRE_BAD_REQUEST,
             Self::Io { .. } => Code::STORE_IO,
         };

@@ -1,10 +1,11 @@
 //! Which backend a URL means, and whether what was opened is as young as it should be.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use slipway_types::Fence;
+use slipway_types::{Fence, Lineage};
 
-use crate::{Error, HighWater};
+use crate::{Error, HighWater, Memory, Sqlite, Store};
 
 /// Where a store lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,14 @@ impl std::fmt::Display for Url {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
     }
+}
+
+/// Opens the store. A new one gets `lineage`; one that exists has to have it. Checks the whole store, so it takes a moment and blocks.
+pub fn open(url: &Url, lineage: &Lineage) -> Result<Arc<dyn Store>, Error> {
+    Ok(match url {
+        Url::Memory => Memory::new(lineage.clone()),
+        Url::Sqlite(path) => Sqlite::open(path, lineage)?,
+    })
 }
 
 /// Compares the store with the fences that agents have kept: an agent that has seen a later term of the same lineage proves that this store

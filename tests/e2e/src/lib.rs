@@ -1,1 +1,14 @@
-//! The whole of Slipway over simulated hosts and a simulated cluster: demo, end-to-end tests, crash matrix.
+//! The whole of Slipway over simulated hosts and a simulated cluster: the demo, the end-to-end tests and the crash matrix. What is simulated is
+//! the outside alone (machines, API server); agents, engine, store and flows are the real ones.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "drives the real programs as a user would: it starts processes and waits in real time"
+)]
+
+pub mod adapt;
+pub mod link;
+pub mod local_agents;
+pub mod matrix;
+pub mod programs;
+pub mod sites;
+pub mod workload;

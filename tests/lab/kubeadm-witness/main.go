@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -18,6 +20,9 @@ import (
 const (
 	witnessed = "/usr/bin/kubeadm.real"
 	calls     = "/var/log/kubeadm-calls.log"
+	// Seconds by which a test makes each call longer, so that it can do
+	// something while one is under way. Without the file there is no delay.
+	delay = "/run/lab-kubeadm-delay"
 )
 
 // entry is one line of the log. A call without an end was cut off.
@@ -31,9 +36,20 @@ type entry struct {
 
 func main() {
 	note("start", nil)
+	wait()
 	exit := call()
 	note("end", &exit)
 	os.Exit(exit)
+}
+
+func wait() {
+	text, err := os.ReadFile(delay)
+	if err != nil {
+		return
+	}
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 8); err == nil {
+		time.Sleep(time.Duration(seconds) * time.Second)
+	}
 }
 
 func call() int {

@@ -1,11 +1,16 @@
 //! What kubeadm was called for on a host, as its witness wrote it down: proof that no effect happened twice, whoever says so.
 
-use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
+use crate::eventually::eventually;
 use crate::host::Host;
 
 const LOG: &str = "/var/log/kubeadm-calls.log";
+/// Where the witness reads how long it is to wait.
+const DELAY: &str = "/run/lab-kubeadm-delay";
 
 /// One call of kubeadm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +32,23 @@ impl Host {
             return Ok(Vec::new());
         }
         parse(&self.read_file(LOG)?)
+    }
+
+    /// Makes each call of kubeadm take this many seconds longer, so that something can happen meanwhile; 0 ends it, as does a boot.
+    pub fn slow_kubeadm(&self, seconds: u32) -> Result<()> {
+        self.write_file(DELAY, "0644", seconds.to_string())
+    }
+
+    /// Waits until a call of kubeadm with this verb is under way.
+    pub fn wait_kubeadm_runs(&self, verb: &str, deadline: Duration) -> Result<()> {
+        eventually(&format!("kubeadm {verb} to run on {}", self.name()), deadline, || {
+            let calls = self.kubeadm_calls()?;
+            let runs = calls
+                .last()
+                .is_some_and(|call| call.exit.is_none() && call.argv.first().is_some_and(|word| word == verb));
+            ensure!(runs, "the last call was {:?}", calls.last());
+            Ok(())
+        })
     }
 }
 

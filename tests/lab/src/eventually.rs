@@ -29,6 +29,23 @@ pub fn eventually<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> 
     }
 }
 
+/// Asks `probe` over and over for all of `time`; the first `Err` ends it. For what must not happen: there is no moment at which
+/// it has not happened for good, only a time that is long enough.
+pub(crate) fn holds(what: &str, time: Duration, mut probe: impl FnMut() -> Result<()>) -> Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        probe().map_err(|error| {
+            anyhow!(
+                "{what} was to hold for {} s and ended after {} s: {error:#}",
+                time.as_secs(),
+                start.elapsed().as_secs()
+            )
+        })?;
+        thread::sleep(LONGEST_PAUSE);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +60,18 @@ mod tests {
             Ok(asked)
         });
         assert_eq!(seen.unwrap(), 3);
+    }
+
+    #[test]
+    fn what_must_hold_is_asked_until_its_first_failure() {
+        let mut asked = 0;
+        let result = holds("quiet", Duration::from_secs(60), || {
+            asked += 1;
+            ensure!(asked < 2, "a noise");
+            Ok(())
+        });
+        assert!(result.unwrap_err().to_string().ends_with("a noise"));
+        assert_eq!(asked, 2);
     }
 
     #[test]

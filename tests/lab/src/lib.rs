@@ -10,6 +10,7 @@
 
 mod audit;
 mod build;
+mod callers;
 mod calls;
 mod cgroups;
 mod cluster;
@@ -17,8 +18,10 @@ mod command;
 mod dns;
 mod each;
 mod eventually;
+mod evidence;
 mod host;
 mod install;
+mod kills;
 mod lab;
 mod mounts;
 mod network;
@@ -30,7 +33,9 @@ mod progress;
 mod registry;
 mod release;
 mod runner;
+mod scene;
 mod shape;
+mod slipway;
 mod state;
 mod tests;
 

@@ -42,7 +42,9 @@ impl Faults {
     fn due(&self, call: &str) -> Option<Fault> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let list = waiting.get_mut(call)?;
-        list.iter_mut().for_each(|(left, _)| *left -= 1);
+        for (left, _) in list.iter_mut() {
+            *left -= 1;
+        }
         let at = list.iter().position(|(left, _)| *left == 0)?;
         Some(list.remove(at).1)
     }

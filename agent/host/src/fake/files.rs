@@ -22,7 +22,11 @@ fn is_mount_point(state: &State, path: &Path) -> bool {
 }
 
 fn entry(state: &State, path: &Path) -> Option<Entry> {
-    state.files.get(path).map(|node| Entry { path: path.to_owned(), kind: kind(node), mount_point: is_mount_point(state, path) })
+    state.files.get(path).map(|node| Entry {
+        path: path.to_owned(),
+        kind: kind(node),
+        mount_point: is_mount_point(state, path),
+    })
 }
 
 fn no_link(state: &State, path: &Path) -> Result<(), Error> {
@@ -46,7 +50,10 @@ fn refused(doing: &str, path: &Path, errno: nix::errno::Errno) -> Error {
 
 fn remove_one(state: &mut State, root: &Path, path: &Path) -> Result<(), Error> {
     if !path.starts_with(root) {
-        return Err(Error::Unreadable { doing: format!("removing {}", path.display()), why: format!("not below {}", root.display()) });
+        return Err(Error::Unreadable {
+            doing: format!("removing {}", path.display()),
+            why: format!("not below {}", root.display()),
+        });
     }
     no_link(state, path.parent().unwrap_or(path))?;
     if is_mount_point(state, path) {
@@ -69,9 +76,10 @@ impl Files for FakeHost {
 
     async fn read(&self, path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
         self.look("files.read", |state| match state.files.get(&followed(state, path)) {
-            Some(Node::File(text)) if text.len() > limit => {
-                Err(Error::Unreadable { doing: format!("reading {}", path.display()), why: format!("larger than {limit} bytes") })
-            }
+            Some(Node::File(text)) if text.len() > limit => Err(Error::Unreadable {
+                doing: format!("reading {}", path.display()),
+                why: format!("larger than {limit} bytes"),
+            }),
             Some(Node::File(text)) => Ok(Some(text.clone().into_bytes())),
             Some(Node::Directory) => Err(refused("reading", path, nix::errno::Errno::EISDIR)),
             Some(Node::Symlink(_)) | None => Ok(None),
@@ -82,7 +90,12 @@ impl Files for FakeHost {
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error> {
         self.look("files.list", |state| {
             no_link(state, folder)?;
-            Ok(state.files.keys().filter(|path| path.parent() == Some(folder)).filter_map(|path| entry(state, path)).collect())
+            Ok(state
+                .files
+                .keys()
+                .filter(|path| path.parent() == Some(folder))
+                .filter_map(|path| entry(state, path))
+                .collect())
         })
         .await
     }
@@ -90,17 +103,28 @@ impl Files for FakeHost {
     async fn tree(&self, root: &Path) -> Result<Vec<Entry>, Error> {
         self.look("files.tree", |state| {
             no_link(state, root)?;
-            let hidden: Vec<&Path> =
-                state.mounts.iter().map(|mount| mount.mount_point.as_path()).filter(|point| point.starts_with(root) && *point != root).collect();
+            let hidden: Vec<&Path> = state
+                .mounts
+                .iter()
+                .map(|mount| mount.mount_point.as_path())
+                .filter(|point| point.starts_with(root) && *point != root)
+                .collect();
             let visible = |path: &Path| !hidden.iter().any(|point| path != *point && path.starts_with(point));
-            Ok(state.files.keys().filter(|path| *path != root && path.starts_with(root) && visible(path)).filter_map(|path| entry(state, path)).collect())
+            Ok(state
+                .files
+                .keys()
+                .filter(|path| *path != root && path.starts_with(root) && visible(path))
+                .filter_map(|path| entry(state, path))
+                .collect())
         })
         .await
     }
 
     async fn remove(&self, root: &Path, paths: &[PathBuf]) -> Result<(), Error> {
         self.act("files.remove", |state| {
-            if let Some(mount) = state.mounts.iter().find(|mount| mount.mount_point.starts_with(root) && mount.mount_point != root) {
+            if let Some(mount) =
+                state.mounts.iter().find(|mount| mount.mount_point.starts_with(root) && mount.mount_point != root)
+            {
                 return Err(Error::MountedBelow { root: root.to_owned(), mount_point: mount.mount_point.clone() });
             }
             paths.iter().try_for_each(|path| remove_one(state, root, path))

@@ -8,17 +8,30 @@ use super::State;
 
 const KUBELET: &str = "/var/lib/kubelet";
 const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", KUBELET, "/etc/kubernetes/pki"];
-const DELETED: [&str; 6] = ["admin.conf", "super-admin.conf", "kubelet.conf", "bootstrap-kubelet.conf", "controller-manager.conf", "scheduler.conf"];
+const DELETED: [&str; 6] = [
+    "admin.conf",
+    "super-admin.conf",
+    "kubelet.conf",
+    "bootstrap-kubelet.conf",
+    "controller-manager.conf",
+    "scheduler.conf",
+];
 
 /// Ends the transient services whose time has come, in the order that they end.
 pub(super) fn settle(state: &mut State, now: Duration) {
     let now = now.as_millis() as u64;
-    let mut due: Vec<(u64, String)> =
-        state.transients.iter().filter(|(_, run)| run.exit.is_none() && run.ends_ms <= now).map(|(name, run)| (run.ends_ms, name.clone())).collect();
+    let mut due: Vec<(u64, String)> = state
+        .transients
+        .iter()
+        .filter(|(_, run)| run.exit.is_none() && run.ends_ms <= now)
+        .map(|(name, run)| (run.ends_ms, name.clone()))
+        .collect();
     due.sort();
     for (_, name) in due {
-        let Some(argv) = state.transients.get(&name).map(|run| run.transient.argv.clone()) else { continue };
-        let exit = run(state, &argv);
+        let Some((argv, cut)) = state.transients.get(&name).map(|run| (run.transient.argv.clone(), run.cut)) else {
+            continue;
+        };
+        let exit = if cut { -1 } else { run(state, &argv) };
         if let Some(run) = state.transients.get_mut(&name) {
             run.exit = Some(exit);
         }
@@ -32,7 +45,7 @@ fn run(state: &mut State, argv: &[String]) -> i32 {
             state.witness("kubeadm reset ended");
             if state.kubeadm.is_none() { 203 } else { reset(state) }
         }
-        [_, "/false", ..] | ["/bin/false" | "/usr/bin/false", ..] => 1,
+        ["/bin/false" | "/usr/bin/false", ..] => 1,
         _ => 0,
     }
 }

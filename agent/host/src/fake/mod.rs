@@ -40,7 +40,6 @@ struct Inner {
 
 impl FakeHost {
     /// An empty machine with the embedded profiles.
-    #[expect(clippy::new_ret_no_self, reason = "what is wanted is a Host; the fake is the grip on it")]
     pub fn new() -> (Host, FakeHandle) {
         Self::of(State::default(), Arc::new(SystemClock))
     }
@@ -52,17 +51,24 @@ impl FakeHost {
 
     /// A machine in `state`, whose long commands take as long as `clock` says.
     pub fn of(state: State, clock: Arc<dyn Clock>) -> (Host, FakeHandle) {
-        let fake = Self { inner: Arc::new(Inner { state: Mutex::new(state), faults: faults::Faults::default(), file: None, clock }) };
+        let fake = Self {
+            inner: Arc::new(Inner { state: Mutex::new(state), faults: faults::Faults::default(), file: None, clock }),
+        };
         (fake.host(), fake)
     }
 
     /// A machine kept in `folder`: as it was left, or in `first` if it is new. It lives on while no process has it open.
-    pub fn open(folder: &Path, first: impl FnOnce() -> State, clock: Arc<dyn Clock>) -> Result<(Host, FakeHandle), Error> {
+    pub fn open(
+        folder: &Path,
+        first: impl FnOnce() -> State,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Host, FakeHandle), Error> {
         let doing = || format!("opening the simulated host in {}", folder.display());
         std::fs::create_dir_all(folder).map_err(Error::io(doing()))?;
         let file = folder.join("host.json");
         let state = match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable { doing: doing(), why: error.to_string() })?,
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| Error::Unreadable { doing: doing(), why: error.to_string() })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => first(),
             Err(error) => return Err(Error::io(doing())(error)),
         };
@@ -128,10 +134,14 @@ impl FakeHost {
     fn keep(&self) -> Result<(), Error> {
         let Some(file) = &self.inner.file else { return Ok(()) };
         let state = self.settled();
-        let text = serde_json::to_vec_pretty(&*state)
-            .map_err(|error| Error::Unreadable { doing: "writing the simulated host".into(), why: error.to_string() })?;
+        let text = serde_json::to_vec_pretty(&*state).map_err(|error| Error::Unreadable {
+            doing: "writing the simulated host".into(),
+            why: error.to_string(),
+        })?;
         let part = file.with_extension("part");
-        std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file)).map_err(Error::io("writing the simulated host"))
+        std::fs::write(&part, text)
+            .and_then(|()| std::fs::rename(&part, file))
+            .map_err(Error::io("writing the simulated host"))
     }
 
     /// A call that only looks.

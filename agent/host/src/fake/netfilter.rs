@@ -33,7 +33,8 @@ impl Netfilter for FakeHost {
 
     async fn restore(&self, which: Iptables, text: &str) -> Result<(), Error> {
         self.act("netfilter.restore", |state| {
-            let saved = state.ruleset.iptables.get(&which).ok_or_else(|| refused(which.program(), "is not installed"))?;
+            let saved =
+                state.ruleset.iptables.get(&which).ok_or_else(|| refused(which.program(), "is not installed"))?;
             let tables = restored(iptables::parse(saved), text)?;
             state.ruleset.iptables.insert(which, iptables::render(&tables));
             state.witness(format!("{}-restore", which.program()));
@@ -44,7 +45,11 @@ impl Netfilter for FakeHost {
 
     async fn destroy_ipset(&self, name: &str) -> Result<(), Error> {
         self.act("netfilter.destroy_ipset", |state| {
-            let used = state.ruleset.iptables.values().any(|text| text.lines().any(|line| iptables::words(line).iter().any(|word| word == name)));
+            let used = state
+                .ruleset
+                .iptables
+                .values()
+                .any(|text| text.lines().any(|line| iptables::words(line).iter().any(|word| word == name)));
             if used {
                 return Err(refused("ipset", format!("destroy: set {name} is in use by a kernel component")));
             }
@@ -60,10 +65,12 @@ impl Netfilter for FakeHost {
 }
 
 fn delete(list: &mut Vec<Value>, command: &Value) -> Result<(), Error> {
-    let body = command.get("delete").ok_or_else(|| refused("nft", format!("only deletions are simulated: {command}")))?;
+    let body =
+        command.get("delete").ok_or_else(|| refused("nft", format!("only deletions are simulated: {command}")))?;
     let before = list.len();
     if let Some(table) = body.get("table") {
-        let key = nft::tables(list).into_iter().find(|(key, handle)| table["family"] == key.0 && table["handle"] == *handle);
+        let key =
+            nft::tables(list).into_iter().find(|(key, handle)| table["family"] == key.0 && table["handle"] == *handle);
         let (key, _) = key.ok_or_else(|| refused("nft", "No such file or directory"))?;
         list.retain(|item| nft::object(item).is_none_or(|(kind, body)| nft::table_of(kind, body) != key));
     } else if let Some(rule) = body.get("rule") {
@@ -86,16 +93,22 @@ fn restored(mut tables: Vec<iptables::Table>, text: &str) -> Result<Vec<iptables
         }
         let table = current.and_then(|at| tables.get_mut(at)).ok_or_else(no_chain)?;
         let mut words = line.splitn(3, ' ');
-        let (verb, name, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (verb, name, rest) =
+            (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let at = table.chains.iter().position(|chain| chain.name == name).ok_or_else(no_chain)?;
         match verb {
             "-D" => {
-                let rule = table.chains[at].rules.iter().position(|rule| rule == rest).ok_or_else(|| refused("iptables-restore", "Bad rule (does a matching rule exist in that chain?)"))?;
+                let rule = table.chains[at].rules.iter().position(|rule| rule == rest).ok_or_else(|| {
+                    refused("iptables-restore", "Bad rule (does a matching rule exist in that chain?)")
+                })?;
                 table.chains[at].rules.remove(rule);
             }
             "-F" => table.chains[at].rules.clear(),
             "-X" => {
-                let led_to = table.chains.iter().any(|chain| chain.rules.iter().any(|rule| iptables::target(rule).as_deref() == Some(name)));
+                let led_to = table
+                    .chains
+                    .iter()
+                    .any(|chain| chain.rules.iter().any(|rule| iptables::target(rule).as_deref() == Some(name)));
                 if led_to || !table.chains[at].rules.is_empty() || table.chains[at].policy.is_some() {
                     return Err(refused("iptables-restore", format!("Directory not empty: {name}")));
                 }

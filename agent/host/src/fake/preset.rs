@@ -35,6 +35,7 @@ pub fn flannel(name: &str) -> State {
     network_of(&mut state, "10-flannel.conflist", FLANNEL, "cbr0");
     state.links.push(link("flannel.1", "vxlan", &["10.244.22.0/32"]));
     state.routes.push(route("10.244.1.0/24", Some("10.244.1.0"), "flannel.1", 3));
+    state.write(&format!("/var/lib/cni/flannel/{POD}"), "{}");
     state.write("/run/flannel/subnet.env", "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.22.1/24\n");
     let pid = state.spawn("flanneld", "/container/opt/bin/flanneld");
     state.containers.push(Container { id: format!("c{pid}"), sandbox: POD.into(), name: "kube-flannel".into() });
@@ -97,26 +98,51 @@ fn mount(point: &str, fs_type: &str, source: &str) -> Mount {
 }
 
 fn link(name: &str, kind: &str, addresses: &[&str]) -> Link {
-    Link { name: name.into(), kind: kind.into(), master: None, addresses: addresses.iter().map(|address| (*address).to_owned()).collect() }
+    Link {
+        name: name.into(),
+        kind: kind.into(),
+        master: None,
+        addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+    }
 }
 
 fn route(destination: &str, gateway: Option<&str>, device: &str, protocol: u8) -> Route {
-    Route { destination: destination.into(), gateway: gateway.map(str::to_owned), device: Some(device.into()), protocol, table: 254 }
+    Route {
+        destination: destination.into(),
+        gateway: gateway.map(str::to_owned),
+        device: Some(device.into()),
+        protocol,
+        table: 254,
+    }
 }
 
 fn users_own(state: &mut State) {
-    for (name, kind) in [("docker0", "bridge"), ("virbr0", "bridge"), ("br-user", "bridge"), ("vxlan42", "vxlan"), ("cni-podman0", "bridge")] {
+    for (name, kind) in [
+        ("docker0", "bridge"),
+        ("virbr0", "bridge"),
+        ("br-user", "bridge"),
+        ("vxlan42", "vxlan"),
+        ("cni-podman0", "bridge"),
+    ] {
         state.links.push(link(name, kind, &[]));
     }
     state.write("/etc/cni/net.d/87-podman-bridge.conflist", PODMAN);
     state.write("/var/lib/cni/networks/podman/10.88.0.5", "77aa00bb11cc22dd");
-    state.write("/var/lib/cni/results/podman-77aa00bb11cc22dd-eth0", r#"{"networkName":"podman","containerId":"77aa00bb11cc22dd"}"#);
+    state.write(
+        "/var/lib/cni/results/podman-77aa00bb11cc22dd-eth0",
+        r#"{"networkName":"podman","containerId":"77aa00bb11cc22dd"}"#,
+    );
     state.namespaces.push(Namespace { name: "blue".into(), in_use: false });
     state.namespaces.push(Namespace { name: "cni-77aa00bb-11cc-22dd-33ee-44ff55006677".into(), in_use: true });
     let nft: serde_json::Value = serde_json::from_str(NFT).unwrap_or_default();
     state.ruleset = Ruleset {
         nft: nft["nftables"].as_array().cloned().unwrap_or_default(),
-        iptables: [(Iptables::NftV4, IPTABLES.to_owned()), (Iptables::NftV6, IP6TABLES.to_owned()), (Iptables::LegacyV4, LEGACY.to_owned())].into(),
+        iptables: [
+            (Iptables::NftV4, IPTABLES.to_owned()),
+            (Iptables::NftV6, IP6TABLES.to_owned()),
+            (Iptables::LegacyV4, LEGACY.to_owned()),
+        ]
+        .into(),
         ipsets: vec!["mine".into()],
     };
 }
@@ -125,27 +151,49 @@ fn joined(state: &mut State) {
     state.start_unit("kubelet.service");
     state.write("/etc/kubernetes/kubelet.conf", "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://10.70.0.10:6443\n  name: default-cluster\n");
     state.write("/etc/kubernetes/pki/ca.crt", CERTIFICATE);
-    state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n");
-    state.write("/var/lib/kubelet/kubeadm-flags.env", "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/containerd/containerd.sock\"\n");
+    state.write(
+        "/var/lib/kubelet/config.yaml",
+        "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n",
+    );
+    state.write(
+        "/var/lib/kubelet/kubeadm-flags.env",
+        "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/containerd/containerd.sock\"\n",
+    );
     state.write("/var/lib/kubelet/pki/kubelet-client-2026-11-21-10-00-00.pem", CERTIFICATE);
-    state.files.insert("/var/lib/kubelet/pki/kubelet-client-current.pem".into(), super::Node::Symlink("/var/lib/kubelet/pki/kubelet-client-2026-11-21-10-00-00.pem".into()));
-    let token = "/var/lib/kubelet/pods/0f3a4b5c-0000-4000-8000-123456789abc/volumes/kubernetes.io~projected/kube-api-access-x";
+    state.files.insert(
+        "/var/lib/kubelet/pki/kubelet-client-current.pem".into(),
+        super::Node::Symlink("/var/lib/kubelet/pki/kubelet-client-2026-11-21-10-00-00.pem".into()),
+    );
+    let token =
+        "/var/lib/kubelet/pods/0f3a4b5c-0000-4000-8000-123456789abc/volumes/kubernetes.io~projected/kube-api-access-x";
     state.write(&format!("{token}/token"), "secret");
     state.mounts.push(mount(token, "tmpfs", "tmpfs"));
     for (name, comm) in [("kube-proxy-x7x2q", "kube-proxy"), ("lab-bridge-9p4lz", "cni-install")] {
         let pid = state.spawn(comm, &format!("/container/{comm}"));
         let sandbox = format!("{name}-sandbox");
-        state.sandboxes.push(Sandbox { id: sandbox.clone(), namespace: "kube-system".into(), name: name.into(), ready: true });
+        state.sandboxes.push(Sandbox {
+            id: sandbox.clone(),
+            namespace: "kube-system".into(),
+            name: name.into(),
+            ready: true,
+        });
         state.containers.push(Container { id: format!("c{pid}"), sandbox, name: comm.into() });
     }
-    state.processes.push(Process { pid: 7, start_time: 70, comm: "sshd".into(), exe: Some("/usr/sbin/sshd".into()), cmdline: vec![] });
+    state.processes.push(Process {
+        pid: 7,
+        start_time: 70,
+        comm: "sshd".into(),
+        exe: Some("/usr/sbin/sshd".into()),
+        cmdline: vec![],
+    });
 }
 
 fn network_of(state: &mut State, file: &str, config: &str, network: &str) {
     state.write(&format!("/etc/cni/net.d/{file}"), config);
     state.write(&format!("/var/lib/cni/networks/{network}/lock"), "");
     state.write(&format!("/var/lib/cni/networks/{network}/10.244.22.5"), POD);
-    let noted = format!(r#"{{"networkName":"{network}","containerId":"{POD}","cniArgs":[["K8S_POD_NAMESPACE","shop"]]}}"#);
+    let noted =
+        format!(r#"{{"networkName":"{network}","containerId":"{POD}","cniArgs":[["K8S_POD_NAMESPACE","shop"]]}}"#);
     state.write(&format!("/var/lib/cni/results/{network}-{POD}-eth0"), &noted);
     state.links.push(link("cni0", "bridge", &["10.244.22.1/24"]));
     state.routes.push(route("10.244.22.0/24", None, "cni0", 2));

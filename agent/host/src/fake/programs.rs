@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use slipway_proto::types::{Disk, HostMetrics, Pressure};
 
 use super::{FakeHost, State};
-use crate::{
-    Container, Error, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox,
-};
+use crate::{Container, Error, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox};
 
 #[async_trait]
 impl Processes for FakeHost {

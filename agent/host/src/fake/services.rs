@@ -24,8 +24,13 @@ impl Services for FakeHost {
             Ok(ServiceState {
                 unit: unit.to_owned(),
                 active: known.map_or(Active::Inactive, |unit| unit.active),
-                enablement: known.map_or(if is_masked(state, unit) { Enablement::Masked } else { Enablement::NotFound }, |unit| unit.enablement),
-                main_pid: main.filter(|_| known.is_some_and(|unit| unit.active == Active::Active)).map(|process| process.pid),
+                enablement: known
+                    .map_or(if is_masked(state, unit) { Enablement::Masked } else { Enablement::NotFound }, |unit| {
+                        unit.enablement
+                    }),
+                main_pid: main
+                    .filter(|_| known.is_some_and(|unit| unit.active == Active::Active))
+                    .map(|process| process.pid),
             })
         })
         .await
@@ -101,8 +106,14 @@ impl Services for FakeHost {
                 return Err(refused(&transient.name, "a unit of that name is loaded already"));
             }
             state.witness(format!("run {}", transient.argv.iter().take(2).cloned().collect::<Vec<_>>().join(" ")));
-            let ends_ms = now.saturating_add(state.reset_ms.min(transient.max_runtime.as_millis() as u64));
-            state.transients.insert(transient.name.clone(), TransientRun { transient: transient.clone(), ends_ms, exit: None });
+            let (takes, most) = (takes_ms(state, &transient.argv), transient.max_runtime.as_millis() as u64);
+            let run = TransientRun {
+                transient: transient.clone(),
+                ends_ms: now.saturating_add(takes.min(most)),
+                cut: takes > most,
+                exit: None,
+            };
+            state.transients.insert(transient.name.clone(), run);
             Ok(())
         })
         .await
@@ -125,6 +136,17 @@ impl Services for FakeHost {
             Ok(())
         })
         .await
+    }
+}
+
+/// How long a command takes: `sleep` what it says, `kubeadm` what the state says, any other no time.
+fn takes_ms(state: &State, argv: &[String]) -> u64 {
+    match argv {
+        [program, seconds] if program.ends_with("/sleep") => {
+            seconds.parse::<u64>().unwrap_or_default().saturating_mul(1000)
+        }
+        [program, ..] if program.ends_with("/kubeadm") => state.reset_ms,
+        _ => 0,
     }
 }
 

@@ -41,8 +41,10 @@ pub struct Unit {
 pub struct TransientRun {
     /// What was asked for.
     pub transient: Transient,
-    /// Boot time in milliseconds at which the command ends by itself.
+    /// Boot time in milliseconds at which the command ends.
     pub ends_ms: u64,
+    /// Its time limit ends it before it is done.
+    pub cut: bool,
     /// Its exit code, once it ended.
     pub exit: Option<i32>,
 }
@@ -175,7 +177,8 @@ impl State {
             unit.active = Active::Inactive;
         }
         let enabled = |unit: &Unit| unit.enablement == Enablement::Enabled;
-        let names: Vec<String> = self.units.iter().filter(|(_, unit)| enabled(unit)).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> =
+            self.units.iter().filter(|(_, unit)| enabled(unit)).map(|(name, _)| name.clone()).collect();
         for name in names {
             self.start_unit(&name);
         }

@@ -37,7 +37,10 @@ impl Comparison {
     /// Lines for the run's record.
     pub fn record(&self) -> Vec<String> {
         let verdict = if self.is_equal() { "unchanged" } else { "CHANGED" };
-        let mut lines = vec![format!("firewall that is not ours: {} objects, {verdict}; sha256 before {}, after {}", self.objects, self.before, self.after)];
+        let mut lines = vec![format!(
+            "firewall that is not ours: {} objects, {verdict}; sha256 before {}, after {}",
+            self.objects, self.before, self.after
+        )];
         lines.extend(self.differences.iter().cloned());
         lines
     }
@@ -82,8 +85,16 @@ fn iptables_parts(which: Iptables, text: &str, removed: &Removed, parts: &mut BT
             if removed.chains.contains(&(which, table.name.clone(), chain.name.clone())) {
                 continue;
             }
-            let gone = |position: usize| removed.positions.contains(&(which, table.name.clone(), chain.name.clone(), position));
-            let rules: Vec<&str> = chain.rules.iter().enumerate().filter(|(position, _)| !gone(*position)).map(|(_, rule)| rule.as_str()).collect();
+            let gone = |position: usize| {
+                removed.positions.contains(&(which, table.name.clone(), chain.name.clone(), position))
+            };
+            let rules: Vec<&str> = chain
+                .rules
+                .iter()
+                .enumerate()
+                .filter(|(position, _)| !gone(*position))
+                .map(|(_, rule)| rule.as_str())
+                .collect();
             // The programs make and drop empty built-in chains as they please; such a chain means the same as none.
             if rules.is_empty() && chain.policy.as_deref() == Some("ACCEPT") {
                 continue;
@@ -107,7 +118,9 @@ fn nft_part(kind: &str, body: &Value, table: &nft::TableKey, removed: &Removed, 
                 chain.push('\n');
             }
         }
-        "chain" => parts.entry(format!("{place} chain {}", word("name"))).or_default().insert_str(0, &format!("{text}\n")),
+        "chain" => {
+            parts.entry(format!("{place} chain {}", word("name"))).or_default().insert_str(0, &format!("{text}\n"));
+        }
         other => {
             parts.insert(format!("{place} {other} {}", word("name")), text);
         }

@@ -36,10 +36,10 @@ pub fn parse(text: &str) -> Vec<Table> {
                 let policy = words.next().filter(|policy| *policy != "-").map(str::to_owned);
                 table.chains.push(Chain { name: name.to_owned(), policy, rules: Vec::new() });
             }
-        } else if let Some((chain, rule)) = appended(line) {
-            if let Some(chain) = table.chains.iter_mut().find(|known| known.name == chain) {
-                chain.rules.push(rule.to_owned());
-            }
+        } else if let Some((chain, rule)) = appended(line)
+            && let Some(chain) = table.chains.iter_mut().find(|known| known.name == chain)
+        {
+            chain.rules.push(rule.to_owned());
         }
     }
     tables
@@ -54,20 +54,21 @@ fn appended(line: &str) -> Option<(&str, &str)> {
 
 /// Writes tables as `iptables-save` does.
 pub fn render(tables: &[Table]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for table in tables {
-        text.push_str(&format!("*{}\n", table.name));
-        for chain in &table.chains {
-            text.push_str(&format!(":{} {} [0:0]\n", chain.name, chain.policy.as_deref().unwrap_or("-")));
-        }
-        for chain in &table.chains {
-            for rule in &chain.rules {
-                text.push_str(&format!("-A {} {rule}\n", chain.name));
-            }
-        }
-        text.push_str("COMMIT\n");
+        lines.push(format!("*{}", table.name));
+        let policy = |chain: &Chain| chain.policy.clone().unwrap_or_else(|| "-".to_owned());
+        lines.extend(table.chains.iter().map(|chain| format!(":{} {} [0:0]", chain.name, policy(chain))));
+        let rules = table.chains.iter().flat_map(|chain| chain.rules.iter().map(move |rule| (chain, rule)));
+        lines.extend(rules.map(|(chain, rule)| format!("-A {} {rule}", chain.name)));
+        lines.push("COMMIT".to_owned());
     }
-    text
+    lined(&lines)
+}
+
+/// One line each, with an end after the last.
+pub fn lined(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" }
 }
 
 /// The words of a rule, quotes taken off.
@@ -133,7 +134,10 @@ mod tests {
     #[test]
     fn a_comment_that_speaks_of_a_jump_is_no_jump() {
         assert_eq!(target(r#"-m comment --comment "goes -j KUBE-SERVICES" -j ACCEPT"#).as_deref(), Some("ACCEPT"));
-        assert_eq!(comment(r#"-m comment --comment "name: \"podman\" id: \"12\"" -j X"#).as_deref(), Some("name: \"podman\" id: \"12\""));
+        assert_eq!(
+            comment(r#"-m comment --comment "name: \"podman\" id: \"12\"" -j X"#).as_deref(),
+            Some("name: \"podman\" id: \"12\"")
+        );
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub fn kept_by_iptables(ruleset: &Ruleset) -> BTreeSet<TableKey> {
 fn table_removals(scope: &Scope<'_>, which: Iptables, table: &Table, plan: &mut NetfilterPlan) -> String {
     let ours = our_chains(scope, table);
     let place = format!("{} {}", which.program(), table.name);
-    let mut deletions = String::new();
+    let mut lines = vec![format!("*{}", table.name)];
     for chain in table.chains.iter().filter(|chain| !ours.contains(chain.name.as_str())) {
         for (position, rule) in chain.rules.iter().enumerate() {
             let Some(reason) = rule_is_ours(scope, table, chain, rule, &ours) else { continue };
@@ -101,28 +101,36 @@ fn table_removals(scope: &Scope<'_>, which: Iptables, table: &Table, plan: &mut 
                 plan.obstacles.push(foreign_jump(&place, chain, rule));
                 continue;
             }
-            deletions.push_str(&format!("-D {} {rule}\n", chain.name));
+            lines.push(format!("-D {} {rule}", chain.name));
             plan.changes.push(change("rule", format!("{place}: -A {} {rule}", chain.name), reason));
             plan.removed.positions.insert((which, table.name.clone(), chain.name.clone(), position));
         }
     }
     for name in &ours {
-        plan.changes.push(change("chain", format!("{place}: {name}"), "named as Kubernetes or its network plugin names its chains"));
+        plan.changes.push(change(
+            "chain",
+            format!("{place}: {name}"),
+            "named as Kubernetes or its network plugin names its chains",
+        ));
         plan.removed.chains.insert((which, table.name.clone(), (*name).to_owned()));
     }
-    if deletions.is_empty() && ours.is_empty() {
+    lines.extend(ours.iter().map(|name| format!("-F {name}")));
+    lines.extend(ours.iter().map(|name| format!("-X {name}")));
+    if lines.len() == 1 {
         return String::new();
     }
-    let flush: String = ours.iter().map(|name| format!("-F {name}\n")).collect();
-    let delete: String = ours.iter().map(|name| format!("-X {name}\n")).collect();
-    format!("*{}\n{deletions}{flush}{delete}COMMIT\n", table.name)
+    lines.push("COMMIT".to_owned());
+    iptables::lined(&lines)
 }
 
 fn foreign_jump(place: &str, chain: &Chain, rule: &str) -> Obstacle {
     Obstacle {
         code: Code::HOST_LEFTOVERS.as_str().into(),
         what: format!("{place}: -A {} {rule}", chain.name),
-        explain: format!("a rule of the chain {}, which is not Kubernetes', leads to a chain of Kubernetes': remove that rule yourself", chain.name),
+        explain: format!(
+            "a rule of the chain {}, which is not Kubernetes', leads to a chain of Kubernetes': remove that rule yourself",
+            chain.name
+        ),
     }
 }
 
@@ -145,8 +153,10 @@ fn our_chains<'t>(scope: &Scope<'_>, table: &'t Table) -> BTreeSet<&'t str> {
     if table.name != "nat" {
         return ours;
     }
-    let single: Vec<&str> = made().filter(|name| per_containers(scope).any(|per| pattern::any(&per.chains, name))).collect();
-    let single_ours: Vec<&str> = single.iter().copied().filter(|name| container_chain_is_ours(scope, table, name)).collect();
+    let single: Vec<&str> =
+        made().filter(|name| per_containers(scope).any(|per| pattern::any(&per.chains, name))).collect();
+    let single_ours: Vec<&str> =
+        single.iter().copied().filter(|name| container_chain_is_ours(scope, table, name)).collect();
     ours.extend(&single_ours);
     // The chains that lead to single containers' go with the last of them, unless another runtime lives here and expects them.
     if scope.is_alone() && single_ours.len() == single.len() {
@@ -157,16 +167,26 @@ fn our_chains<'t>(scope: &Scope<'_>, table: &'t Table) -> BTreeSet<&'t str> {
 
 /// Whose a single container's chain is says a comment: on a rule that leads to it, or on one in it.
 fn container_chain_is_ours(scope: &Scope<'_>, table: &Table, name: &str) -> bool {
-    let leading = table.chains.iter().flat_map(|chain| &chain.rules).filter(|rule| iptables::target(rule).as_deref() == Some(name));
+    let leading = table
+        .chains
+        .iter()
+        .flat_map(|chain| &chain.rules)
+        .filter(|rule| iptables::target(rule).as_deref() == Some(name));
     let inside = table.chains.iter().filter(|chain| chain.name == name).flat_map(|chain| &chain.rules);
     let comments: Vec<String> = leading.chain(inside).filter_map(|rule| iptables::comment(rule)).collect();
-    match comments.is_empty() {
-        true => scope.is_alone(),
-        false => comments.iter().all(|comment| scope.comment_is_ours(comment)),
+    if comments.is_empty() {
+        return scope.is_alone();
     }
+    comments.iter().all(|comment| scope.comment_is_ours(comment))
 }
 
-fn rule_is_ours(scope: &Scope<'_>, table: &Table, chain: &Chain, rule: &str, ours: &BTreeSet<&str>) -> Option<&'static str> {
+fn rule_is_ours(
+    scope: &Scope<'_>,
+    table: &Table,
+    chain: &Chain,
+    rule: &str,
+    ours: &BTreeSet<&str>,
+) -> Option<&'static str> {
     if iptables::target(rule).is_some_and(|target| ours.contains(target.as_str())) {
         return Some("leads to a chain that goes");
     }
@@ -194,10 +214,16 @@ fn nft_removals(scope: &Scope<'_>, ruleset: &Ruleset, plan: &mut NetfilterPlan) 
 
 fn shared_table(scope: &Scope<'_>, ruleset: &Ruleset, key: &TableKey, handle: u64, plan: &mut NetfilterPlan) {
     let rules = nft::rules(&ruleset.nft, key);
-    let foreign = |rule: &nft::Rule| super::scope::named_network(&rule.comment).is_some_and(|network| !scope.networks.ours.contains(&network));
+    let foreign = |rule: &nft::Rule| {
+        super::scope::named_network(&rule.comment).is_some_and(|network| !scope.networks.ours.contains(&network))
+    };
     if scope.is_alone() && !rules.iter().any(foreign) {
         plan.nft.push(nft::delete_table(key, handle));
-        plan.changes.push(change("table", format!("nft table {} {} (handle {handle})", key.0, key.1), "only Kubernetes uses CNI on this host"));
+        plan.changes.push(change(
+            "table",
+            format!("nft table {} {} (handle {handle})", key.0, key.1),
+            "only Kubernetes uses CNI on this host",
+        ));
         plan.removed.tables.insert(key.clone());
         return;
     }
@@ -218,3 +244,7 @@ pub fn counted(changes: &[Change]) -> String {
     let words: Vec<String> = counts.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
+
+#[cfg(test)]
+#[path = "netfilter_tests.rs"]
+mod tests;

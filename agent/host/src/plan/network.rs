@@ -19,11 +19,21 @@ pub struct NetworkPlan {
 impl NetworkPlan {
     /// The same for people.
     pub fn changes(&self) -> Vec<Change> {
-        let change = |kind: &str, what: String, detail: &str| Change { kind: kind.into(), what, verb: "remove".into(), detail: detail.into() };
-        let mut changes: Vec<Change> =
-            self.routes.iter().map(|route| change("route", written(route), "installed by the network plugin")).collect();
+        let change = |kind: &str, what: String, detail: &str| Change {
+            kind: kind.into(),
+            what,
+            verb: "remove".into(),
+            detail: detail.into(),
+        };
+        let mut changes: Vec<Change> = self
+            .routes
+            .iter()
+            .map(|route| change("route", written(route), "installed by the network plugin"))
+            .collect();
         changes.extend(self.links.iter().map(|(name, kind)| change("link", name.clone(), kind)));
-        changes.extend(self.namespaces.iter().map(|name| change("netns", name.clone(), "made for a pod; nothing lives in it")));
+        changes.extend(
+            self.namespaces.iter().map(|name| change("netns", name.clone(), "made for a pod; nothing lives in it")),
+        );
         changes
     }
 }
@@ -48,7 +58,10 @@ pub fn removals(scope: &Scope<'_>, links: &[Link], routes: &[Route], namespaces:
         scope.profiles.iter().flat_map(|profile| &profile.routes).any(|rule| {
             rule.protocol.is_none_or(|wanted| wanted == route.protocol)
                 && rule.table.is_none_or(|wanted| wanted == route.table)
-                && rule.device.as_ref().is_none_or(|wanted| route.device.as_deref().is_some_and(|device| pattern::matches(wanted, device)))
+                && rule
+                    .device
+                    .as_ref()
+                    .is_none_or(|wanted| route.device.as_deref().is_some_and(|device| pattern::matches(wanted, device)))
         })
     };
     let namespace_is_ours = |namespace: &&Namespace| {
@@ -67,7 +80,9 @@ pub fn agents<'p>(scope: &Scope<'_>, processes: &'p [Process]) -> Vec<&'p Proces
         let program = process.exe.as_deref().or(process.cmdline.first().map(String::as_str)).unwrap_or_default();
         pattern::matches(name, &process.comm) || pattern::matches(name, program.rsplit('/').next().unwrap_or_default())
     };
-    let ours = |process: &&Process| scope.profiles.iter().flat_map(|profile| &profile.processes).any(|name| named(process, name));
+    let ours = |process: &&Process| {
+        scope.profiles.iter().flat_map(|profile| &profile.processes).any(|name| named(process, name))
+    };
     processes.iter().filter(ours).collect()
 }
 
@@ -89,12 +104,21 @@ mod tests {
     #[test]
     fn a_link_goes_by_name_and_kind_alone() {
         let links = [
-            link("cni0", "bridge"), link("flannel.1", "vxlan"), link("kube-ipvs0", "dummy"),
-            link("docker0", "bridge"), link("virbr0", "bridge"), link("vxlan42", "vxlan"), link("br-user", "bridge"),
-            link("cni-podman0", "bridge"), link("podman0", "bridge"), link("flannel.9", "dummy"), link("eth0", ""),
+            link("cni0", "bridge"),
+            link("flannel.1", "vxlan"),
+            link("kube-ipvs0", "dummy"),
+            link("docker0", "bridge"),
+            link("virbr0", "bridge"),
+            link("vxlan42", "vxlan"),
+            link("br-user", "bridge"),
+            link("cni-podman0", "bridge"),
+            link("podman0", "bridge"),
+            link("flannel.9", "dummy"),
+            link("eth0", ""),
         ];
         let expected = [("cni0", "bridge"), ("flannel.1", "vxlan"), ("kube-ipvs0", "dummy")];
-        let names: Vec<(String, String)> = expected.iter().map(|(name, kind)| ((*name).into(), (*kind).into())).collect();
+        let names: Vec<(String, String)> =
+            expected.iter().map(|(name, kind)| ((*name).into(), (*kind).into())).collect();
         assert_eq!(plan(&links, &[], &[]).links, names);
         assert!(plan(&[link("cni0", "dummy")], &[], &[]).links.is_empty(), "a dummy of that name is the user's");
     }
@@ -104,12 +128,22 @@ mod tests {
         let name = "cni-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
         let namespace = |name: &str, in_use| Namespace { name: name.into(), in_use };
         assert_eq!(plan(&[], &[], &[namespace(name, false)]).namespaces, [name]);
-        assert!(plan(&[], &[], &[namespace(name, true), namespace("cni-mine", false), namespace("blue", false)]).namespaces.is_empty());
+        assert!(
+            plan(&[], &[], &[namespace(name, true), namespace("cni-mine", false), namespace("blue", false)])
+                .namespaces
+                .is_empty()
+        );
     }
 
     #[test]
     fn static_routes_between_hosts_stay() {
-        let route = Route { destination: "10.244.1.0/24".into(), gateway: Some("10.70.0.21".into()), device: Some("eth0".into()), protocol: 4, table: 254 };
+        let route = Route {
+            destination: "10.244.1.0/24".into(),
+            gateway: Some("10.70.0.21".into()),
+            device: Some("eth0".into()),
+            protocol: 4,
+            table: 254,
+        };
         assert!(plan(&[], &[route], &[]).routes.is_empty());
     }
 
@@ -117,8 +151,22 @@ mod tests {
     fn an_agent_is_found_by_its_program_too() {
         let profiles = Profiles::embedded().unwrap();
         let scope = Scope::new(profiles.all().iter().collect(), &[], &[]);
-        let process = |comm: &str, exe: &str| Process { pid: 7, start_time: 1, comm: comm.into(), exe: Some(exe.into()), cmdline: vec![] };
-        let all = [process("kube-proxy", "/kubehost"), process("x", "/opt/bin/flanneld"), process("sshd", "/usr/sbin/sshd"), process("kube-proxy-mine", "/x")];
-        assert_eq!(agents(&scope, &all).iter().map(|process| process.comm.as_str()).collect::<Vec<_>>(), ["kube-proxy", "x"]);
+        let process = |comm: &str, exe: &str| Process {
+            pid: 7,
+            start_time: 1,
+            comm: comm.into(),
+            exe: Some(exe.into()),
+            cmdline: vec![],
+        };
+        let all = [
+            process("kube-proxy", "/kubehost"),
+            process("x", "/opt/bin/flanneld"),
+            process("sshd", "/usr/sbin/sshd"),
+            process("kube-proxy-mine", "/x"),
+        ];
+        assert_eq!(
+            agents(&scope, &all).iter().map(|process| process.comm.as_str()).collect::<Vec<_>>(),
+            ["kube-proxy", "x"]
+        );
     }
 }

@@ -54,7 +54,13 @@ pub fn whole_roots(scope: &Scope<'_>) -> Vec<PathBuf> {
 pub fn roots(scope: &Scope<'_>) -> Vec<PathBuf> {
     let mut roots = whole_roots(scope);
     roots.extend([CNI_STATE, CNI_CONFIG].map(PathBuf::from));
-    roots.extend(scope.profiles.iter().flat_map(|profile| &profile.files).filter_map(|path| canonical(path).parent().map(Path::to_owned)));
+    roots.extend(
+        scope
+            .profiles
+            .iter()
+            .flat_map(|profile| &profile.files)
+            .filter_map(|path| canonical(path).parent().map(Path::to_owned)),
+    );
     // A root within another is covered by it only if all of that goes; keeping both is right either way.
     let mut seen = BTreeSet::new();
     roots.retain(|root| seen.insert(root.clone()));
@@ -75,11 +81,12 @@ pub fn removals(scope: &Scope<'_>, present: &Present) -> PathPlan {
         let Some(entries) = present.trees.get(&root) else { continue };
         let wanted: BTreeSet<&Path> = entries
             .iter()
-            .filter(|entry| !taken.contains(&entry.path) && !present.owned.contains(&entry.path))
+            .filter(|entry| !present.owned.contains(&entry.path))
             .filter(|entry| whole.contains(&root) || is_ours(scope, present, &root, &entry.path))
             .map(|entry| entry.path.as_path())
             .collect();
-        let gone = closed(&root, entries, &wanted, whole.contains(&root) || root == Path::new(CNI_STATE), present);
+        let rest: Vec<&Entry> = entries.iter().filter(|entry| !taken.contains(&entry.path)).collect();
+        let gone = closed(&root, &rest, &wanted, whole.contains(&root) || root == Path::new(CNI_STATE), present);
         if gone.is_empty() {
             continue;
         }
@@ -96,20 +103,26 @@ fn is_ours(scope: &Scope<'_>, present: &Present, root: &Path, path: &Path) -> bo
         let networks = Path::new(CNI_STATE).join("networks");
         return present.results.contains(path) || scope.networks.ours.iter().any(|name| within(networks.join(name)));
     }
-    let listed = |profile: &Profile| profile.files.iter().any(|file| path.to_str().is_some_and(|text| pattern::matches(&canonical(file).to_string_lossy(), text)));
+    let listed = |profile: &Profile| {
+        profile
+            .files
+            .iter()
+            .any(|file| path.to_str().is_some_and(|text| pattern::matches(&canonical(file).to_string_lossy(), text)))
+    };
     scope.networks.configs.iter().any(|config| config == path) || scope.profiles.iter().any(|profile| listed(profile))
 }
 
 /// What goes, children first: everything wanted that is no folder, and each folder that nothing stays in. `sweep` takes folders along that
 /// are empty without having been asked for.
-fn closed(root: &Path, entries: &[Entry], wanted: &BTreeSet<&Path>, sweep: bool, present: &Present) -> Vec<PathBuf> {
+fn closed(root: &Path, entries: &[&Entry], wanted: &BTreeSet<&Path>, sweep: bool, present: &Present) -> Vec<PathBuf> {
     let mut keeps: BTreeSet<&Path> = BTreeSet::new();
     let mut gone = Vec::new();
     for entry in entries.iter().rev() {
         let path = entry.path.as_path();
         let folder = entry.kind == EntryKind::Directory;
         let free = !present.owned.contains(path) && !entry.mount_point && !keeps.contains(path);
-        let goes = if folder { free && (wanted.contains(path) || sweep) } else { wanted.contains(path) && !entry.mount_point };
+        let goes =
+            if folder { free && (wanted.contains(path) || sweep) } else { wanted.contains(path) && !entry.mount_point };
         if goes {
             gone.push(path.to_owned());
         } else if path != root {
@@ -121,13 +134,18 @@ fn closed(root: &Path, entries: &[Entry], wanted: &BTreeSet<&Path>, sweep: bool,
 
 fn summarised(entries: &[Entry], gone: &[PathBuf]) -> Vec<Change> {
     let all: BTreeSet<&Path> = gone.iter().map(PathBuf::as_path).collect();
-    let heads = entries.iter().filter(|entry| all.contains(entry.path.as_path()) && !entry.path.parent().is_some_and(|parent| all.contains(parent)));
+    let heads = entries.iter().filter(|entry| {
+        all.contains(entry.path.as_path()) && !entry.path.parent().is_some_and(|parent| all.contains(parent))
+    });
     heads
         .map(|entry| {
-            let below = all.range(entry.path.as_path()..).skip(1).take_while(|path| path.starts_with(&entry.path)).count();
+            let below =
+                all.range(entry.path.as_path()..).skip(1).take_while(|path| path.starts_with(&entry.path)).count();
             let detail = match (entry.kind, below) {
                 (EntryKind::Directory, 0) => "an empty folder that no package owns".to_owned(),
-                (EntryKind::Directory, count) => format!("a folder with {count} entries, none of them owned by a package"),
+                (EntryKind::Directory, count) => {
+                    format!("a folder with {count} entries, none of them owned by a package")
+                }
                 (EntryKind::Symlink, _) => "a link; what it leads to stays".to_owned(),
                 _ => "no package owns it".to_owned(),
             };
@@ -138,7 +156,8 @@ fn summarised(entries: &[Entry], gone: &[PathBuf]) -> Vec<Change> {
 
 /// Mounts strictly below one of `roots`: nothing is removed while there is one.
 pub fn mounted_below(roots: &[PathBuf], mounts: &[Mount]) -> Vec<Obstacle> {
-    let below = |mount: &&Mount| roots.iter().any(|root| mount.mount_point.starts_with(root) && mount.mount_point != *root);
+    let below =
+        |mount: &&Mount| roots.iter().any(|root| mount.mount_point.starts_with(root) && mount.mount_point != *root);
     mounts.iter().filter(below).map(mount_obstacle).collect()
 }
 
@@ -147,7 +166,10 @@ pub fn mount_obstacle(mount: &Mount) -> Obstacle {
     let point = mount.mount_point.display().to_string();
     Obstacle {
         code: Code::HOST_MOUNTED_BELOW.as_str().into(),
-        explain: format!("{point} ({} of {}) would be lost or emptied: save what it holds and `umount {point}`", mount.fs_type, mount.source),
+        explain: format!(
+            "{point} ({} of {}) would be lost or emptied: save what it holds and `umount {point}`",
+            mount.fs_type, mount.source
+        ),
         what: point,
     }
 }
@@ -159,8 +181,9 @@ pub fn is_the_kubelets(mount: &Mount) -> bool {
     let parts: Vec<&str> = below.iter().filter_map(|part| part.to_str()).collect();
     match parts[..] {
         ["pods", uid, "volumes", plugin, _] => is_uid(uid) && plugin.starts_with("kubernetes.io~"),
-        ["pods", uid, "volumes", "kubernetes.io~csi", _, "mount"] => is_uid(uid),
-        ["pods", uid, "volume-subpaths", _, _, _] => is_uid(uid),
+        ["pods", uid, "volumes", "kubernetes.io~csi", _, "mount"] | ["pods", uid, "volume-subpaths", _, _, _] => {
+            is_uid(uid)
+        }
         _ => false,
     }
 }

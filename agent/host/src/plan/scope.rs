@@ -52,7 +52,12 @@ impl<'a> Scope<'a> {
         }
         // A name that somebody else uses as well proves nothing.
         networks.ours = &networks.ours - &networks.foreign;
-        networks.containers = results.iter().filter_map(|text| Attachment::parse(text)).filter(|it| it.is_ours(&networks)).map(|it| it.container).collect();
+        networks.containers = results
+            .iter()
+            .filter_map(|text| Attachment::parse(text))
+            .filter(|it| it.is_ours(&networks))
+            .map(|it| it.container)
+            .collect();
         Self { profiles, networks }
     }
 
@@ -95,7 +100,10 @@ fn rule_describes(rule: &ConfigRule, file: &str, config: &NetworkConfig) -> bool
         && !pattern::any(&rule.except, &config.name)
         && rule.plugin.as_ref().is_none_or(|wanted| config.plugins.iter().any(|(plugin, _)| plugin == wanted))
         && rule.bridge.as_ref().is_none_or(|wanted| {
-            config.plugins.iter().any(|(plugin, bridge)| plugin == "bridge" && bridge.as_deref().unwrap_or("cni0") == wanted)
+            config
+                .plugins
+                .iter()
+                .any(|(plugin, bridge)| plugin == "bridge" && bridge.as_deref().unwrap_or("cni0") == wanted)
         })
 }
 
@@ -155,18 +163,22 @@ mod tests {
     const PODMAN: &str = r#"{"name":"podman","plugins":[{"type":"bridge","bridge":"cni-podman0"},{"type":"portmap"}]}"#;
 
     fn scope<'a>(profiles: &'a Profiles, configs: &[(&str, &str)]) -> Scope<'a> {
-        let configs: Vec<ConfigFile> = configs.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
+        let configs: Vec<ConfigFile> =
+            configs.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
         Scope::new(profiles.all().iter().collect(), &configs, &[])
     }
 
     #[test]
     fn podmans_network_is_foreign_though_it_uses_the_same_plugin() {
         let profiles = Profiles::embedded().unwrap();
-        let scope = scope(&profiles, &[
-            ("/etc/cni/net.d/10-bridge.conflist", LAB),
-            ("/etc/cni/net.d/87-podman-bridge.conflist", PODMAN),
-            ("/etc/cni/net.d/99-loopback.conf", r#"{"name":"lo","type":"loopback"}"#),
-        ]);
+        let scope = scope(
+            &profiles,
+            &[
+                ("/etc/cni/net.d/10-bridge.conflist", LAB),
+                ("/etc/cni/net.d/87-podman-bridge.conflist", PODMAN),
+                ("/etc/cni/net.d/99-loopback.conf", r#"{"name":"lo","type":"loopback"}"#),
+            ],
+        );
         assert_eq!(scope.networks.configs, [PathBuf::from("/etc/cni/net.d/10-bridge.conflist")]);
         assert!(scope.networks.ours.contains("lab-bridge"));
         assert_eq!(scope.networks.foreign, BTreeSet::from(["podman".to_owned()]));
@@ -184,7 +196,10 @@ mod tests {
     #[test]
     fn an_unreadable_configuration_belongs_to_no_profile() {
         let profiles = Profiles::embedded().unwrap();
-        assert_eq!(scope(&profiles, &[("/etc/cni/net.d/10-bridge.conflist", "{")]).networks.configs, Vec::<PathBuf>::new());
+        assert_eq!(
+            scope(&profiles, &[("/etc/cni/net.d/10-bridge.conflist", "{")]).networks.configs,
+            Vec::<PathBuf>::new()
+        );
     }
 
     #[test]
@@ -198,7 +213,9 @@ mod tests {
     fn a_pods_attachment_is_ours_unless_its_network_is_foreign() {
         let profiles = Profiles::embedded().unwrap();
         let noted = |network: &str| {
-            format!(r#"{{"networkName":"{network}","containerId":"abcdefabcdef01","cniArgs":[["K8S_POD_NAMESPACE","shop"]]}}"#)
+            format!(
+                r#"{{"networkName":"{network}","containerId":"abcdefabcdef01","cniArgs":[["K8S_POD_NAMESPACE","shop"]]}}"#
+            )
         };
         let scope = scope(&profiles, &[("/etc/cni/net.d/87-podman.conflist", PODMAN)]);
         assert!(scope.attachment_is_ours(&noted("gone")));

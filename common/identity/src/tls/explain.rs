@@ -44,15 +44,25 @@ fn alerted(alert: AlertDescription) -> Coded {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
             (Code::AUTH_NO_CERTIFICATE, "the other side asks for a client certificate")
         }
-        AlertDescription::UnknownCA => (Code::AUTH_FOREIGN_CA, "the other side does not know the authority of our certificate"),
-        AlertDescription::CertificateExpired => (Code::AUTH_EXPIRED, "the other side says that our certificate is over"),
-        AlertDescription::CertificateRevoked => (Code::AUTH_REVOKED, "the other side says that our certificate was revoked"),
-        AlertDescription::AccessDenied => (Code::AUTH_IDENTITY, "the other side does not know the identity in our certificate"),
+        AlertDescription::UnknownCA => {
+            (Code::AUTH_FOREIGN_CA, "the other side does not know the authority of our certificate")
+        }
+        AlertDescription::CertificateExpired => {
+            (Code::AUTH_EXPIRED, "the other side says that our certificate is over")
+        }
+        AlertDescription::CertificateRevoked => {
+            (Code::AUTH_REVOKED, "the other side says that our certificate was revoked")
+        }
+        AlertDescription::AccessDenied => {
+            (Code::AUTH_IDENTITY, "the other side does not know the identity in our certificate")
+        }
         AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::DecryptError => (Code::AUTH_FOREIGN_CA, "the other side did not accept our certificate"),
-        other => return Coded::new(Code::WIRE_BAD_REQUEST, format!("the other side ended the TLS handshake: {other:?}")),
+        other => {
+            return Coded::new(Code::WIRE_BAD_REQUEST, format!("the other side ended the TLS handshake: {other:?}"));
+        }
     };
     Coded::new(code, says)
 }

@@ -59,7 +59,10 @@ pub fn judge_client(
         Err(refused) => return Err(refused),
     };
     if whom.peer.cluster != own.peer().cluster {
-        return Err(Refused::Other { expected: format!("of cluster {}", own.peer().cluster), found: whom.peer.to_string() });
+        return Err(Refused::Other {
+            expected: format!("of cluster {}", own.peer().cluster),
+            found: whom.peer.to_string(),
+        });
     }
     Ok((whom, expired))
 }

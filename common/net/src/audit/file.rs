@@ -146,7 +146,9 @@ impl FileAudit {
         }
         let mut file = appending(&path)?;
         let (size, last) = last_line(&mut file)?;
-        file.set_len(size)?;
+        if file.metadata()?.len() > size {
+            file.set_len(size)?;
+        }
         let last = last.or_else(|| last_line(&mut File::open(rotated(&path, 1)).ok()?).ok()?.1);
         let (seq, hash) = last.map_or((0, BEGINNING.to_owned()), |line| (line.seq, line.hash));
         Ok(Self { path, max_bytes, open: Mutex::new(Open { file, size, seq, hash, flood: Flood::default() }) })
@@ -182,7 +184,9 @@ impl Audit for FileAudit {
         match open.flood.judge(&event) {
             Verdict::LeaveOut => return,
             Verdict::Write => {}
-            Verdict::WriteAfter(left_out) => event.says = format!("{} ({left_out} refusals before this one were not written)", event.says),
+            Verdict::WriteAfter(left_out) => {
+                event.says = format!("{} ({left_out} refusals before this one were not written)", event.says);
+            }
         }
         if let Err(why) = self.write(&mut open, event) {
             tracing::error!(path = %self.path.display(), %why, "an audit record could not be written");
@@ -207,8 +211,118 @@ fn last_line(file: &mut File) -> io::Result<(u64, Option<Line>)> {
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
     file.take(2 * LONGEST_LINE).read_to_end(&mut tail)?;
-    let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else { return Ok((if from == 0 { 0 } else { size }, None)) };
-    let start = tail.get(..end).and_then(|before| before.iter().rposition(|byte| *byte == b'\n')).map_or(0, |at| at + 1);
+    let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
+        return Ok((if from == 0 { 0 } else { size }, None));
+    };
+    let start =
+        tail.get(..end).and_then(|before| before.iter().rposition(|byte| *byte == b'\n')).map_or(0, |at| at + 1);
     let line = tail.get(start..end).and_then(|text| serde_json::from_slice(text).ok());
     Ok((from + end as u64 + 1, line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_types::Timestamp;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn event(second: i64, code: Option<&str>, says: &str) -> AuditEvent {
+        let at = Timestamp::from_second(second).unwrap();
+        AuditEvent { at, peer: "p".into(), path: "/s/m".into(), code: code.map(Into::into), says: says.into() }
+    }
+
+    fn lines(path: &Path) -> Vec<Line> {
+        fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn records_are_chained_across_restarts_and_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/audit.log");
+        for says in ["one", "two"] {
+            FileAudit::open(&path).unwrap().record(event(1, None, says));
+        }
+        assert_eq!(verify(&path).unwrap(), 2);
+        assert_eq!(lines(&path)[1].seq, 2);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_changed_a_removed_and_a_swapped_line_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let audit = FileAudit::open(&path).unwrap();
+        for says in ["one", "two", "three"] {
+            audit.record(event(1, None, says));
+        }
+        let whole = fs::read_to_string(&path).unwrap();
+        let all: Vec<&str> = whole.lines().collect();
+        let damaged = [
+            (whole.replace("two", "six"), 2),
+            ([all[0], all[2]].join("\n"), 2),
+            ([all[1], all[0], all[2]].join("\n"), 2),
+            (format!("{whole}garbage\n"), 4),
+        ];
+        for (text, at) in damaged {
+            fs::write(&path, text).unwrap();
+            assert!(matches!(verify(&path), Err(Damage::Line { line }) if line == at), "line {at}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_short_is_cut_off_and_the_chain_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        FileAudit::open(&path).unwrap().record(event(1, None, "one"));
+        let mut torn = fs::read(&path).unwrap();
+        torn.extend_from_slice(b"{\"seq\":2,\"at\":\"19");
+        fs::write(&path, torn).unwrap();
+        FileAudit::open(&path).unwrap().record(event(2, None, "two"));
+        assert_eq!(verify(&path).unwrap(), 2);
+        fs::write(&path, b"{\"seq\":1,\"a").unwrap();
+        FileAudit::open(&path).unwrap().record(event(3, None, "three"));
+        assert_eq!(verify(&path).unwrap(), 1);
+    }
+
+    #[test]
+    fn the_files_are_bounded_and_the_chain_crosses_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let audit = FileAudit::with_limit(path.clone(), 500).unwrap();
+        for number in 0..100 {
+            audit.record(event(number, None, "something"));
+        }
+        drop(audit);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + KEPT as usize);
+        let newest = lines(&path)[0].prev.clone();
+        assert_eq!(lines(&rotated(&path, 1)).last().unwrap().hash, newest);
+        // Also when a restart falls between two files.
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        let again = FileAudit::with_limit(path.clone(), 500).unwrap();
+        again.record(event(100, None, "after"));
+        assert_eq!(lines(&path)[0].prev, lines(&rotated(&path, 1)).last().unwrap().hash);
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_counted_and_changes_are_always_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let audit = FileAudit::open(&path).unwrap();
+        for _ in 0..(MAX_REFUSALS + 30) {
+            audit.record(event(7, Some("SLIP-AUTH-001"), "no"));
+        }
+        audit.record(event(7, None, "allowed"));
+        audit.record(event(8, Some("SLIP-AUTH-001"), "no"));
+        let written = lines(&path);
+        assert_eq!(written.len(), MAX_REFUSALS as usize + 2);
+        assert_eq!(written[written.len() - 2].event.says, "allowed");
+        assert!(written.last().unwrap().event.says.contains("30 refusals"));
+    }
+
+    #[test]
+    fn a_disk_that_refuses_stops_nobody() {
+        let audit = FileAudit::open("/dev/full").unwrap();
+        audit.record(event(1, None, "one"));
+        audit.record(event(2, None, "two"));
+    }
 }

@@ -6,6 +6,7 @@ use slipway_identity::tls::Expected;
 use slipway_net::connect_to_enrol;
 use slipway_types::Role;
 
+use crate::servers::bare_handshake;
 use crate::world::{AGENT, COORDINATOR, Cluster, DAY, Server, create_token, describe, doctor, enrol_blindly, renew};
 
 async fn newcomer(cluster: &Cluster, server: &Server) -> tonic::transport::Channel {
@@ -55,28 +56,11 @@ async fn an_agent_does_not_even_finish_the_handshake_without_a_certificate() {
 async fn another_clusters_certificate_is_foreign_even_with_the_same_names() {
     let lab = Cluster::lab();
     let server = Server::start(&lab, Role::Coordinator, "c1", COORDINATOR).await;
-    // The intruder trusts our root, so the server alone can refuse.
-    let intruder = intruder_trusting(&lab);
-    let refused = intruder.connect(&server.address, Expected::coordinator()).await.unwrap_err();
+    // The intruder's own client would refuse the server first; an attacker's does not.
+    let intruder = Cluster::named("lab", &lab.clock).identity(Role::Admin, "alice");
+    let refused = bare_handshake(&server.address, intruder).await.unwrap_err();
     assert_eq!(refused.code, Code::AUTH_FOREIGN_CA);
     server.recorded(Code::AUTH_FOREIGN_CA).await;
-}
-
-/// Shows a certificate of another root and accepts whatever the lab's server shows.
-fn intruder_trusting(lab: &Cluster) -> Intruder {
-    let other = Cluster::named("lab", &lab.clock);
-    Intruder { identity: other.identity(Role::Admin, "alice") }
-}
-
-struct Intruder {
-    identity: slipway_identity::Identity,
-}
-
-impl Intruder {
-    /// A bare TLS client without our checks, as an attacker would use; what the server said at the end comes back as a code.
-    async fn connect(self, address: &str, _: Expected) -> Result<(), slipway_errors::Coded> {
-        crate::servers::bare_handshake(address, Some(self.identity)).await
-    }
 }
 
 #[tokio::test]
@@ -158,8 +142,11 @@ async fn a_certificate_that_ends_during_a_connection_ends_its_rights() {
 #[tokio::test]
 async fn a_revoked_identity_is_refused_at_its_next_call() {
     let lab = Cluster::lab();
-    let server = Server::gated(&lab, Role::Coordinator, "c1", COORDINATOR, |gate| gate.revoking(|whom| whom.id == "mallory")).await;
-    let channel = lab.connector(Role::Admin, "mallory").connect(&server.address, Expected::coordinator()).await.unwrap();
+    let server =
+        Server::gated(&lab, Role::Coordinator, "c1", COORDINATOR, |gate| gate.revoking(|whom| whom.id == "mallory"))
+            .await;
+    let channel =
+        lab.connector(Role::Admin, "mallory").connect(&server.address, Expected::coordinator()).await.unwrap();
     assert_eq!(doctor(channel).await.unwrap_err().code, Code::AUTH_REVOKED);
     server.recorded(Code::AUTH_REVOKED).await;
     let channel = lab.connector(Role::Admin, "alice").connect(&server.address, Expected::coordinator()).await.unwrap();
@@ -174,8 +161,12 @@ async fn a_call_that_nobody_mapped_is_refused_for_everybody() {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.unwrap();
     let path = http::uri::PathAndQuery::from_static("/slipway.coordinator.v1.AdminService/Obey");
-    let codec = tonic_prost::ProstCodec::<slipway_proto::coordinator::DoctorRequest, slipway_proto::coordinator::DoctorResponse>::default();
-    let refused = client.unary(tonic::Request::new(slipway_proto::coordinator::DoctorRequest {}), path, codec).await.unwrap_err();
+    let codec = tonic_prost::ProstCodec::<
+        slipway_proto::coordinator::DoctorRequest,
+        slipway_proto::coordinator::DoctorResponse,
+    >::default();
+    let refused =
+        client.unary(tonic::Request::new(slipway_proto::coordinator::DoctorRequest {}), path, codec).await.unwrap_err();
     assert_eq!(slipway_proto::status::from_status(&refused).code, Code::WIRE_BAD_REQUEST);
     server.recorded(Code::WIRE_BAD_REQUEST).await;
 }

@@ -29,7 +29,8 @@ async fn another_agent_than_the_one_called_is_refused() {
 async fn an_agent_cannot_pose_as_a_coordinator() {
     let lab = Cluster::lab();
     let server = Server::start(&lab, Role::Agent, "h2", COORDINATOR).await;
-    let refused = lab.connector(Role::Admin, "alice").connect(&server.address, Expected::coordinator()).await.unwrap_err();
+    let refused =
+        lab.connector(Role::Admin, "alice").connect(&server.address, Expected::coordinator()).await.unwrap_err();
     assert_eq!(refused.code, Code::AUTH_IDENTITY);
 }
 
@@ -38,7 +39,8 @@ async fn a_server_of_another_cluster_is_foreign() {
     let lab = Cluster::lab();
     let other = Cluster::named("lab", &lab.clock);
     let server = Server::start(&other, Role::Coordinator, "c1", COORDINATOR).await;
-    let refused = lab.connector(Role::Admin, "alice").connect(&server.address, Expected::coordinator()).await.unwrap_err();
+    let refused =
+        lab.connector(Role::Admin, "alice").connect(&server.address, Expected::coordinator()).await.unwrap_err();
     assert_eq!(refused.code, Code::AUTH_FOREIGN_CA);
     server.recorded(Code::AUTH_FOREIGN_CA).await;
 }
@@ -96,17 +98,14 @@ async fn what_is_no_address_is_refused_before_anything_is_dialled() {
 }
 
 /// A TLS client that accepts any server and shows `identity`: what an attacker would write. What the server answers is told as a code.
-pub async fn bare_handshake(address: &str, identity: Option<Identity>) -> Result<(), Coded> {
+pub(crate) async fn bare_handshake(address: &str, identity: Identity) -> Result<(), Coded> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyServer));
-    let config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(slipway_identity::tls::CurrentIdentity::new(identity).unwrap()),
-        None => builder.with_no_client_auth(),
-    };
+    let config = builder.with_client_cert_resolver(slipway_identity::tls::CurrentIdentity::new(identity).unwrap());
     let stream = Tcp.dial(address).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let mut stream = connector.connect("server".try_into().unwrap(), stream).await.unwrap();

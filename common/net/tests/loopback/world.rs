@@ -18,50 +18,50 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-pub const DAY: Duration = Duration::from_secs(24 * 3600);
-pub const COORDINATOR: ClientCertificate = ClientCertificate::Optional { expired_ok: true };
-pub const AGENT: ClientCertificate = ClientCertificate::Required;
+pub(crate) const DAY: Duration = Duration::from_hours(24);
+pub(crate) const COORDINATOR: ClientCertificate = ClientCertificate::Optional { expired_ok: true };
+pub(crate) const AGENT: ClientCertificate = ClientCertificate::Required;
 
 /// A cluster's authority.
-pub struct Cluster {
-    pub name: &'static str,
-    pub clock: Arc<ManualClock>,
-    pub root: Root,
-    pub authority: Authority,
+pub(crate) struct Cluster {
+    pub(crate) name: &'static str,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) root: Root,
+    pub(crate) authority: Authority,
 }
 
 impl Cluster {
-    pub fn named(name: &'static str, clock: &Arc<ManualClock>) -> Self {
+    pub(crate) fn named(name: &'static str, clock: &Arc<ManualClock>) -> Self {
         let root = Root::create(name, &**clock).unwrap();
         let authority = root.authority("c1", &[], &**clock).unwrap();
         Self { name, clock: clock.clone(), root, authority }
     }
 
-    pub fn lab() -> Self {
+    pub(crate) fn lab() -> Self {
         Self::named("lab", &Arc::new(ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap())))
     }
 
-    pub fn identity(&self, role: Role, id: &str) -> Identity {
+    pub(crate) fn identity(&self, role: Role, id: &str) -> Identity {
         let (key, whom) = (Key::generate().unwrap(), PeerIdentity::new(self.name, role, id).unwrap());
         let leaf = Leaf { identity: &whom, validity: DAY, names: &[] };
         let issued = self.authority.issue_to(&key, &leaf, &*self.clock).unwrap();
         Identity::new(key, issued.chain_der, self.root.der().to_vec()).unwrap()
     }
 
-    pub fn current(&self, role: Role, id: &str) -> Arc<CurrentIdentity> {
+    pub(crate) fn current(&self, role: Role, id: &str) -> Arc<CurrentIdentity> {
         CurrentIdentity::new(self.identity(role, id)).unwrap()
     }
 
-    pub fn connector(&self, role: Role, id: &str) -> Connector {
+    pub(crate) fn connector(&self, role: Role, id: &str) -> Connector {
         Connector::new(self.current(role, id), self.clock.clone())
     }
 }
 
 /// Counts the calls that came through to the services, and remembers the last caller.
 #[derive(Debug, Clone, Default)]
-pub struct Reached {
-    pub calls: Arc<AtomicUsize>,
-    pub last: Arc<std::sync::Mutex<Option<Peer>>>,
+pub(crate) struct Reached {
+    pub(crate) calls: Arc<AtomicUsize>,
+    pub(crate) last: Arc<std::sync::Mutex<Option<Peer>>>,
 }
 
 impl Reached {
@@ -71,7 +71,7 @@ impl Reached {
         Ok(())
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 }
@@ -106,21 +106,21 @@ impl EnrolmentService for Reached {
 }
 
 /// A server on a free port of loopback.
-pub struct Server {
-    pub address: String,
-    pub audit: Arc<MemoryAudit>,
-    pub reached: Reached,
-    pub shown: Arc<CurrentIdentity>,
-    pub stop: CancellationToken,
-    pub tasks: JoinSet<Result<(), slipway_net::Error>>,
+pub(crate) struct Server {
+    pub(crate) address: String,
+    pub(crate) audit: Arc<MemoryAudit>,
+    pub(crate) reached: Reached,
+    pub(crate) shown: Arc<CurrentIdentity>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: JoinSet<Result<(), slipway_net::Error>>,
 }
 
 impl Server {
-    pub async fn start(cluster: &Cluster, role: Role, id: &str, callers: ClientCertificate) -> Self {
+    pub(crate) async fn start(cluster: &Cluster, role: Role, id: &str, callers: ClientCertificate) -> Self {
         Self::gated(cluster, role, id, callers, |gate| gate).await
     }
 
-    pub async fn gated(
+    pub(crate) async fn gated(
         cluster: &Cluster,
         role: Role,
         id: &str,
@@ -132,7 +132,7 @@ impl Server {
     }
 
     /// A coordinator at a given address.
-    pub async fn at(cluster: &Cluster, address: &str) -> Self {
+    pub(crate) async fn at(cluster: &Cluster, address: &str) -> Self {
         let listener = slipway_net::bind(address).await.unwrap();
         Self::on(listener, cluster, cluster.current(Role::Coordinator, "c1"), COORDINATOR, |gate| gate)
     }
@@ -155,7 +155,7 @@ impl Server {
     }
 
     /// A refusal is recorded on the server's side, and nothing reached a service.
-    pub async fn recorded(&self, code: slipway_errors::Code) {
+    pub(crate) async fn recorded(&self, code: slipway_errors::Code) {
         let audit = self.audit.clone();
         let seen = async move {
             while !audit.codes().contains(&code.to_string()) {
@@ -169,28 +169,28 @@ impl Server {
     }
 }
 
-pub async fn doctor(channel: tonic::transport::Channel) -> Result<(), Coded> {
+pub(crate) async fn doctor(channel: tonic::transport::Channel) -> Result<(), Coded> {
     let mut client = wire::admin_service_client::AdminServiceClient::new(channel);
     client.doctor(wire::DoctorRequest {}).await.map(|_| ()).map_err(|status| explain(&status))
 }
 
-pub async fn create_token(channel: tonic::transport::Channel, host: String) -> Result<String, Coded> {
+pub(crate) async fn create_token(channel: tonic::transport::Channel, host: String) -> Result<String, Coded> {
     let mut client = wire::admin_service_client::AdminServiceClient::new(channel);
     let asked = wire::CreateTokenRequest { host, ..Default::default() };
     client.create_token(asked).await.map(|answer| answer.into_inner().token).map_err(|status| explain(&status))
 }
 
-pub async fn renew(channel: tonic::transport::Channel) -> Result<(), Coded> {
+pub(crate) async fn renew(channel: tonic::transport::Channel) -> Result<(), Coded> {
     let mut client = enrol::enrolment_service_client::EnrolmentServiceClient::new(channel);
     client.renew(enrol::RenewRequest::default()).await.map(|_| ()).map_err(|status| explain(&status))
 }
 
-pub async fn describe(channel: tonic::transport::Channel) -> Result<(), Coded> {
+pub(crate) async fn describe(channel: tonic::transport::Channel) -> Result<(), Coded> {
     let mut client = agent::agent_service_client::AgentServiceClient::new(channel);
     client.describe(agent::DescribeRequest::default()).await.map(|_| ()).map_err(|status| explain(&status))
 }
 
-pub async fn enrol_blindly(channel: tonic::transport::Channel) -> Result<(), Coded> {
+pub(crate) async fn enrol_blindly(channel: tonic::transport::Channel) -> Result<(), Coded> {
     let mut client = enrol::enrolment_service_client::EnrolmentServiceClient::new(channel);
     client.enrol(enrol::EnrolRequest::default()).await.map(|_| ()).map_err(|status| explain(&status))
 }

@@ -41,7 +41,8 @@ impl State {
     fn look_ups(&mut self, now: Now) -> Vec<Attempt> {
         let mut attempts = Vec::new();
         let undecided = self.entries.values().filter(|entry| entry.verdict == Verdict::Undecided);
-        let wanted: Vec<_> = undecided.filter_map(|entry| Some((entry.pod.daemon_set()?.clone(), entry.pod.id.clone()))).collect();
+        let wanted: Vec<_> =
+            undecided.filter_map(|entry| Some((entry.pod.daemon_set()?.clone(), entry.pod.id.clone()))).collect();
         for (owner, pod) in wanted {
             let due = self.looking_up.get(&owner.uid).is_none_or(|at| *at <= now.boot);
             if due && self.has_room() {
@@ -75,7 +76,9 @@ impl State {
         let mut candidates: Vec<_> = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.may_go() && matches!(entry.stage, Stage::Todo | Stage::Blocked(..) | Stage::Held(_)))
+            .filter(|(_, entry)| {
+                entry.may_go() && matches!(entry.stage, Stage::Todo | Stage::Blocked(..) | Stage::Held(_))
+            })
             .map(|(uid, entry)| (entry.blocked.map_or(Duration::MAX, |(since, _)| since), &entry.pod.id, uid.clone()))
             .collect();
         candidates.sort();
@@ -94,7 +97,9 @@ impl State {
             Stage::Held(until) => *until <= now.boot,
             Stage::Blocked(BlockedBy::Budget { .. }, _) | Stage::Todo => true,
             // As soon as one of several budgets is gone, it may be asked again.
-            Stage::Blocked(BlockedBy::Budgets(_), at) => *at <= now.boot || !matches!(self.ledger.ask(&entry.pod), Say::Several(_)),
+            Stage::Blocked(BlockedBy::Budgets(_), at) => {
+                *at <= now.boot || !matches!(self.ledger.ask(&entry.pod), Say::Several(_))
+            }
             Stage::Blocked(_, at) => *at <= now.boot,
             Stage::Trying | Stage::Leaving | Stage::Skipped => false,
         };
@@ -166,7 +171,10 @@ impl State {
         for entry in self.entries.values_mut().filter(|entry| entry.is_leaving() && entry.is_wanted()) {
             if entry.is_skippable(&ladder, now) {
                 entry.stage = Stage::Skipped;
-                self.lines.push(format!("pod {} is no longer waited for: its grace is over, its end is not confirmed", entry.pod.id));
+                self.lines.push(format!(
+                    "pod {} is no longer waited for: its grace is over, its end is not confirmed",
+                    entry.pod.id
+                ));
             }
         }
     }

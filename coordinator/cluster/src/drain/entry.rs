@@ -71,13 +71,19 @@ impl Entry {
     /// When it has been blocked for long enough to be deleted, as far as that was allowed.
     pub(super) fn delete_at(&self, ladder: &Ladder) -> Option<Duration> {
         let after = ladder.delete_after?;
-        if after.is_zero() { Some(Duration::ZERO) } else { self.blocked.map(|(since, _)| since + after) }
+        if after.is_zero() {
+            return Some(Duration::ZERO);
+        }
+        // A webhook that refuses an eviction knows something that we do not: this rung is about budgets alone.
+        let by_budget = matches!(self.stage, Stage::Blocked(BlockedBy::Budget { .. } | BlockedBy::Budgets(_), _));
+        self.blocked.filter(|_| by_budget).map(|(since, _)| since + after)
     }
 
     /// When it gets less grace, as far as that was allowed.
     pub(super) fn shorten_at(&self, ladder: &Ladder) -> Option<Duration> {
         let rung = ladder.shorter_grace?;
-        let begun = if rung.after.is_zero() { Some(Duration::ZERO) } else { self.begun.map(|begun| begun + rung.after) };
+        let begun =
+            if rung.after.is_zero() { Some(Duration::ZERO) } else { self.begun.map(|begun| begun + rung.after) };
         begun.filter(|_| !self.shortened)
     }
 
@@ -97,7 +103,9 @@ impl Entry {
         let tell = |by, since| Some(Blocked { pod: self.pod.id.clone(), by, since });
         match (&self.verdict, &self.stage) {
             (_, Stage::Skipped) | (Verdict::Leave(_), _) => None,
-            (Verdict::Needs(flags), _) => tell(BlockedBy::NeedsFlag(flags.clone()), self.blocked.map_or(now.wall, |(_, since)| since)),
+            (Verdict::Needs(flags), _) => {
+                tell(BlockedBy::NeedsFlag(flags.clone()), self.blocked.map_or(now.wall, |(_, since)| since))
+            }
             (_, Stage::Blocked(by, _)) => tell(by.clone(), self.blocked.map_or(now.wall, |(_, since)| since)),
             (_, Stage::Leaving) if self.past_grace(now).is_some_and(|past| past >= STUCK_AFTER) => {
                 let since = self.pod.deletion.unwrap_or(now.wall);
@@ -140,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_rung_that_was_not_allowed_is_never_due() {
-        let entry = Entry { begun: Some(Duration::ZERO), blocked: Some((Duration::ZERO, now(0).wall)), ..leaving_since(0) };
+        let entry =
+            Entry { begun: Some(Duration::ZERO), blocked: Some((Duration::ZERO, now(0).wall)), ..leaving_since(0) };
         let none = Ladder::default();
         assert_eq!((entry.delete_at(&none), entry.shorten_at(&none)), (None, None));
         assert!(!entry.is_skippable(&none, now(1_000_000)));
@@ -150,7 +159,7 @@ mod tests {
     fn rungs_count_from_where_their_names_say() {
         let ladder = Ladder {
             shorter_grace: Some(ShorterGrace { after: Duration::from_secs(30), grace: Duration::from_secs(2) }),
-            skip_wait: Some(Duration::from_secs(60)),
+            skip_wait: Some(Duration::from_mins(1)),
             delete_after: Some(Duration::from_secs(90)),
         };
         let mut entry = leaving_since(100);
@@ -158,6 +167,10 @@ mod tests {
         entry.begun = Some(Duration::from_secs(10));
         entry.blocked = Some((Duration::from_secs(20), now(20).wall));
         assert_eq!(entry.shorten_at(&ladder), Some(Duration::from_secs(40)));
+        assert_eq!(entry.delete_at(&ladder), None, "a pod that is ending is not blocked by a budget");
+        entry.stage = Stage::Blocked(BlockedBy::Refused("webhook".into()), Duration::ZERO);
+        assert_eq!(entry.delete_at(&ladder), None, "only budgets are passed");
+        entry.stage = Stage::Blocked(BlockedBy::Budgets(Vec::new()), Duration::ZERO);
         assert_eq!(entry.delete_at(&ladder), Some(Duration::from_secs(110)));
         assert!(!entry.is_skippable(&ladder, now(160)));
         assert!(entry.is_skippable(&ladder, now(161)));

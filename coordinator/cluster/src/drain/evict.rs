@@ -42,7 +42,8 @@ async fn evict(cluster: &ClusterApi, attempt: &Attempt) -> Result<Answer, Error>
 
 async fn delete(cluster: &ClusterApi, attempt: &Attempt) -> Result<Answer, Error> {
     let doing = format!("delete pod {}", attempt.pod);
-    let request = send_json(Request::delete(path(attempt)), &options(attempt)).map_err(|error| unsendable(&doing, &error))?;
+    let request =
+        send_json(Request::delete(path(attempt)), &options(attempt)).map_err(|error| unsendable(&doing, &error))?;
     match cluster.write::<Value>(&doing, request).await? {
         Ok(_) => Ok(Answer::Accepted),
         Err(error) => refused(cluster, attempt, &doing, error).await,

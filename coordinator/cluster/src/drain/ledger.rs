@@ -42,7 +42,9 @@ impl Ledger {
     pub(super) fn replace(&mut self, budgets: Vec<Budget>, probe_at: Duration) {
         let names: Vec<BudgetRef> = budgets.iter().map(|budget| budget.id.clone()).collect();
         self.accounts.retain(|id, _| names.contains(id));
-        budgets.into_iter().for_each(|budget| self.see(budget, probe_at));
+        for budget in budgets {
+            self.see(budget, probe_at);
+        }
     }
 
     /// One is new or has changed.

@@ -42,7 +42,8 @@ pub struct Ladder {
     pub shorter_grace: Option<ShorterGrace>,
     /// Pods whose grace ended longer ago than this are not waited for: for hosts whose kubelet is dead.
     pub skip_wait: Option<Duration>,
-    /// Pods blocked for longer than this are deleted, past their disruption budgets. Zero never asks a budget at all.
+    /// Pods that a disruption budget blocks for longer than this are deleted past it. Zero never asks the eviction API at all, and so passes
+    /// by admission webhooks on evictions too.
     pub delete_after: Option<Duration>,
 }
 

@@ -32,8 +32,10 @@ impl State {
         if !self.is_informed() || self.entries.values().any(|entry| entry.verdict == Verdict::Undecided) {
             return None;
         }
-        let open: Vec<&Entry> = self.entries.values().filter(|entry| entry.is_wanted() && entry.stage != Stage::Skipped).collect();
-        let needing: Vec<PodVerdict> = open.iter().filter(|entry| matches!(entry.verdict, Verdict::Needs(_))).map(|entry| told(entry)).collect();
+        let open: Vec<&Entry> =
+            self.entries.values().filter(|entry| entry.is_wanted() && entry.stage != Stage::Skipped).collect();
+        let needing: Vec<PodVerdict> =
+            open.iter().filter(|entry| matches!(entry.verdict, Verdict::Needs(_))).map(|entry| told(entry)).collect();
         let only_needing = open.len() == needing.len();
         if open.is_empty() {
             return (self.in_flight == 0).then_some(End::Drained);
@@ -47,7 +49,8 @@ impl State {
 
     /// What to tell now.
     pub(super) fn progress(&self, now: Now) -> DrainProgress {
-        let mut progress = DrainProgress { gone: self.gone.len(), trouble: self.first_trouble(), ..DrainProgress::default() };
+        let mut progress =
+            DrainProgress { gone: self.gone.len(), trouble: self.first_trouble(), ..DrainProgress::default() };
         for entry in self.entries.values() {
             let pod = || entry.pod.id.clone();
             match (&entry.verdict, &entry.stage) {
@@ -81,9 +84,8 @@ impl State {
         let ladder = &self.options.ladder;
         let of_entry = |entry: &Entry| {
             let retry = match &entry.stage {
-                Stage::Held(at) => Some(*at),
                 Stage::Blocked(BlockedBy::Budget { budget, .. }, _) => self.ledger.probe_at(budget),
-                Stage::Blocked(_, at) => Some(*at),
+                Stage::Held(at) | Stage::Blocked(_, at) => Some(*at),
                 _ => None,
             };
             let rungs = [entry.delete_at(ladder).filter(|_| entry.may_go()), entry.shorten_at(ladder)];

@@ -97,7 +97,8 @@ impl DrainProgress {
         }
         if let Some(first) = self.blocked.first() {
             let seconds = now.duration_since(first.since).as_secs().max(0);
-            let more = if self.blocked.len() > 1 { format!(" and {} more", self.blocked.len() - 1) } else { String::new() };
+            let more =
+                if self.blocked.len() > 1 { format!(" and {} more", self.blocked.len() - 1) } else { String::new() };
             parts.push(format!("{} blocked: {}{more} {} for {seconds} s", self.blocked.len(), first.pod, first.by));
         }
         let line = parts.join(", ");
@@ -105,11 +106,6 @@ impl DrainProgress {
             Some(trouble) => format!("{line}; {trouble}"),
             None => line,
         }
-    }
-
-    /// The same without what changes by itself with time: two that are equal need not be told twice.
-    pub fn is_news(&self, before: Option<&Self>) -> bool {
-        before != Some(self)
     }
 }
 

@@ -76,8 +76,12 @@ impl State {
         self.trouble.pods = None;
         let present: BTreeSet<&String> = pods.iter().map(|pod| &pod.uid).collect();
         let missing: Vec<String> = self.entries.keys().filter(|uid| !present.contains(uid)).cloned().collect();
-        missing.iter().for_each(|uid| self.lose_pod(uid));
-        pods.into_iter().for_each(|pod| self.see_pod(pod, now));
+        for uid in missing {
+            self.lose_pod(&uid);
+        }
+        for pod in pods {
+            self.see_pod(pod, now);
+        }
         self.pods_seen = true;
     }
 
@@ -154,12 +158,11 @@ impl State {
             return;
         }
         entry.failures = 0;
-        match by {
-            Some(by) => entry.block(by, retry_at, now),
-            None => {
-                entry.blocked = None;
-                entry.stage = Stage::Leaving;
-            }
+        if let Some(by) = by {
+            entry.block(by, retry_at, now);
+        } else {
+            entry.blocked = None;
+            entry.stage = Stage::Leaving;
         }
         self.settle(now);
     }
@@ -193,7 +196,9 @@ impl State {
     fn settle_account(&mut self, attempt: &Attempt, answer: &Answer) {
         match (&attempt.budget, answer) {
             (Some((id, seen)), Answer::OverBudget) => self.ledger.shut(id, *seen),
-            (Some((id, seen)), Answer::Later(_) | Answer::Gone | Answer::Refused(_)) => self.ledger.give_back(id, *seen),
+            (Some((id, seen)), Answer::Later(_) | Answer::Gone | Answer::Refused(_)) => {
+                self.ledger.give_back(id, *seen);
+            }
             _ => {}
         }
     }

@@ -6,16 +6,22 @@ pub(super) struct Kind {
     /// `plural` or `plural.group`, as kubectl writes it: the key of everything.
     pub(super) resource: &'static str,
     pub(super) api_version: &'static str,
-    pub(super) kind: &'static str,
+    /// As objects carry it.
+    pub(super) name: &'static str,
     pub(super) namespaced: bool,
 }
 
-const fn kind(resource: &'static str, api_version: &'static str, kind: &'static str, namespaced: bool) -> Kind {
-    Kind { resource, api_version, kind, namespaced }
+const fn kind(resource: &'static str, api_version: &'static str, name: &'static str, namespaced: bool) -> Kind {
+    Kind { resource, api_version, name, namespaced }
 }
 
 pub(super) const KINDS: &[Kind] = &[
-    kind("certificatesigningrequests.certificates.k8s.io", "certificates.k8s.io/v1", "CertificateSigningRequest", false),
+    kind(
+        "certificatesigningrequests.certificates.k8s.io",
+        "certificates.k8s.io/v1",
+        "CertificateSigningRequest",
+        false,
+    ),
     kind("configmaps", "v1", "ConfigMap", true),
     kind("cronjobs.batch", "batch/v1", "CronJob", true),
     kind("csinodes.storage.k8s.io", "storage.k8s.io/v1", "CSINode", false),
@@ -45,7 +51,7 @@ pub(super) fn by_path(api_version: &str, plural: &str) -> Option<&'static Kind> 
 
 /// By the two fields that every object carries.
 pub(super) fn by_object(api_version: &str, name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.api_version == api_version && kind.kind == name)
+    KINDS.iter().find(|kind| kind.api_version == api_version && kind.name == name)
 }
 
 /// By its key.
@@ -62,7 +68,7 @@ mod tests {
         for kind in KINDS {
             let plural = kind.resource.split('.').next().unwrap();
             assert_eq!(by_path(kind.api_version, plural), Some(kind));
-            assert_eq!(by_object(kind.api_version, kind.kind), Some(kind));
+            assert_eq!(by_object(kind.api_version, kind.name), Some(kind));
             assert_eq!(by_resource(kind.resource), Some(kind));
         }
         assert_eq!(by_path("v1", "ciliumnodes"), None);

@@ -39,7 +39,9 @@ fn apply(target: &mut Value, operation: &Value) -> Result<(), Failure> {
     match operation["op"].as_str() {
         Some("test") if target.pointer(path) == Some(value) => Ok(()),
         Some("test") => Err(refused("does not fit")),
-        Some("replace") => target.pointer_mut(path).map(|found| *found = value.clone()).ok_or_else(|| refused("finds nothing")),
+        Some("replace") => {
+            target.pointer_mut(path).map(|found| *found = value.clone()).ok_or_else(|| refused("finds nothing"))
+        }
         Some("add") => put(target, path, value).ok_or_else(|| refused("finds no place")),
         Some("remove") => remove(target, path).ok_or_else(|| refused("finds nothing")),
         _ => Err(refused("has an unknown operation")),

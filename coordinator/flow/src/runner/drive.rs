@@ -78,7 +78,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
             let halt = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                halt = drive.to_the_end(first, &mut asked) => halt,
+                halt = drive.go_through(first, &mut asked) => halt,
             };
             match halt {
                 Ok(()) | Err(Halt::Stop) => return,
@@ -113,7 +113,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
 }
 
 impl<W: Send + Sync + 'static> Drive<W> {
-    async fn to_the_end(&mut self, first: Input, asked: &mut mpsc::Receiver<Ask>) -> Result<(), Halt> {
+    async fn go_through(&mut self, first: Input, asked: &mut mpsc::Receiver<Ask>) -> Result<(), Halt> {
         let mut ended = self.inner.ended.subscribe();
         self.update_hold();
         self.input(first).await?;
@@ -122,8 +122,8 @@ impl<W: Send + Sync + 'static> Drive<W> {
             let wake_at = wake.unwrap_or_else(tokio::time::Instant::now);
             tokio::select! {
                 biased;
-                Some(finished) = self.running.next() => self.came_back(finished).await?,
                 Some(ask) = asked.recv() => self.answer(ask).await?,
+                Some(finished) = self.running.next() => self.came_back(finished).await?,
                 Ok(()) = ended.changed() => {
                     self.update_hold();
                     self.input(Input::Wake).await?;

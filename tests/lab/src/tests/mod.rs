@@ -1,14 +1,36 @@
 //! All tests of the lab: one file each, one line each here.
 
+mod isolate_recover_keeps_foreign_cordon;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
 mod lab_hosts_lose_power_and_come_back;
+mod scale_in_agent_killed_during_reset;
+mod scale_in_api_server_stopped;
+mod scale_in_blocked_drain;
+mod scale_in_busy_mount_below_kubelet;
+mod scale_in_coordinator_killed;
+mod scale_in_coordinator_killed_at_every_step;
+mod scale_in_flannel_traces;
+mod scale_in_security_refusals;
+mod scale_in_worker_leaves_clean_host;
+mod scale_in_worker_unreachable;
 
 use crate::registry::TestCase;
 
 /// Every test, in the order in which they are told of.
 pub const ALL: &[TestCase] = &[
     lab_cluster_is_ready::TEST,
+    isolate_recover_keeps_foreign_cordon::TEST,
+    scale_in_worker_leaves_clean_host::TEST,
+    scale_in_coordinator_killed::TEST,
+    scale_in_blocked_drain::TEST,
+    scale_in_flannel_traces::TEST,
+    scale_in_busy_mount_below_kubelet::TEST,
+    scale_in_coordinator_killed_at_every_step::TEST,
+    scale_in_agent_killed_during_reset::TEST,
+    scale_in_worker_unreachable::TEST,
+    scale_in_api_server_stopped::TEST,
+    scale_in_security_refusals::TEST,
     lab_cleaned_worker_gets_its_network_back::TEST,
     lab_hosts_lose_power_and_come_back::TEST,
 ];

@@ -1,0 +1,57 @@
+//! The real machine. Dull on purpose: each file does what one trait says with one interface of the kernel or of systemd, and decides nothing.
+
+mod exec;
+mod files;
+mod identity;
+mod links;
+mod metrics;
+mod mounts;
+mod netfilter;
+mod netns;
+mod packages;
+mod processes;
+mod runtime;
+mod services;
+mod systemd;
+mod transient;
+mod versions;
+
+use std::sync::Arc;
+
+use crate::{Error, Host, Profiles};
+
+pub use exec::{Exec, Program};
+pub use files::LinuxFiles;
+pub use mounts::LinuxMounts;
+
+impl Host {
+    /// The machine that this program runs on, with the given profiles.
+    pub fn linux(profiles: Profiles) -> Self {
+        let exec = Arc::new(Exec);
+        Self {
+            services: Arc::new(services::Systemd::default()),
+            links: Arc::new(links::Netlink),
+            netfilter: Arc::new(netfilter::Programs { exec: Arc::clone(&exec) }),
+            files: Arc::new(LinuxFiles),
+            mounts: Arc::new(LinuxMounts),
+            packages: Arc::new(packages::Database { exec: Arc::clone(&exec) }),
+            processes: Arc::new(processes::Proc),
+            runtime: Arc::new(runtime::Cri),
+            kubeadm: Arc::new(versions::Installed::new(exec)),
+            metrics: Arc::new(metrics::Sampler::default()),
+            identity: Arc::new(identity::Machine),
+            profiles: Arc::new(profiles),
+        }
+    }
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(
+    doing: &str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Unreadable { doing: doing.to_owned(), why: error.to_string() }),
+    }
+}

@@ -1,0 +1,205 @@
+//! The conformance suite over the fake, always, and over the real machine: what needs no root on a scratch folder, the rest in namespaces of
+//! its own where there is root, and systemd's part where systemd runs (in a lab's host).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use slipway_host::conformance::{self, Stage, Verdict};
+use slipway_host::fake::{FakeHandle, FakeHost, Node, State};
+use slipway_host::{Host, Iptables, Link, Mount, Profiles};
+use slipway_types::ManualClock;
+
+const INSIDE: &str = "SLIPWAY_HOST_CONFORMANCE_INSIDE";
+const WANTED: &str = "SLIPWAY_HOST_CONFORMANCE";
+
+struct FakeStage(FakeHandle);
+
+#[async_trait]
+impl Stage for FakeStage {
+    fn folder(&self) -> PathBuf {
+        "/var/tmp/check".into()
+    }
+
+    async fn file(&self, path: &Path, content: &str) -> Verdict {
+        self.0.change(|state| state.write(path.to_str().unwrap(), content));
+        Ok(())
+    }
+
+    async fn symlink(&self, path: &Path, to: &Path) -> Verdict {
+        self.0.change(|state| state.files.insert(path.to_owned(), Node::Symlink(to.to_owned())));
+        Ok(())
+    }
+
+    async fn mount(&self, path: &Path) -> Verdict {
+        self.0.change(|state| {
+            state.directory(path.to_str().unwrap());
+            state.mounts.push(Mount { mount_point: path.to_owned(), fs_type: "tmpfs".into(), source: "tmpfs".into() });
+        });
+        Ok(())
+    }
+
+    async fn bridge(&self, name: &str) -> Verdict {
+        self.0.change(|state| {
+            state.links.push(Link { name: name.into(), kind: "bridge".into(), master: None, addresses: vec![] })
+        });
+        Ok(())
+    }
+
+    async fn firewall(&self) -> Verdict {
+        self.0.change(|state| {
+            state.ruleset.nft.push(serde_json::json!({"table": {"family": "ip", "name": "slipway-test", "handle": 41}}));
+            let nat = "*nat\n:PREROUTING ACCEPT [0:0]\n:SLIPWAY-TEST - [0:0]\n-A PREROUTING -j SLIPWAY-TEST\n-A SLIPWAY-TEST -j RETURN\nCOMMIT\n";
+            state.ruleset.iptables.insert(Iptables::NftV4, nat.into());
+        });
+        Ok(())
+    }
+
+    async fn process(&self) -> Result<u32, String> {
+        Ok(self.0.change(|state| state.spawn("sleep", "/bin/sleep")))
+    }
+}
+
+fn fake() -> (Host, FakeStage) {
+    let (host, handle) =
+        FakeHost::of(State::default(), Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH)));
+    (host, FakeStage(handle))
+}
+
+macro_rules! on_the_fake {
+    ($($name:ident),*) => {
+        mod the_fake {
+            $(#[tokio::test] async fn $name() {
+                let (host, stage) = super::fake();
+                super::conformance::$name(&host, &stage).await.unwrap();
+            })*
+        }
+    };
+}
+
+on_the_fake!(files, links_in_place_of_folders, mounts, network, firewall, processes, transients, units);
+
+struct RealStage(tempfile::TempDir);
+
+impl RealStage {
+    fn new() -> Self {
+        // Canonical, since a link on the way would rightly be refused.
+        Self(tempfile::tempdir_in(std::env::temp_dir().canonicalize().unwrap()).unwrap())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the stage stands for a user at a shell")]
+fn run(program: &str, arguments: &[&str], input: &str) -> Verdict {
+    use std::io::Write;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{program}: {error}"))?;
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    if child.wait().unwrap().success() { Ok(()) } else { Err(format!("{program} {arguments:?} failed")) }
+}
+
+#[async_trait]
+impl Stage for RealStage {
+    fn folder(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    async fn file(&self, path: &Path, content: &str) -> Verdict {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).map_err(|error| error.to_string())
+    }
+
+    async fn symlink(&self, path: &Path, to: &Path) -> Verdict {
+        std::os::unix::fs::symlink(to, path).map_err(|error| error.to_string())
+    }
+
+    async fn mount(&self, path: &Path) -> Verdict {
+        std::fs::create_dir_all(path).unwrap();
+        run("/bin/mount", &["-t", "tmpfs", "tmpfs", path.to_str().unwrap()], "")
+    }
+
+    async fn bridge(&self, name: &str) -> Verdict {
+        run("/sbin/ip", &["link", "add", name, "type", "bridge"], "")
+    }
+
+    async fn firewall(&self) -> Verdict {
+        run("/usr/sbin/nft", &["add", "table", "ip", "slipway-test"], "")?;
+        let nat = "*nat\n:SLIPWAY-TEST - [0:0]\n-A PREROUTING -j SLIPWAY-TEST\n-A SLIPWAY-TEST -j RETURN\nCOMMIT\n";
+        run("/usr/sbin/iptables-nft-restore", &["--noflush"], nat)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the stage stands for a user at a shell")]
+    async fn process(&self) -> Result<u32, String> {
+        let mut child = Command::new("/bin/sleep").arg("600").spawn().map_err(|error| error.to_string())?;
+        let pid = child.id();
+        // Reaped when it ends.
+        std::thread::spawn(move || child.wait());
+        Ok(pid)
+    }
+}
+
+fn linux() -> Host {
+    Host::linux(Profiles::embedded().unwrap())
+}
+
+#[tokio::test]
+async fn the_real_files_conform() {
+    conformance::files(&linux(), &RealStage::new()).await.unwrap();
+    conformance::links_in_place_of_folders(&linux(), &RealStage::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_real_processes_conform() {
+    conformance::processes(&linux(), &RealStage::new()).await.unwrap();
+}
+
+/// Runs `test` of this very program in a network and a mount namespace of its own, so that nothing of this machine is touched.
+#[expect(clippy::disallowed_methods, reason = "no host code: a test that starts itself elsewhere")]
+fn in_namespaces(test: &str) {
+    let may = nix::unistd::geteuid().is_root();
+    if !may {
+        assert!(std::env::var_os(WANTED).is_none(), "{WANTED} is set, but this is not root");
+        eprintln!("{test} needs root: not run");
+        return;
+    }
+    let me = std::env::current_exe().unwrap();
+    let mut child = Command::new("/usr/bin/unshare");
+    child
+        .args(["--net", "--mount", "--propagation", "private"])
+        .arg(me)
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1");
+    let output = child.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("1 passed"), "{out}\n{err}");
+}
+
+#[tokio::test]
+async fn the_real_network_and_mounts_conform() {
+    if std::env::var_os(INSIDE).is_none() {
+        return in_namespaces("the_real_network_and_mounts_conform");
+    }
+    let host = linux();
+    conformance::mounts(&host, &RealStage::new()).await.unwrap();
+    conformance::network(&host, &RealStage::new()).await.unwrap();
+    conformance::firewall(&host, &RealStage::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_real_systemd_conforms() {
+    if std::env::var_os(WANTED).is_none() {
+        eprintln!("systemd's part runs in a lab's host, with {WANTED}=1");
+        return;
+    }
+    assert!(Path::new("/run/systemd/system").exists(), "{WANTED} is set, but systemd does not run here");
+    let host = linux();
+    let all = async {
+        conformance::transients(&host, &RealStage::new()).await.unwrap();
+        conformance::units(&host, &RealStage::new()).await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_mins(3), all).await.unwrap();
+}

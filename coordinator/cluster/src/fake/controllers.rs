@@ -1,0 +1,84 @@
+//! What moves by itself in a cluster: kubelets, the scheduler, controllers, garbage collection. Each is a pass over the objects that brings them
+//! closer to what they say they want; passes repeat until nothing changes. Given the same objects and time they do the same.
+
+mod budgets;
+mod garbage;
+mod kubelet;
+mod nodes;
+mod scheduler;
+mod volumes;
+mod workloads;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use slipway_types::Timestamp;
+
+use super::world::World;
+
+/// More passes than any world needs: a cluster whose controllers undo each other's work stops here.
+const PASSES: usize = 200;
+
+/// How fast things go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// From a pod's binding until it is ready. A pod's annotation `fake.slipway.dev/start-seconds` overrides it.
+    pub start: Duration,
+    /// From a pod's deletion until its containers have ended, if its grace allows as much. A pod's annotation
+    /// `fake.slipway.dev/exit-seconds` overrides it.
+    pub exit: Duration,
+    /// From the last use of a volume until it is detached.
+    pub detach: Duration,
+    /// From a kubelet's silence until its node counts as not ready.
+    pub node_grace: Duration,
+    /// Between two renewals of a node's lease.
+    pub heartbeat: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            start: Duration::from_secs(1),
+            exit: Duration::from_millis(500),
+            detach: Duration::from_millis(500),
+            node_grace: Duration::from_secs(40),
+            heartbeat: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Lets everything happen that is due by now. While the API server is down nothing can.
+pub(super) fn reconcile(world: &mut World, now: Timestamp) {
+    if world.faults.is_down() {
+        return;
+    }
+    for _ in 0..PASSES {
+        let version = world.version();
+        nodes::run(world, now);
+        garbage::run(world, now);
+        workloads::run(world, now);
+        scheduler::run(world);
+        kubelet::run(world, now);
+        volumes::run(world, now);
+        budgets::run(world);
+        if world.version() == version {
+            return;
+        }
+    }
+}
+
+impl World {
+    /// When something will happen next by itself.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let pods =
+            self.pods.values().flat_map(|times| [times.ready_at, times.ends_at.filter(|_| !times.ended)]).flatten();
+        let machines = self.machines.values().filter_map(|machine| nodes::due(machine, &self.pace));
+        let detaching = self.detaching.values().copied();
+        pods.chain(machines).chain(detaching).filter(|due| *due > now).min()
+    }
+}
+
+/// A moment later than another.
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(time)
+}

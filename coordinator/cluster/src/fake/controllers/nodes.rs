@@ -1,0 +1,129 @@
+//! Nodes: kubelets that register and keep their lease, and what becomes of a node whose kubelet is silent.
+
+use serde_json::{Value, json};
+use slipway_types::{NodeRole, Timestamp};
+
+use super::super::kinds;
+use super::super::world::{Machine, World, key, stamp, text};
+use super::{Pace, later};
+
+const LEASES: &str = "leases.coordination.k8s.io";
+const CSI_NODES: &str = "csinodes.storage.k8s.io";
+const LEASE_NAMESPACE: &str = "kube-node-lease";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
+pub(super) fn run(world: &mut World, now: Timestamp) {
+    let machines: Vec<(String, Machine)> =
+        world.machines.iter().map(|(name, machine)| (name.clone(), machine.clone())).collect();
+    for (name, machine) in machines {
+        if machine.running {
+            register(world, &name, &machine, now);
+            renew(world, &name, &machine, now);
+            set_ready(world, &name, "True", now);
+        } else if machine.stopped_at.is_some_and(|at| later(at, world.pace.node_grace) <= now) {
+            set_ready(world, &name, "Unknown", now);
+        }
+    }
+    for key in world.keys("nodes") {
+        world.edit("nodes", "", &key.2, now, taint_by_state);
+    }
+}
+
+/// When a machine does something next.
+pub(super) fn due(machine: &Machine, pace: &Pace) -> Option<Timestamp> {
+    match (machine.running, machine.renewed_at, machine.stopped_at) {
+        (true, Some(at), _) => Some(later(at, pace.heartbeat)),
+        (false, _, Some(at)) => Some(later(at, pace.node_grace)),
+        _ => None,
+    }
+}
+
+fn register(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
+    if world.find("nodes", "", name).is_none() {
+        make(world, "nodes", "", node(name, machine), now);
+    }
+    let Some(uid) = world.find("nodes", "", name).map(|node| text(node, "/metadata/uid").to_owned()) else { return };
+    let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}]);
+    if world.find(CSI_NODES, "", name).is_none() {
+        make(
+            world,
+            CSI_NODES,
+            "",
+            json!({"metadata": {"name": name, "ownerReferences": owner}, "spec": {"drivers": []}}),
+            now,
+        );
+    }
+    if world.find(LEASES, LEASE_NAMESPACE, name).is_none() {
+        let lease = json!({"metadata": {"name": name, "ownerReferences": owner}, "spec": {"holderIdentity": name, "leaseDurationSeconds": 40}});
+        make(world, LEASES, LEASE_NAMESPACE, lease, now);
+    }
+}
+
+fn make(world: &mut World, resource: &str, namespace: &str, object: Value, now: Timestamp) {
+    if let Some(kind) = kinds::by_resource(resource) {
+        // It cannot be there, as its absence is what brought us here; a namespace that goes away refuses it, as it should.
+        let _ = world.create(kind, namespace, object, now);
+    }
+}
+
+fn renew(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
+    if machine.renewed_at.is_some_and(|at| later(at, world.pace.heartbeat) > now) {
+        return;
+    }
+    world.edit(LEASES, LEASE_NAMESPACE, name, now, |lease| lease["spec"]["renewTime"] = json!(stamp(now)));
+    if let Some(machine) = world.machines.get_mut(name) {
+        machine.renewed_at = Some(now);
+    }
+}
+
+fn set_ready(world: &mut World, name: &str, status: &str, now: Timestamp) {
+    let before =
+        world.get(&key("nodes", "", name)).and_then(|node| node.pointer("/status/conditions/0/status").cloned());
+    if before.is_some_and(|before| before != status) {
+        let reason = if status == "True" { "KubeletReady" } else { "NodeStatusUnknown" };
+        world.edit("nodes", "", name, now, |node| {
+            node["status"]["conditions"][0] =
+                json!({"type": "Ready", "status": status, "reason": reason, "lastTransitionTime": stamp(now)});
+        });
+    }
+}
+
+fn taint_by_state(node: &mut Value) {
+    let unschedulable = node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or_default();
+    let silent = text(node, "/status/conditions/0/status") == "Unknown";
+    let mut taints: Vec<Value> = node.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default();
+    taints.retain(|taint| taint["key"] != UNSCHEDULABLE && taint["key"] != UNREACHABLE);
+    if unschedulable {
+        taints.push(json!({"key": UNSCHEDULABLE, "effect": "NoSchedule"}));
+    }
+    if silent {
+        taints.push(json!({"key": UNREACHABLE, "effect": "NoSchedule"}));
+    }
+    if node["spec"].is_object() && (!taints.is_empty() || node.pointer("/spec/taints").is_some()) {
+        node["spec"]["taints"] = json!(taints);
+    }
+}
+
+fn node(name: &str, machine: &Machine) -> Value {
+    let mut labels =
+        json!({"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+    let mut taints = json!([]);
+    if machine.role == NodeRole::ControlPlane {
+        labels["node-role.kubernetes.io/control-plane"] = json!("");
+        taints = json!([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]);
+    }
+    json!({
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": taints},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+            "addresses": [{"type": "InternalIP", "address": machine.address}, {"type": "Hostname", "address": name}],
+            "nodeInfo": {
+                "kubeletVersion": machine.version, "kubeProxyVersion": machine.version, "machineID": format!("machine-{name}"),
+                "systemUUID": format!("system-{name}"), "bootID": format!("boot-{name}"), "kernelVersion": "6.12", "osImage": "fake",
+                "containerRuntimeVersion": "containerd://2.0.0", "operatingSystem": "linux", "architecture": "amd64",
+            },
+        },
+    })
+}

@@ -1,0 +1,97 @@
+//! Several nodes in one run.
+
+use super::*;
+
+#[test]
+fn a_straggler_holds_its_own_place_and_no_other() {
+    let mut bench = Bench::begin(group(2, &["w1", "w2", "w3", "w4"], "a"));
+    assert_eq!(bench.open(), ["a-w1", "a-w2"]);
+    bench.end("a-w2", done());
+    assert_eq!(bench.open(), ["a-w1", "a-w3"]);
+    bench.end("a-w3", retry(Effect::None));
+    assert_eq!(bench.open(), ["a-w1"], "a lane that waits for its next try keeps its place");
+    bench.until_due();
+    bench.end("a-w3", done());
+    bench.end("a-w4", done());
+    bench.end("a-w1", done());
+    assert_eq!(bench.state(), RunState::Completed);
+}
+
+#[test]
+fn a_lane_that_fails_is_undone_and_one_behind_its_line_goes_on_to_its_end() {
+    let mut bench = Bench::begin(group(2, &["w1", "w2", "w3"], "a | b c"));
+    bench.end("a-w1", done());
+    bench.end("a-w2", failed());
+    assert_eq!(bench.open(), ["b-w1", "a-w2"]);
+    bench.end("a-w2", Outcome::Undone);
+    bench.end("b-w1", done());
+    bench.end("c-w1", done());
+    assert_eq!(bench.state(), RunState::Unwound);
+    assert!(bench.engine.book().why.ends_with("brought to its end: w1"), "{}", bench.engine.book().why);
+    assert!(!bench.story().iter().any(|line| line.contains("w3")), "no lane began after the failure");
+}
+
+#[test]
+fn an_abort_is_refused_only_when_nothing_is_left_to_turn_back() {
+    let mut bench = Bench::begin(group(1, &["w1", "w2"], "a | b"));
+    bench.end("a-w1", done());
+    bench.command(Command::Abort).unwrap();
+    assert!(bench.cancelled.is_empty(), "what is behind its line is not cancelled");
+    bench.end("b-w1", done());
+    assert_eq!(bench.state(), RunState::Unwound);
+
+    let mut bench = Bench::begin(group(1, &["w1"], "a | b"));
+    bench.end("a-w1", done());
+    assert_eq!(bench.command(Command::Abort).unwrap_err().code, Code::RUN_PAST_NO_RETURN);
+}
+
+#[test]
+fn lanes_without_a_line_are_undone_even_when_they_are_over() {
+    let mut bench = Bench::begin(group(1, &["w1", "w2"], "a"));
+    bench.end("a-w1", done());
+    bench.end("a-w2", failed());
+    bench.end("a-w2", Outcome::Undone);
+    bench.end("a-w1", Outcome::Undone);
+    assert_eq!(bench.state(), RunState::Unwound);
+}
+
+#[test]
+fn the_trunk_is_kept_while_a_lane_stands_on_it() {
+    let mut shape = trunk("t");
+    let lanes = ["w1", "w2"].iter().map(|node| add(&mut shape, Some(node), "a | b")).collect();
+    shape.sections.push(SectionShape::Group { width: 2, lanes });
+    let mut bench = Bench::begin(shape);
+    bench.end("t", done());
+    bench.end("a-w1", done());
+    bench.end("a-w2", failed());
+    bench.end("a-w2", Outcome::Undone);
+    bench.end("b-w1", done());
+    assert_eq!(bench.state(), RunState::Unwound);
+    assert!(!bench.story().iter().any(|line| line.starts_with("undo t")));
+}
+
+#[test]
+fn a_failure_behind_the_line_waits_for_a_person_after_the_rest_is_undone() {
+    let mut bench = Bench::begin(group(2, &["w1", "w2"], "a | b"));
+    bench.end("a-w1", done());
+    bench.end("a-w2", failed());
+    bench.end("b-w1", failed());
+    assert_eq!(bench.open(), ["a-w2"], "the other lane is undone meanwhile");
+    bench.end("a-w2", Outcome::Undone);
+    assert_eq!(bench.state(), RunState::Paused);
+    bench.command(Command::Resume).unwrap();
+    assert_eq!(bench.open(), ["b-w1"]);
+    bench.end("b-w1", done());
+    assert_eq!(bench.state(), RunState::Unwound);
+}
+
+#[test]
+fn a_pause_in_one_lane_lets_the_steps_of_others_end() {
+    let mut bench = Bench::begin(on_failure(group(2, &["w1", "w2"], "a b"), "a-w1", OnFailure::Pause));
+    bench.end("a-w1", failed());
+    assert_eq!(bench.state(), RunState::Running);
+    bench.end("a-w2", done());
+    assert_eq!((bench.state(), bench.open().len()), (RunState::Paused, 0));
+    bench.command(Command::Resume).unwrap();
+    assert_eq!(bench.open(), ["a-w1", "b-w2"]);
+}

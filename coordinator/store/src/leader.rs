@@ -1,0 +1,75 @@
+//! Who leads, as every backend judges it: a write goes through only under the very leadership that the store has recorded last.
+
+use std::sync::{Mutex, PoisonError};
+
+use slipway_types::{Fence, FenceOrder, Lineage, Term};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, HighWater, Leadership};
+
+impl HighWater {
+    pub(crate) fn fence(&self) -> Fence {
+        Fence { lineage: self.lineage.clone(), term: self.term, holder: self.holder.clone() }
+    }
+
+    /// Refuses a write under any other leadership. Before the first campaign there is none to write under.
+    pub(crate) fn admit(&self, offered: &Fence) -> Result<(), Error> {
+        let leader = self.fence();
+        if self.term != Term(0) && leader.judge(offered) == FenceOrder::Same {
+            Ok(())
+        } else {
+            Err(Error::StaleTerm { leader, offered: offered.clone() })
+        }
+    }
+
+    /// The leadership that a campaign of `holder` wins.
+    pub(crate) fn next(&self, holder: &str, floor: Term) -> Result<Self, Error> {
+        if holder.is_empty() || holder.len() > 256 {
+            return Err(Error::Refused("a holder's name has 1 to 256 characters".to_owned()));
+        }
+        Ok(Self { lineage: self.lineage.clone(), term: self.term.max(floor).next(), holder: holder.to_owned() })
+    }
+}
+
+/// The token of the present leadership in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Seat(Mutex<Option<CancellationToken>>);
+
+impl Seat {
+    /// Whoever led before learns that it is over.
+    pub(crate) fn taken_by(&self, won: &HighWater) -> Leadership {
+        let lost = CancellationToken::new();
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(lost.clone());
+        if let Some(before) = before {
+            before.cancel();
+        }
+        Leadership { fence: won.fence(), lost }
+    }
+}
+
+/// A store that does not belong to this cluster is not opened.
+pub(crate) fn same_lineage(found: &Lineage, expected: &Lineage) -> Result<(), Error> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Error::OtherLineage { found: found.clone(), expected: expected.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_recorded_leadership_may_write_and_before_the_first_nobody() {
+        let none = HighWater { lineage: Lineage("a".into()), term: Term(0), holder: String::new() };
+        assert!(none.admit(&none.fence()).is_err());
+        let first = none.next("c1", Term(0)).unwrap();
+        assert_eq!(first.admit(&first.fence()), Ok(()));
+        let second = first.next("c1", Term(40)).unwrap();
+        assert_eq!(second.term, Term(41), "the floor counts");
+        assert!(second.admit(&first.fence()).is_err());
+        let other = Fence { holder: "c2".into(), ..second.fence() };
+        assert!(second.admit(&other).is_err());
+    }
+}

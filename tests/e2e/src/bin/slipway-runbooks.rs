@@ -1,0 +1,44 @@
+//! Prints the runbooks in docs/ from the plans that the flows make on the simulated cluster, or checks that they are what stands there.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use serde_json::json;
+use slipway_e2e::sites::Sites;
+use slipway_events::Actor;
+use slipway_flow::runbook::markdown;
+
+/// Writes docs/runbooks.
+#[derive(Parser)]
+struct Arguments {
+    /// Changes nothing; fails if a runbook is not what its flow's plan says.
+    #[arg(long)]
+    check: bool,
+    /// docs/runbooks.
+    folder: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let sites = Sites::build().await?;
+    let coordinator = sites.coordinator(sites.store()?).await?;
+    let flows = [
+        ("isolate", json!({"nodes": ["w1"], "reason": "disk trouble"})),
+        ("drain", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
+        ("scale-in", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
+    ];
+    std::fs::create_dir_all(&arguments.folder)?;
+    for (flow, params) in flows {
+        let view = coordinator.runs.plan(flow, &params, &Actor("operator/alice".to_owned())).await?;
+        let (file, text) = (arguments.folder.join(format!("{flow}.md")), markdown(&view));
+        if arguments.check {
+            let stands = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            ensure!(stands == text, "{} is not what the plan of {flow} says: cargo xtask runbooks", file.display());
+        } else {
+            std::fs::write(&file, text)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Real agents without sockets, for tests that crash things at every boundary: each call goes straight into an agent's core. Between two calls
+//! the simulated hosts and the simulated cluster are kept in step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use slipway_agent::core::AgentCore;
+use slipway_cluster::fake::FakeApiServer;
+use slipway_coordinator::agents::{Agents, Messages};
+use slipway_coordinator::fleet::HostRecord;
+use slipway_errors::{Code, Coded};
+use slipway_host::fake::FakeHandle;
+use slipway_proto::{agent, types};
+use slipway_types::{Fence, HostId};
+
+/// Who the agents believe to be asked by.
+const CALLER: &str = "coordinator/test";
+
+/// One host with its agent.
+#[derive(Clone)]
+pub struct Site {
+    /// The host's name.
+    pub name: String,
+    /// The agent.
+    pub core: Arc<AgentCore>,
+    /// The machine.
+    pub machine: FakeHandle,
+}
+
+/// All of them.
+#[derive(Clone)]
+pub struct LocalAgents {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Agents by host id.
+    pub sites: BTreeMap<HostId, Site>,
+    /// The cluster that the hosts belong to.
+    pub api: FakeApiServer,
+}
+
+impl LocalAgents {
+    fn site(&self, host: &HostRecord) -> Result<&Site, Coded> {
+        self.keep_in_step();
+        self.sites.get(&host.id).ok_or_else(|| Coded::new(Code::WIRE_UNREACHABLE, format!("nobody answers for {}", host.name)))
+    }
+
+    /// Tells the cluster how every kubelet is.
+    pub fn keep_in_step(&self) {
+        for site in self.sites.values() {
+            crate::link::tell(&self.api, &site.name, &site.machine.state());
+        }
+    }
+
+    fn anywhen(&self, host: &HostRecord) -> Option<types::Target> {
+        Some(types::Target { cluster: self.cluster.clone(), host_id: host.id.0.clone(), boot_id: String::new() })
+    }
+
+    fn after<T>(&self, answer: T) -> T {
+        self.keep_in_step();
+        answer
+    }
+}
+
+#[async_trait]
+impl Agents for LocalAgents {
+    async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
+        self.site(host)?.core.describe(CALLER, agent::DescribeRequest { target: self.anywhen(host) }).await
+    }
+
+    async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {
+        let beats = self.site(host)?.core.watch(CALLER, agent::WatchRequest { target: self.anywhen(host), interval_ms })?;
+        Ok(Box::pin(beats.map(Ok)))
+    }
+
+    async fn check(&self, host: &HostRecord, action: types::Action) -> Result<agent::CheckResponse, Coded> {
+        let request = agent::CheckRequest { target: self.anywhen(host), action: Some(action) };
+        let answer = self.site(host)?.core.check(CALLER, request).await;
+        self.after(answer)
+    }
+
+    async fn start(&self, host: &HostRecord, request: agent::StartOperationRequest) -> Result<agent::StartOperationResponse, Coded> {
+        let answer = self.site(host)?.core.start_operation(CALLER, request).await;
+        self.after(answer)
+    }
+
+    async fn watch_operation(
+        &self,
+        host: &HostRecord,
+        operation: &str,
+        from_seq: u64,
+    ) -> Result<Messages<agent::WatchOperationResponse>, Coded> {
+        let target = self.anywhen(host);
+        let request = agent::WatchOperationRequest { target, operation_id: operation.to_owned(), from_seq };
+        let following = self.site(host)?.core.watch_operation(CALLER, request).await?;
+        let this = self.clone();
+        Ok(Box::pin(following.map(move |message| this.after(message))))
+    }
+
+    async fn cancel(&self, host: &HostRecord, request: agent::CancelOperationRequest) -> Result<agent::CancelOperationResponse, Coded> {
+        self.site(host)?.core.cancel_operation(CALLER, request).await
+    }
+
+    async fn raise_fence(&self, host: &HostRecord, fence: Fence) -> Result<agent::RaiseFenceResponse, Coded> {
+        let request = agent::RaiseFenceRequest { target: self.anywhen(host), fence: Some(fence.into()) };
+        self.site(host)?.core.raise_fence(CALLER, request).await
+    }
+}

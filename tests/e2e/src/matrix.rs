@@ -1,0 +1,106 @@
+//! The crash matrix of the coordinator's own flows: real engine, real SQLite, real agents; machines and API server simulated. Effects are
+//! counted by the machines and by the API server's audit log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use slipway_coordinator::admission::PoolBudgets;
+use slipway_coordinator::boot::Coordinator;
+use slipway_flow::matrix::{MatrixWorld, Rig, Scene};
+
+use crate::adapt::{AdmissionOn, Seen};
+use crate::sites::Sites;
+
+/// What is outside of the coordinator.
+pub struct Outside(Arc<Sites>);
+
+/// What is put into a scene before the flow begins.
+pub type Prepare = fn(&Sites);
+
+/// Builds scenes with [`Sites`].
+pub struct FakeWorldRig {
+    /// What is put into each scene before the flow begins.
+    pub prepare: Prepare,
+    /// An effect is counted twice on purpose: the matrix has to notice.
+    pub planted: bool,
+}
+
+impl MatrixWorld for Seen<Outside> {
+    fn digest(&self) -> String {
+        let sites = &self.outside.0;
+        sites.agents.keep_in_step();
+        let machines: BTreeMap<&str, String> = sites
+            .agents
+            .sites
+            .values()
+            .map(|site| {
+                let mut state = site.machine.state();
+                // Witnesses and process numbers are no part of what a machine is like.
+                state.effects.clear();
+                state.next_pid = 0;
+                state.transients.clear();
+                (site.name.as_str(), format!("{state:?}"))
+            })
+            .collect();
+        format!("{machines:?}\n{}", sites.api.world_digest())
+    }
+
+    fn effects(&self) -> BTreeMap<String, u32> {
+        let sites = &self.outside.0;
+        let mut effects = BTreeMap::new();
+        for site in sites.agents.sites.values() {
+            for (effect, count) in site.machine.state().effects {
+                effects.insert(format!("{}: {effect}", site.name), u32::try_from(count).unwrap_or(u32::MAX));
+            }
+        }
+        // A pod that an eviction removes has a new name each time it is made again, so only what is about nodes can be compared by name.
+        for entry in sites.api.audit() {
+            if entry.verb == "delete" && entry.status < 300 && entry.resource == "nodes" {
+                *effects.entry(format!("api: {} {} {}", entry.verb, entry.resource, entry.name)).or_default() += 1;
+            }
+        }
+        effects
+    }
+}
+
+fn scene(sites: Arc<Sites>, coordinator: Coordinator) -> Scene<Seen<Outside>> {
+    let journal: Arc<dyn slipway_flow::Journal> = coordinator.runs.store.clone();
+    Scene {
+        world: Arc::new(Seen { world: coordinator.world.clone(), outside: Outside(sites) }),
+        admission: Arc::new(AdmissionOn(PoolBudgets { journal: journal.clone() })),
+        fence: coordinator.leadership.fence.clone(),
+        journal,
+    }
+}
+
+impl FakeWorldRig {
+    #[expect(clippy::expect_used, reason = "a rig that cannot be built is a failed test, and the kit has no other way to say so")]
+    async fn lead(sites: Arc<Sites>) -> Scene<Seen<Outside>> {
+        let store = sites.store().expect("the store opens");
+        // The kit takes the runs up itself.
+        let coordinator = sites.foundation(store).expect("the settings are valid").take_over().await.expect("the coordinator leads");
+        scene(sites, coordinator)
+    }
+}
+
+#[async_trait]
+impl Rig for FakeWorldRig {
+    type World = Seen<Outside>;
+
+    #[expect(clippy::expect_used, reason = "as above")]
+    async fn fresh(&self) -> Scene<Self::World> {
+        let sites = Arc::new(Sites::build().await.expect("the sites are built"));
+        (self.prepare)(&sites);
+        Self::lead(sites).await
+    }
+
+    async fn crash_and_reopen(&self, scene: Scene<Self::World>) -> Scene<Self::World> {
+        let sites = scene.world.outside.0.clone();
+        if self.planted && let Ok(site) = sites.site("w2") {
+            site.machine.change(|state| state.witness("kubeadm reset"));
+        }
+        drop(scene);
+        Self::lead(sites).await
+    }
+}

@@ -1,0 +1,124 @@
+//! A simulated cluster with a simulated host and a real agent for each node, and a real coordinator over them; everything that a test needs to
+//! kill the coordinator and start it again on the same store.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use slipway_agent::core::{AgentCore, HostIdentity};
+use slipway_cluster::fake::FakeApiServer;
+use slipway_coordinator::boot::{Coordinator, Foundation};
+use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
+use slipway_coordinator::settings::Settings;
+use slipway_host::fake::{FakeHost, State, preset};
+use slipway_store::{Store, Url};
+use slipway_types::{Clock, HostId, IdGen, Lineage, RandomIds, SystemClock, Term};
+use tempfile::TempDir;
+
+use crate::local_agents::{LocalAgents, Site};
+use crate::workload;
+
+/// The cluster's name.
+pub const CLUSTER: &str = "simulated";
+
+/// Everything outside the coordinator: it lives on when the coordinator dies.
+pub struct Sites {
+    /// The cluster.
+    pub api: FakeApiServer,
+    /// The hosts.
+    pub agents: LocalAgents,
+    /// Where the store lies.
+    folder: TempDir,
+}
+
+/// A host that a kubeadm reset takes `reset_ms` on.
+fn machine(name: &str, reset_ms: u64) -> State {
+    State { reset_ms, ..preset::worker(name) }
+}
+
+impl Sites {
+    /// A cluster as in [`workload`], with agents on all nodes and their hosts enrolled.
+    pub async fn build() -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
+        let folder = folder()?;
+        let api = FakeApiServer::new(clock.clone());
+        workload::fill(&api, workload::quick());
+        let mut sites = BTreeMap::new();
+        for (name, _) in workload::NODES {
+            let (host, handle) = FakeHost::of(machine(name, 20), clock.clone());
+            let identity = HostIdentity { cluster: CLUSTER.to_owned(), host_id: host_id(name).0 };
+            let core = AgentCore::new(host, &folder.path().join(name), identity, clock.clone(), ids.clone())
+                .await
+                .map_err(|error| error.coded())?;
+            sites.insert(host_id(name), Site { name: name.to_owned(), core, machine: handle });
+        }
+        let agents = LocalAgents { cluster: CLUSTER.to_owned(), sites, api: api.clone() };
+        let this = Self { api, agents, folder };
+        this.enrol().await?;
+        Ok(this)
+    }
+
+    async fn enrol(&self) -> anyhow::Result<()> {
+        let store = self.store()?;
+        let leadership = store.campaign("setup", Term(0)).await?;
+        let hosts = Hosts::new(store, leadership.fence);
+        for (index, (name, _)) in workload::NODES.iter().enumerate() {
+            let address = format!("{}:7443", workload::address(index));
+            let machine_id = workload::machine_id(name);
+            let (id, name) = (host_id(name), (*name).to_owned());
+            hosts.add(&HostRecord { id, name, address, machine_id, enrolled_ms: 0, state: HostState::InService }).await?;
+        }
+        Ok(())
+    }
+
+    /// The store, opened anew.
+    pub fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(slipway_store::open(&Url::Sqlite(self.folder.path().join("store.sqlite")), &Lineage("simulated".to_owned()))?)
+    }
+
+    /// A coordinator over `store`, leading under a new term and going on with every open run.
+    pub async fn coordinator(&self, store: Arc<dyn Store>) -> anyhow::Result<Coordinator> {
+        Ok(self.foundation(store)?.lead().await?)
+    }
+
+    /// What a coordinator over `store` is made from.
+    pub fn foundation(&self, store: Arc<dyn Store>) -> anyhow::Result<Foundation> {
+        let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
+        Ok(Foundation {
+            settings: Settings::default().validated()?,
+            cluster_name: CLUSTER.to_owned(),
+            machine_id: None,
+            store,
+            cluster: self.api.client(),
+            agents: Arc::new(self.agents.clone()),
+            holder: format!("c1/{}", ids.next()),
+            accept_old_copy: false,
+            ids,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// The simulated machine of that name.
+    pub fn site(&self, name: &str) -> anyhow::Result<&Site> {
+        self.agents.sites.get(&host_id(name)).with_context(|| format!("no host {name}"))
+    }
+
+    /// Where the store lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The id of the host of that name.
+pub fn host_id(name: &str) -> HostId {
+    HostId(format!("host-{name}"))
+}
+
+/// In memory where the machine has such a place: thousands of flushes would otherwise measure its disk.
+fn folder() -> anyhow::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    made.context("a folder for the store")
+}

@@ -1,0 +1,62 @@
+//! What runs on the simulated cluster: enough of everything that makes a drain interesting.
+
+use std::time::Duration;
+
+use slipway_cluster::fake::objects::{bare_pod, budget, daemon_set, deployment, on_node, with_empty_dir};
+use slipway_cluster::fake::{FakeApiServer, Pace};
+use slipway_types::NodeRole;
+
+/// The simulated cluster's version.
+pub const VERSION: &str = "v1.33.13";
+
+/// Nodes by name, with their role.
+pub const NODES: [(&str, NodeRole); 5] = [
+    ("m1", NodeRole::ControlPlane),
+    ("w1", NodeRole::Worker),
+    ("w2", NodeRole::Worker),
+    ("w3", NodeRole::Worker),
+    ("w4", NodeRole::Worker),
+];
+
+/// The address of the node with that index.
+pub fn address(index: usize) -> String {
+    format!("10.70.0.{}", 11 + index)
+}
+
+/// A machine id as the simulated host has it.
+pub fn machine_id(name: &str) -> String {
+    format!("{name:0>32}")
+}
+
+/// Puts nodes and pods into `api`; `pace` says how long things take there.
+pub fn fill(api: &FakeApiServer, pace: Pace) {
+    api.set_pace(pace);
+    for (index, (name, role)) in NODES.iter().enumerate() {
+        api.add_node(name, *role, &address(index), VERSION);
+        api.edit("nodes", "", name, |node| {
+            node["status"]["nodeInfo"]["machineID"] = machine_id(name).into();
+        });
+    }
+    let objects = [
+        daemon_set("kube-system", "kube-proxy"),
+        deployment("shop", "web", 6),
+        budget("shop", "web", "web", 1),
+        with_empty_dir(deployment("shop", "cache", 2)),
+        on_node(with_empty_dir(bare_pod("shop", "notes", "w2")), "w2"),
+    ];
+    for object in objects {
+        // The only refusal would be of an object that this file itself got wrong, and every test would show it.
+        let _ = api.apply(object);
+    }
+}
+
+/// So fast that a test does not wait.
+pub fn quick() -> Pace {
+    Pace {
+        start: Duration::from_millis(5),
+        exit: Duration::from_millis(5),
+        detach: Duration::from_millis(5),
+        node_grace: Duration::from_secs(40),
+        heartbeat: Duration::from_secs(5),
+    }
+}

@@ -1,0 +1,80 @@
+//! Every registered flow, with one thing going wrong at every place where it can: the world ends as after the undisturbed run, and no effect
+//! happens twice. A flow that is registered and has no parameters here fails the test, so that none is forgotten.
+
+use serde_json::{Value, json};
+use slipway_coordinator::flows::registry;
+use slipway_e2e::adapt::FlowOn;
+use slipway_e2e::matrix::{FakeWorldRig, Prepare};
+use slipway_e2e::sites::Sites;
+use slipway_flow::matrix::{Report, run};
+
+fn untouched(_: &Sites) {}
+
+fn isolated(sites: &Sites) {
+    for name in ["w1", "w2"] {
+        sites.api.edit("nodes", "", name, |node| {
+            node["spec"]["unschedulable"] = true.into();
+            let marks = [("cordoned-by", "operator/matrix"), ("cordon-reason", "test"), ("cordon-run", "earlier")];
+            for (mark, value) in marks {
+                node["metadata"]["annotations"][format!("slipway.dev/{mark}")] = value.into();
+            }
+        });
+    }
+}
+
+/// What each flow is run with.
+fn case(flow: &str) -> Option<(Value, Prepare)> {
+    match flow {
+        "isolate" => Some((json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"}), untouched)),
+        "recover" => Some((json!({"nodes": ["w1", "w2"], "actor": "operator/matrix"}), isolated)),
+        "drain" => Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched)),
+        "scale-in" => Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched)),
+        _ => None,
+    }
+}
+
+async fn matrix_of(flow: &str, planted: bool) -> Report {
+    let (params, prepare) = case(flow).unwrap_or_else(|| panic!("flow {flow} has no parameters in the crash matrix: add a line"));
+    let flow = std::sync::Arc::new(FlowOn(registry().get(flow).unwrap()));
+    run(&FakeWorldRig { prepare, planted }, flow, &params, 8).await
+}
+
+async fn holds(flow: &str, at_least: usize) {
+    let report = matrix_of(flow, false).await;
+    println!("{flow}: {} cases, {:?}", report.cases, report.ends);
+    assert!(report.failures.is_empty(), "{flow}: {} of {} cases:\n{}", report.failures.len(), report.cases, report.failures.join("\n"));
+    assert!(report.cases >= at_least, "{flow} has {} cases, {at_least} were expected", report.cases);
+}
+
+#[test]
+fn every_registered_flow_is_in_the_matrix() {
+    for flow in registry().all() {
+        assert!(case(flow.name()).is_some(), "flow {} has no parameters in the crash matrix: add a line", flow.name());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn isolate_survives_everything() {
+    holds("isolate", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recover_survives_everything() {
+    holds("recover", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drain_survives_everything() {
+    holds("drain", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_survives_everything() {
+    holds("scale-in", 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planted_double_effect_makes_the_matrix_fail() {
+    let report = matrix_of("scale-in", true).await;
+    assert!(report.failures.iter().any(|failure| failure.contains("kubeadm reset")), "{:?}", report.failures);
+}

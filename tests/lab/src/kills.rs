@@ -1,0 +1,80 @@
+//! A removal during which the coordinator is killed again and again, at moments that the run's own journal gives: each time the turn of
+//! a chosen step has come. Its journal chooses the moments and proves nothing; that is done as after any removal.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::eventually::eventually;
+use crate::evidence::{PodWatch, Removal, restarts};
+use crate::host::Host;
+use crate::lab::Lab;
+use crate::scene::{SHOP, Workload, join_again};
+use crate::slipway::{Run, step_begun};
+
+const UNIT: &str = "slipway-coordinator";
+
+/// Which steps a kill belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moments {
+    /// These.
+    Steps(&'static [&'static str]),
+    /// Each one.
+    EveryStep,
+}
+
+impl Moments {
+    fn include(self, step: &str) -> bool {
+        match self {
+            Self::Steps(steps) => steps.contains(&step),
+            Self::EveryStep => true,
+        }
+    }
+}
+
+/// Removes w2 under kills, at least as many as asked for, and checks that it ends as any removal.
+pub(crate) fn removal_survives(lab: &Lab, moments: Moments, at_least: u32) -> Result<()> {
+    let (worker, coordinator) = (lab.host("w2")?, lab.coordinator()?);
+    let shop = Workload::open(lab)?;
+    let watch = PodWatch::begin(lab, SHOP, "app=web", 6)?;
+    let removal = Removal::ahead(lab, worker)?;
+    let before = restarts(coordinator, UNIT)?;
+
+    let run = lab.start_removal("w2")?;
+    kill_along(coordinator, &run, moments)?;
+    run.reaches("completed", Duration::from_mins(3))?;
+
+    let kills = restarts(coordinator, UNIT)? - before;
+    ensure!(kills >= at_least, "the coordinator was killed {kills} times only, not {at_least}");
+    removal.ended_well(&[])?;
+    let lowest = watch.lowest()?;
+    ensure!(lowest == 5, "the Deployment's budget leaves 5 of 6, and {lowest} there were");
+    shop.close()?;
+    join_again(lab, worker)
+}
+
+fn kill_along(coordinator: &Host, run: &Run<'_>, moments: Moments) -> Result<()> {
+    let mut over = BTreeSet::new();
+    let mut killed = String::new();
+    for line in run.watch()? {
+        let line = line?;
+        let Some(step) = step_begun(&line) else { continue };
+        if moments.include(step) && over.insert(step.to_owned()) {
+            killed = kill(coordinator, &killed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Kills the one that runs now, once the one that was killed before has been replaced. Returns its number.
+fn kill(coordinator: &Host, last: &str) -> Result<String> {
+    let pid = eventually("another coordinator to run", Duration::from_secs(30), || {
+        let said = coordinator.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
+        let pid = said.trim().to_owned();
+        ensure!(pid != "0" && pid != last, "the unit's process is {pid}");
+        Ok(pid)
+    })?;
+    coordinator.run_ok(&["kill", "-KILL", &pid])?;
+    Ok(pid)
+}
