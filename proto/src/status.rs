@@ -1,6 +1,7 @@
 //! How a coded error crosses the wire: as `ErrorInfo` beside the gRPC status, so that a client shows the same code, sentence and way out.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 
 use slipway_errors::{Code, Coded};
 use tonic::Status;
@@ -23,6 +24,19 @@ pub fn from_status(status: &Status) -> Coded {
     {
         let way_out = info.metadata.get(WAY_OUT).cloned();
         return Coded { code, message: status.message().to_owned(), way_out };
+    }
+    // A channel that connects late hides why it could not among the sources.
+    let mut source = status.source();
+    while let Some(error) = source {
+        if let Some(coded) = error.downcast_ref::<Coded>() {
+            return coded.clone();
+        }
+        if let Some(inner) = error.downcast_ref::<Status>()
+            && inner.get_error_details().error_info().is_some()
+        {
+            return from_status(inner);
+        }
+        source = error.source();
     }
     // A tonic client's own deadline surfaces as Cancelled.
     let code = match status.code() {

@@ -16,6 +16,6 @@ pub(crate) fn lab(arguments: &Arguments) -> anyhow::Result<()> {
     let packages = PROGRAMS.iter().chain(&["slipway-lab"]).flat_map(|package| ["-p", package]);
     pass("building", cargo().args(["build", "--bins"]).args(packages))?;
     let built = built()?;
-    let status = Command::new(built.join("slipway-lab")).env("SLIPWAY_BIN_DIR", &built).args(&arguments.rest).status()?;
+    let status = Command::new(built.join("slipway-lab")).args(&arguments.rest).status()?;
     std::process::exit(status.code().unwrap_or(1))
 }

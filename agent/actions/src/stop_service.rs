@@ -59,8 +59,8 @@ impl Perform for StopService {
 
 /// The change that stopping a unit is, if it runs.
 pub(crate) fn stopping(state: &ServiceState) -> Vec<slipway_proto::types::Change> {
-    match state.active.is_down() {
-        true => vec![],
-        false => vec![change("unit", &*state.unit, "stop", format!("it is {}", state.active.as_str()))],
+    if state.active.is_down() {
+        return vec![];
     }
+    vec![change("unit", &*state.unit, "stop", format!("it is {}", state.active.as_str()))]
 }

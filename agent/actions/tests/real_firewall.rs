@@ -1,5 +1,6 @@
 //! CleanNetfilter against the kernel's own firewall, in a network namespace of its own: what kube-proxy and the kubelet write goes, and what a
 //! user, Docker, ufw and podman wrote between it stays, rule by rule.
+#![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -46,7 +47,7 @@ fn host() -> Host {
 }
 
 fn lines(ruleset: &Ruleset, which: Iptables) -> Vec<&str> {
-    ruleset.iptables[&which].lines().filter(|line| line.starts_with("-A") || line.starts_with(":")).collect()
+    ruleset.iptables[&which].lines().filter(|line| line.starts_with("-A") || line.starts_with(':')).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "no host code: a test that starts itself elsewhere")]

@@ -1,5 +1,6 @@
 //! A worker leaves its cluster, over the fake machine: every action in its order, twice, with every single call failing once, and with a
 //! user's own things beside it that must be there afterwards.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,7 +225,7 @@ async fn a_users_mount_below_the_kubelets_folder_stops_the_reset_and_loses_nothi
     assert_eq!(essence(&handle), before);
     assert_eq!(handle.effects(KUBEADM), 0);
     handle.change(|state| {
-        state.mounts.retain(|mount| mount.mount_point != std::path::Path::new("/var/lib/kubelet/volume"))
+        state.mounts.retain(|mount| mount.mount_point != std::path::Path::new("/var/lib/kubelet/volume"));
     });
     leave(&host).await;
     assert_nothing_of_kubernetes_is_left(&handle);
@@ -359,9 +360,9 @@ async fn a_reset_that_takes_too_long_or_is_cancelled_is_ended() {
                 tokio::task::yield_now().await;
             }
             if cancelled {
-                context.cancelled.cancel()
+                context.cancelled.cancel();
             } else {
-                clock.advance(Duration::from_secs(59))
+                clock.advance(Duration::from_secs(59));
             }
             clock.advance(Duration::from_millis(1));
             if !cancelled {
@@ -389,7 +390,7 @@ async fn a_reset_that_fails_says_what_kubeadm_said() {
         state.write(
             &format!("/var/lib/slipway/agent/output/{unit}"),
             "[reset] Unmounting\nerror: device or resource busy\n",
-        )
+        );
     });
     let error = reset().apply(&host, &context).await.unwrap_err().coded();
     assert_eq!(error.code, Code::HOST_KUBEADM);

@@ -1,5 +1,6 @@
 //! The conformance suite over the fake, always, and over the real machine: what needs no root on a scratch folder, the rest in namespaces of
 //! its own where there is root, and systemd's part where systemd runs (in a lab's host).
+#![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,9 +43,8 @@ impl Stage for FakeStage {
     }
 
     async fn bridge(&self, name: &str) -> Verdict {
-        self.0.change(|state| {
-            state.links.push(Link { name: name.into(), kind: "bridge".into(), master: None, addresses: vec![] })
-        });
+        let bridge = Link { name: name.into(), kind: "bridge".into(), master: None, addresses: vec![] };
+        self.0.change(|state| state.links.push(bridge));
         Ok(())
     }
 

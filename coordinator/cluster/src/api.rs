@@ -133,7 +133,7 @@ impl ClusterApi {
         doing: &str,
         request: Request<Vec<u8>>,
     ) -> Result<Result<T, kube::Error>, Error> {
-        
+        self.gate.allowed().await.map_err(Error::Gate)?;
         within(doing, self.client.request(request)).await
     }
 

@@ -16,7 +16,7 @@ pub enum Error {
         reason: String,
     },
     /// No answer, or one that only says "later". Whether a write took effect is not known.
-    #[error("cannot {doing}: {reason}")]
+    #[error("cannot {doing}: the API server does not answer ({reason})")]
     Unreachable {
         /// What was being done.
         doing: String,

@@ -11,4 +11,5 @@ pub mod local_agents;
 pub mod matrix;
 pub mod programs;
 pub mod sites;
+pub mod stage;
 pub mod workload;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
+use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::admission::PoolBudgets;
 use slipway_coordinator::boot::Coordinator;
 use slipway_flow::matrix::{MatrixWorld, Rig, Scene};
@@ -43,7 +45,7 @@ impl MatrixWorld for Seen<Outside> {
                 (site.name.as_str(), format!("{state:?}"))
             })
             .collect();
-        format!("{machines:?}\n{}", sites.api.world_digest())
+        format!("{machines:?}\n{}", cluster(&sites.api))
     }
 
     fn effects(&self) -> BTreeMap<String, u32> {
@@ -62,6 +64,26 @@ impl MatrixWorld for Seen<Outside> {
         }
         effects
     }
+}
+
+/// The cluster without what no undoing brings back and no run decides: where evicted pods were put, and what follows from that. Pods that are
+/// left on a cordoned node count: a drain has to be complete.
+fn cluster(api: &FakeApiServer) -> String {
+    let mut digest: Value = serde_json::from_str(&api.world_digest()).unwrap_or_default();
+    digest["pods"] = Value::Null;
+    if let Some(objects) = digest["objects"].as_object_mut() {
+        for (key, object) in objects {
+            if key.contains(".apps/") || key.contains("poddisruptionbudgets") {
+                object["status"] = Value::Null;
+            }
+        }
+    }
+    let cordoned: Vec<Value> = api.objects("nodes").into_iter().filter(|node| node["spec"]["unschedulable"] == true).collect();
+    let on_cordoned = |pod: &&Value| cordoned.iter().any(|node| node["metadata"]["name"] == pod["spec"]["nodeName"]);
+    let pods = api.objects("pods");
+    let left: std::collections::BTreeSet<String> =
+        pods.iter().filter(on_cordoned).map(|pod| format!("{}", pod["metadata"]["labels"]["app"])).collect();
+    format!("{digest}\non cordoned nodes: {left:?}")
 }
 
 fn scene(sites: Arc<Sites>, coordinator: Coordinator) -> Scene<Seen<Outside>> {
@@ -98,7 +120,7 @@ impl Rig for FakeWorldRig {
     async fn crash_and_reopen(&self, scene: Scene<Self::World>) -> Scene<Self::World> {
         let sites = scene.world.outside.0.clone();
         if self.planted && let Ok(site) = sites.site("w2") {
-            site.machine.change(|state| state.witness("kubeadm reset"));
+            site.machine.change(|state| state.witness("run /usr/bin/kubeadm reset"));
         }
         drop(scene);
         Self::lead(sites).await

@@ -76,5 +76,5 @@ async fn scale_in_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_double_effect_makes_the_matrix_fail() {
     let report = matrix_of("scale-in", true).await;
-    assert!(report.failures.iter().any(|failure| failure.contains("kubeadm reset")), "{:?}", report.failures);
+    assert!(report.failures.iter().any(|failure| failure.contains("run /usr/bin/kubeadm reset")), "{:?}", report.failures);
 }

@@ -34,6 +34,7 @@ mod registry;
 mod release;
 mod runner;
 mod scene;
+mod script;
 mod shape;
 mod slipway;
 mod state;

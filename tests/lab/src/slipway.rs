@@ -101,7 +101,7 @@ pub(crate) fn refused(output: &Output, exit: i32, code: &str) -> Result<()> {
     Ok(())
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// Where it stands.
     pub(crate) fn show(&self) -> Result<RunShown> {
         Ok(serde_json::from_value(self.lab.slipway_json(&["run", "show", &self.id])?)?)
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
             if still && wanted != "running" {
                 return Ok(Err(anyhow!("run {} is {}: {:?}", self.id, shown.state, shown.why)));
             }
-            bail!("it is {}: {:?}", shown.state, self.standing(&shown))
+            bail!("it is {}: {:?}", shown.state, standing(&shown))
         })?
     }
 
@@ -144,11 +144,12 @@ impl<'a> Run<'a> {
         let lines = BufReader::new(child.stdout.take().context("its output is piped")?).lines();
         Ok(Watch { child, lines })
     }
+}
 
-    fn standing(&self, shown: &RunShown) -> Option<String> {
-        let step = shown.steps.iter().find(|step| ["running", "failed"].contains(&step.state.as_str()))?;
-        Some(format!("{} {}: {}", step.id, step.state, step.says.clone().unwrap_or_default()))
-    }
+/// What it is at, for the text of a wait in vain.
+fn standing(shown: &RunShown) -> Option<String> {
+    let step = shown.steps.iter().find(|step| ["running", "failed"].contains(&step.state.as_str()))?;
+    Some(format!("{} {}: {}", step.id, step.state, step.says.clone().unwrap_or_default()))
 }
 
 /// The lines of `run watch`; they end with the run, or when it waits for a person.

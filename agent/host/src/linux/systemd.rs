@@ -86,7 +86,7 @@ impl Doing<'_> {
     ) -> Result<Option<T>, Error> {
         match self.answer(call).await? {
             Ok(answer) => Ok(Some(answer)),
-            Err(error) if absent.contains(&name(&error)) => Ok(None),
+            Err(error) if absent.contains(&name(&error).as_str()) => Ok(None),
             Err(error) => Err(self.failed(said(&error))),
         }
     }
@@ -138,10 +138,11 @@ impl Doing<'_> {
     }
 }
 
-fn name(error: &zbus::Error) -> &str {
+fn name(error: &zbus::Error) -> String {
     match error {
-        zbus::Error::MethodError(name, _, _) => name.as_str(),
-        _ => "",
+        zbus::Error::MethodError(name, _, _) => name.to_string(),
+        zbus::Error::FDO(error) => zbus::DBusError::name(error.as_ref()).to_string(),
+        _ => String::new(),
     }
 }
 
@@ -149,5 +150,17 @@ fn said(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(_, Some(text), _) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_bus_itself_has_its_name_too() {
+        let error = zbus::Error::from(zbus::fdo::Error::FileNotFound("none".into()));
+        assert_eq!(name(&error), "org.freedesktop.DBus.Error.FileNotFound");
+        assert_eq!(name(&zbus::Error::InvalidReply), "");
     }
 }

@@ -1,7 +1,14 @@
 //! A small world with the traits that make the real one hard: effects that must not happen twice, operations that outlive whoever asked, a
 //! fence at the receiver, and somebody else's cordon.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the world")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test file uses its own part of the world"
+)]
 
 mod desk;
 mod steps;

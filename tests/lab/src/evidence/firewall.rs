@@ -113,7 +113,7 @@ COMMIT
         let (kubernetes, foreign) = split(SAVED);
         assert_eq!(kubernetes.len(), 4, "{kubernetes:#?}");
         assert_eq!(foreign.iter().filter(|line| line.contains("CNI-DN-bb")).count(), 3, "{foreign:#?}");
-        assert!(foreign.iter().all(|line| !line.contains("CNI-DN-aa") && !line.contains("[")));
+        assert!(foreign.iter().all(|line| !line.contains("CNI-DN-aa") && !line.contains('[')));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn host_traces(host: &Host, foreign: &[&str]) -> Result<Vec<String>> 
         left.extend(listed.lines().map(|id| format!("{what} {id}")));
     }
     let script = format!("FOLDERS='{FOLDERS}'\n{STRAYS}");
-    let strays = host.run_ok(&[&["sh", "-ec", &script, "strays"], foreign].concat())?;
+    let strays = host.script("strays", &script, foreign)?;
     left.extend(strays.lines().map(|path| format!("file {path}")));
     left.extend(links(host)?);
     left.extend(firewall::kubernetes(host)?);

@@ -11,8 +11,11 @@ const LAY: &str = include_str!("../../assets/belongings.sh");
 const LAY_FLANNEL: &str = include_str!("../../assets/flannel-traces.sh");
 const LINKS: [&str; 3] = ["br-user", "vxlan42", "cni-podman0"];
 /// What of them lies in folders that Kubernetes' network uses too.
-pub(crate) const FILES: [&str; 3] =
-    ["/etc/cni/net.d/87-podman-bridge.conflist", "/var/lib/cni/networks/podman", "/var/lib/cni/results"];
+pub(crate) const FILES: [&str; 3] = [
+    "/etc/cni/net.d/87-podman-bridge.conflist",
+    "/var/lib/cni/networks/podman",
+    "/var/lib/cni/results/podman-6d1f0c3b2a4e5968778695a4b3c2d1e0f00112233445566778899aabbccddeef-eth0",
+];
 
 /// The user's things on one host, as they were when they were laid down.
 pub(crate) struct Belongings<'a> {
@@ -23,7 +26,7 @@ pub(crate) struct Belongings<'a> {
 impl<'a> Belongings<'a> {
     /// Lays them down and describes them.
     pub(crate) fn lay(host: &'a Host) -> Result<Self> {
-        host.run_ok(&["sh", "-ec", LAY, "belongings", &host.address()]).context("lay down the user's things")?;
+        host.script("belongings", LAY, &[&host.address()]).context("lay down the user's things")?;
         let before = describe(host)?;
         for word in ["user_fw", "USER-IN", "br-user", "vxlan42", "cni-podman0", "podman-bridge", "CNI-DN-"] {
             ensure!(before.iter().any(|line| line.contains(word)), "the description lacks {word}: {before:#?}");
@@ -49,7 +52,7 @@ impl<'a> Belongings<'a> {
 
 /// Leaves on a host what flannel would have.
 pub(crate) fn lay_flannel_traces(host: &Host) -> Result<()> {
-    host.run_ok(&["sh", "-ec", LAY_FLANNEL, "flannel", &host.address()]).context("lay flannel's traces").map(|_| ())
+    host.script("flannel", LAY_FLANNEL, &[&host.address()]).context("lay flannel's traces").map(|_| ())
 }
 
 fn describe(host: &Host) -> Result<Vec<String>> {

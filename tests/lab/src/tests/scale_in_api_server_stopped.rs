@@ -27,14 +27,14 @@ fn run(lab: &Lab) -> Result<()> {
     shop.allow(0)?;
     let removal = Removal::ahead(lab, worker)?;
     let run = lab.start_removal("w2")?;
-    run.step_says(DRAIN, &["blocked", "shop/web"], Duration::from_secs(60))?;
+    run.step_says(DRAIN, &["blocked", "shop/web"], Duration::from_mins(1))?;
 
     master.run_ok(&["mv", MANIFEST, ASIDE])?;
-    eventually("the API server to be away", Duration::from_secs(60), || {
+    eventually("the API server to be away", Duration::from_mins(1), || {
         ensure!(!answers(master)?, "it answers");
         Ok(())
     })?;
-    run.step_says(DRAIN, &["API server"], Duration::from_secs(30))?;
+    run.step_says(DRAIN, &["the API server does not answer"], Duration::from_secs(30))?;
     holds("the run waiting", Duration::from_secs(8), || {
         let shown = run.show()?;
         ensure!(shown.state == "running", "it is {}: {:?}", shown.state, shown.why);

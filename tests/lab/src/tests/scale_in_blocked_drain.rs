@@ -13,7 +13,7 @@ use crate::shape::Shape;
 use crate::slipway::{Run, step_begun};
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_blocked_drain", cost: 70, set: Set::Full, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_blocked_drain", cost: 110, set: Set::Full, shape: Shape::SMALL, run };
 
 const DRAIN: &str = "drain-w2";
 const NAMED_WITHIN: Duration = Duration::from_secs(2);
@@ -65,10 +65,9 @@ fn follows_at_once(lab: &Lab, removal: &Removal<'_>) -> Result<()> {
     let audit = removal.moment().audit(lab)?;
     let opened = audit
         .iter()
-        .filter(|entry| {
+        .rfind(|entry| {
             entry.resource == "poddisruptionbudgets" && entry.verb == "patch" && entry.subresource.is_empty()
         })
-        .next_back()
         .context("the budget was opened")?;
     let counted = audit
         .iter()

@@ -14,7 +14,7 @@ use crate::shape::Shape;
 use crate::slipway::WITH_FLAGS;
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_busy_mount_below_kubelet", cost: 50, set: Set::Full, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_busy_mount_below_kubelet", cost: 70, set: Set::Full, shape: Shape::SMALL, run };
 
 const PLACE: &str = "/var/lib/kubelet/user-volume";
 const UNIT: &str = "lab-volume-user";

@@ -6,7 +6,7 @@ use crate::shape::Shape;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "scale_in_coordinator_killed",
-    cost: 80,
+    cost: 110,
     set: Set::Smoke,
     shape: Shape::SMALL,
     run: |lab| removal_survives(lab, Moments::Steps(&["drain-w2", "reset-w2", "delete-node-w2"]), 3),

@@ -6,7 +6,7 @@ use crate::shape::Shape;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "scale_in_coordinator_killed_at_every_step",
-    cost: 150,
+    cost: 125,
     set: Set::Full,
     shape: Shape::SMALL,
     run: |lab| removal_survives(lab, Moments::EveryStep, 10),

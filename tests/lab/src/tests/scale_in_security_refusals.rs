@@ -32,14 +32,17 @@ fn run(lab: &Lab) -> Result<()> {
     of_a_foreign_authority(lab)?;
     with_an_expired_certificate(lab)?;
     an_agent_as_an_operator(lab)?;
+    a_reader_who_wants_to_change(lab)?;
     a_token_is_good_once(lab)?;
     a_token_is_good_for_one_host(lab)
 }
 
-/// Else the refusals below would prove nothing but a broken client.
+/// Else the refusals below would prove nothing but a broken client. That there is no message is the service's own complaint, and it
+/// complains to those alone who were let in.
 fn an_operator_is_let_in(lab: &Lab) -> Result<()> {
     let answer = call(lab, lab.coordinator()?, Some("/root/.config/slipway/identity"), LIST)?;
-    ensure!(answer.status.is_none_or(|status| status == 0) && answer.said.contains("HTTP/2 200"), "{answer:?}");
+    let refused = [None, Some(UNAUTHENTICATED), Some(PERMISSION_DENIED)].contains(&answer.status);
+    ensure!(!refused, "{answer:?}");
     Ok(())
 }
 
@@ -70,7 +73,7 @@ fn of_a_foreign_authority(lab: &Lab) -> Result<()> {
 fn with_an_expired_certificate(lab: &Lab) -> Result<()> {
     let coordinator = lab.coordinator()?;
     coordinator.run_ok(&["rm", "-rf", "/root/eve"])?;
-    coordinator.run_ok(&["sh", "-ec", MAKE_EXPIRED, "expired", FOLDER, "/root/eve", COORDINATOR])?;
+    coordinator.script("expired", MAKE_EXPIRED, &[FOLDER, "/root/eve", COORDINATOR])?;
     let record = Record::after_now(lab)?;
     let answer = call(lab, coordinator, Some("/root/eve/identity"), LIST)?;
     ensure!(answer.status.is_none_or(|status| status == UNAUTHENTICATED), "{answer:?}");
@@ -97,6 +100,31 @@ fn an_agent_as_an_operator(lab: &Lab) -> Result<()> {
     refused(&output, 4, "SLIP-AUTH-003")?;
     worker.run_ok(&["rm", "/root/agent-as-operator.toml"])?;
     record.has("SLIP-AUTH-003", 3)
+}
+
+fn a_reader_who_wants_to_change(lab: &Lab) -> Result<()> {
+    let coordinator = lab.coordinator()?;
+    coordinator.run_ok(&["rm", "-rf", "/root/rita"])?;
+    coordinator.run_ok(&[
+        "slipway",
+        "identity",
+        "create",
+        "--role",
+        "reader",
+        "--name",
+        "rita",
+        "--out",
+        "/root/rita",
+    ])?;
+    let rita = ["--config", "/root/rita/config.toml"];
+    let record = Record::after_now(lab)?;
+    let looked = lab.slipway(&[&rita[..], &["node", "list"]].concat())?;
+    ensure!(looked.is_ok(), "a reader may look: {looked}");
+    let changed = lab.slipway(&[&rita[..], &["node", "isolate", "w1", "--yes"]].concat())?;
+    refused(&changed, 4, "SLIP-AUTH-003")?;
+    ensure!(lab.kubectl(&["get", "node", "w1", "-o", "jsonpath={.spec.unschedulable}"])?.is_empty(), "w1 is cordoned");
+    record.has("SLIP-AUTH-003", 1)?;
+    coordinator.run_ok(&["rm", "-rf", "/root/rita"]).map(|_| ())
 }
 
 /// Several at the same time with one token, on the coordinator's host, which is no node's.

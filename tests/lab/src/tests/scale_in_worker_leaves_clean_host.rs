@@ -15,7 +15,7 @@ use crate::shape::Shape;
 use crate::slipway::{WITH_FLAGS, refused};
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_worker_leaves_clean_host", cost: 110, set: Set::Smoke, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_worker_leaves_clean_host", cost: 120, set: Set::Smoke, shape: Shape::SMALL, run };
 
 fn run(lab: &Lab) -> Result<()> {
     let worker = lab.host("w2")?;
