@@ -41,7 +41,10 @@ impl Admission<World> for PoolBudgets {
         let nodes = world.cluster.nodes(None).await.map_err(|error| StepError::wait(error.into()))?;
         let share = |node: &Node| share_of(node.role, &node.labels, &world.settings.budget);
         let Some(wanted) = nodes.iter().find(|node| node.name == request.node).map(share) else {
-            return Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {} any more", request.node))));
+            return Err(StepError::Veto(Coded::new(
+                Code::NODE_UNKNOWN,
+                format!("there is no node {} any more", request.node),
+            )));
         };
         let untold = told(world, &nodes, &wanted, &share).await?;
         let mut under_way: BTreeSet<NodeName> = request.under_way.keys().cloned().collect();
@@ -50,8 +53,12 @@ impl Admission<World> for PoolBudgets {
         let limit = self.limit_of(&request.run, wanted.limit).await?;
         match decide(&states, &under_way, &request.node, limit) {
             Decision::Allowed { .. } | Decision::CostsNothing => Ok(()),
-            Decision::Unknown => Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {}", request.node)))),
-            Decision::Exceeded { disrupted, limit } => Err(StepError::Wait { after: Some(LOOK_AGAIN), why: used_up(&wanted, &disrupted, limit) }),
+            Decision::Unknown => {
+                Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {}", request.node))))
+            }
+            Decision::Exceeded { disrupted, limit } => {
+                Err(StepError::Wait { after: Some(LOOK_AGAIN), why: used_up(&wanted, &disrupted, limit) })
+            }
         }
     }
 }
@@ -63,7 +70,8 @@ async fn told(
     wanted: &Share,
     share: &(dyn Fn(&Node) -> Share + Sync),
 ) -> Result<Vec<NodeName>, StepError> {
-    let names: BTreeSet<&str> = nodes.iter().filter(|node| share(node).pool == wanted.pool).map(|node| node.name.as_str()).collect();
+    let names: BTreeSet<&str> =
+        nodes.iter().filter(|node| share(node).pool == wanted.pool).map(|node| node.name.as_str()).collect();
     let hosts = world.hosts.list().await.map_err(StepError::retry)?;
     let of_pool: Vec<_> = hosts.into_iter().filter(|host| names.contains(host.name.as_str())).collect();
     let mut untold = Vec::new();
@@ -89,5 +97,6 @@ fn used_up(share: &Share, disrupted: &BTreeSet<NodeName>, limit: usize) -> Coded
         disrupted.len(),
         names.join(", ")
     );
-    Coded::new(Code::BUDGET_EXCEEDED, text).do_this("it goes on by itself when one of them is back: Ready and schedulable")
+    Coded::new(Code::BUDGET_EXCEEDED, text)
+        .do_this("it goes on by itself when one of them is back: Ready and schedulable")
 }

@@ -29,7 +29,11 @@ pub trait Agents: Send + Sync {
     /// What an action would change. Changes nothing.
     async fn check(&self, host: &HostRecord, action: types::Action) -> Result<agent::CheckResponse, Coded>;
     /// Begins an operation, or attaches to it.
-    async fn start(&self, host: &HostRecord, request: agent::StartOperationRequest) -> Result<agent::StartOperationResponse, Coded>;
+    async fn start(
+        &self,
+        host: &HostRecord,
+        request: agent::StartOperationRequest,
+    ) -> Result<agent::StartOperationResponse, Coded>;
     /// Follows an operation.
     async fn watch_operation(
         &self,
@@ -38,7 +42,15 @@ pub trait Agents: Send + Sync {
         from_seq: u64,
     ) -> Result<Messages<agent::WatchOperationResponse>, Coded>;
     /// Asks an operation to stop.
-    async fn cancel(&self, host: &HostRecord, request: agent::CancelOperationRequest) -> Result<agent::CancelOperationResponse, Coded>;
+    async fn cancel(
+        &self,
+        host: &HostRecord,
+        request: agent::CancelOperationRequest,
+    ) -> Result<agent::CancelOperationResponse, Coded>;
     /// Makes the agent refuse every earlier leadership.
-    async fn raise_fence(&self, host: &HostRecord, fence: slipway_types::Fence) -> Result<agent::RaiseFenceResponse, Coded>;
+    async fn raise_fence(
+        &self,
+        host: &HostRecord,
+        fence: slipway_types::Fence,
+    ) -> Result<agent::RaiseFenceResponse, Coded>;
 }

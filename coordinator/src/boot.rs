@@ -83,8 +83,10 @@ impl Foundation {
             clock: self.clock.clone(),
         });
         let journal: Arc<dyn slipway_flow::Journal> = self.store.clone();
-        let (flows, admission, options) = (crate::flows::registry(), Arc::new(PoolBudgets { journal: journal.clone() }), Options::default());
-        let runner = Runner::with_admission(world.clone(), journal, flows, admission, fence.clone(), self.clock, options);
+        let (flows, admission, options) =
+            (crate::flows::registry(), Arc::new(PoolBudgets { journal: journal.clone() }), Options::default());
+        let runner =
+            Runner::with_admission(world.clone(), journal, flows, admission, fence.clone(), self.clock, options);
         let runs = Runs { runner, store: self.store, ids: self.ids, fence };
         Ok(Coordinator { world, runs, leadership })
     }
@@ -99,7 +101,12 @@ impl Foundation {
                     "find the newer store; if it is lost, start once with --accept-old-copy: runs since the copy are forgotten, look at the nodes first",
                 ));
             }
-            floor = seen.iter().filter(|fence| fence.lineage == high_water.lineage).map(|fence| fence.term).max().unwrap_or_default();
+            floor = seen
+                .iter()
+                .filter(|fence| fence.lineage == high_water.lineage)
+                .map(|fence| fence.term)
+                .max()
+                .unwrap_or_default();
             tracing::warn!(%error, "going on with an older copy of the store, as an administrator said");
         }
         Ok(self.store.campaign(&self.holder, floor).await?)
@@ -109,8 +116,9 @@ impl Foundation {
     async fn fences(&self) -> Result<Vec<Fence>, Coded> {
         let mut asked = JoinSet::new();
         for record in self.store.list("hosts/").await? {
-            let host: HostRecord = serde_json::from_slice(&record.value)
-                .map_err(|error| Coded::new(Code::STORE_CORRUPT, format!("the record {} cannot be read: {error}", record.key)))?;
+            let host: HostRecord = serde_json::from_slice(&record.value).map_err(|error| {
+                Coded::new(Code::STORE_CORRUPT, format!("the record {} cannot be read: {error}", record.key))
+            })?;
             let agents = self.agents.clone();
             asked.spawn(async move { tokio::time::timeout(ASK_FENCES, agents.describe(&host)).await });
         }

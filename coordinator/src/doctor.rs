@@ -47,10 +47,17 @@ async fn cluster(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
             for node in &nodes {
                 let about = format!("node {}", node.name);
                 if !node.ready {
-                    findings.push(warn(&about, format!("Ready is {}", node.ready_status), format!("slipway node show {}", node.name)));
+                    findings.push(warn(
+                        &about,
+                        format!("Ready is {}", node.ready_status),
+                        format!("slipway node show {}", node.name),
+                    ));
                 }
                 if is_foreign_cordon(node) {
-                    findings.push(note(&about, "is cordoned by somebody else; it counts against its pool's budget".to_owned()));
+                    findings.push(note(
+                        &about,
+                        "is cordoned by somebody else; it counts against its pool's budget".to_owned(),
+                    ));
                 }
                 if !hosts.iter().any(|host| host.name == node.name.as_str()) {
                     let way = format!("slipway token create --host {}, then slipway-agent enrol there", node.name);
@@ -75,12 +82,23 @@ fn host_findings(world: &World, host: &HostRecord) -> Vec<Finding> {
     let mut findings = vec![ok(&about, format!("heard {} ms ago{state}", silent.as_millis()))];
     let soon = (world.clock.now().as_millisecond()) + SOON_DAYS * 24 * 3600 * 1000;
     for end in view.facts.iter().flat_map(|facts| &facts.certificates).filter(|end| end.not_after_ms < soon) {
-        let at = slipway_types::Timestamp::from_millisecond(end.not_after_ms).map(|at| at.to_string()).unwrap_or_default();
-        findings.push(warn(&about, format!("{} ends at {at}", end.path), "kubeadm certs renew, or let the kubelet rotate".to_owned()));
+        let at =
+            slipway_types::Timestamp::from_millisecond(end.not_after_ms).map(|at| at.to_string()).unwrap_or_default();
+        findings.push(warn(
+            &about,
+            format!("{} ends at {at}", end.path),
+            "kubeadm certs renew, or let the kubelet rotate".to_owned(),
+        ));
     }
     for disk in view.metrics.iter().flat_map(|metrics| &metrics.disks) {
-        if disk.total_bytes > 0 && (disk.total_bytes - disk.available_bytes.min(disk.total_bytes)) * 100 / disk.total_bytes >= FULL_PERCENT {
-            findings.push(warn(&about, format!("{} is {FULL_PERCENT} % full or more", disk.mount_point), "make room".to_owned()));
+        if disk.total_bytes > 0
+            && (disk.total_bytes - disk.available_bytes.min(disk.total_bytes)) * 100 / disk.total_bytes >= FULL_PERCENT
+        {
+            findings.push(warn(
+                &about,
+                format!("{} is {FULL_PERCENT} % full or more", disk.mount_point),
+                "make room".to_owned(),
+            ));
         }
     }
     findings
@@ -93,7 +111,13 @@ async fn open_runs(runs: &Runs) -> Vec<Finding> {
         Ok(open) => open
             .iter()
             .filter(|run| run.state == "paused" || run.state == "needs-operator")
-            .map(|run| warn(&format!("run {}", run.run), format!("{} is {}: {}", run.title, run.state, run.why), format!("slipway run show {}", run.run)))
+            .map(|run| {
+                warn(
+                    &format!("run {}", run.run),
+                    format!("{} is {}: {}", run.title, run.state, run.why),
+                    format!("slipway run show {}", run.run),
+                )
+            })
             .collect(),
     }
 }

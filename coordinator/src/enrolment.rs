@@ -57,7 +57,10 @@ impl Enrolment {
         match self.store.update(&kept.key, written(&used)?, kept.version, &self.fence).await {
             Ok(_) => {}
             Err(slipway_store::Error::Conflict(_)) => {
-                return Err(Coded::new(Code::ENROL_TOKEN_USED, format!("the enrolment token {} was used already", record.id)));
+                return Err(Coded::new(
+                    Code::ENROL_TOKEN_USED,
+                    format!("the enrolment token {} was used already", record.id),
+                ));
             }
             Err(error) => return Err(error.coded()),
         }
@@ -75,7 +78,8 @@ impl Enrolment {
     /// A new certificate for a host that still has the old one, also for a while after its end.
     pub async fn renew(&self, peer: &PeerIdentity, csr_der: &[u8]) -> Result<RenewResponse, Coded> {
         let host = self.hosts.get(&HostId(peer.id.clone())).await?.ok_or_else(|| {
-            Coded::new(Code::AUTH_REVOKED, format!("host {} is enrolled no more", peer.id)).do_this("enrol it again with a new token")
+            Coded::new(Code::AUTH_REVOKED, format!("host {} is enrolled no more", peer.id))
+                .do_this("enrol it again with a new token")
         })?;
         Ok(RenewResponse { chain_der: on_the_wire(self.issue(csr_der, &host)?) })
     }
@@ -117,5 +121,6 @@ fn on_the_wire(chain: Vec<Vec<u8>>) -> Vec<bytes::Bytes> {
 }
 
 fn written(record: &TokenRecord) -> Result<Vec<u8>, Coded> {
-    serde_json::to_vec(record).map_err(|error| Coded::new(Code::INTERNAL, format!("a token cannot be written: {error}")))
+    serde_json::to_vec(record)
+        .map_err(|error| Coded::new(Code::INTERNAL, format!("a token cannot be written: {error}")))
 }

@@ -30,14 +30,23 @@ impl Collector for Figures {
         let open = self.runs.runner.open_runs();
         let paused = open.iter().filter(|book| book.state == RunState::Paused).count();
         let figures: [(&str, &str, i64); 4] = [
-            ("slipway_leader_term", "Term of the leadership", i64::try_from(self.world.barrier.fence().term.0).unwrap_or(i64::MAX)),
+            (
+                "slipway_leader_term",
+                "Term of the leadership",
+                i64::try_from(self.world.barrier.fence().term.0).unwrap_or(i64::MAX),
+            ),
             ("slipway_runs_open", "Runs that have not ended", i64::try_from(open.len()).unwrap_or(i64::MAX)),
             ("slipway_runs_paused", "Runs that wait for somebody", i64::try_from(paused).unwrap_or(i64::MAX)),
             ("slipway_agents_heard", "Agents heard within the limit of silence", self.heard()),
         ];
         for (name, help, value) in figures {
             let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, prometheus_client::metrics::MetricType::Gauge)?)?;
+            gauge.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                prometheus_client::metrics::MetricType::Gauge,
+            )?)?;
         }
         Ok(())
     }

@@ -26,7 +26,8 @@ pub fn share_of(role: NodeRole, labels: &BTreeMap<String, String>, budget: &Budg
     if role == NodeRole::ControlPlane {
         return Share { pool: MASTERS.to_owned(), limit: 1 };
     }
-    let claims = |label: &str| label.split_once('=').is_some_and(|(key, value)| labels.get(key).is_some_and(|has| has == value));
+    let claims =
+        |label: &str| label.split_once('=').is_some_and(|(key, value)| labels.get(key).is_some_and(|has| has == value));
     budget
         .pools
         .iter()
@@ -42,7 +43,10 @@ mod tests {
 
     fn budget() -> Budget {
         let pool = |label: &str, max_disrupted| Pool { label: label.into(), max_disrupted };
-        Budget { max_disrupted: 2, pools: BTreeMap::from([("web".into(), pool("pool=web", 5)), ("all".into(), pool("x=y", 9))]) }
+        Budget {
+            max_disrupted: 2,
+            pools: BTreeMap::from([("web".into(), pool("pool=web", 5)), ("all".into(), pool("x=y", 9))]),
+        }
     }
 
     #[test]

@@ -94,10 +94,15 @@ impl Runs {
             return Ok(None);
         }
         if key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(Coded::new(Code::WIRE_BAD_REQUEST, "an idempotency key is letters, digits and '-', at most 128"));
+            return Err(Coded::new(
+                Code::WIRE_BAD_REQUEST,
+                "an idempotency key is letters, digits and '-', at most 128",
+            ));
         }
         let at = format!("{KEYS}{key}");
-        let internal = |error: serde_json::Error| Coded::new(Code::STORE_CORRUPT, format!("an idempotency key cannot be read: {error}"));
+        let internal = |error: serde_json::Error| {
+            Coded::new(Code::STORE_CORRUPT, format!("an idempotency key cannot be read: {error}"))
+        };
         let value = serde_json::to_vec(&KeyRecord { run: run.clone() }).map_err(internal)?;
         match self.store.create(&at, value, &self.fence).await {
             Ok(_) => Ok(None),
@@ -116,7 +121,10 @@ impl Runs {
 
     /// The run whose id is `text` or ends so.
     pub async fn find(&self, text: &str) -> Result<RunId, Coded> {
-        let unknown = || Coded::new(Code::RUN_UNKNOWN, format!("there is no run {text:?}")).do_this("slipway run list --all shows them");
+        let unknown = || {
+            Coded::new(Code::RUN_UNKNOWN, format!("there is no run {text:?}"))
+                .do_this("slipway run list --all shows them")
+        };
         if text.len() < 4 {
             return Err(unknown());
         }
@@ -124,7 +132,8 @@ impl Runs {
         let mut found = heads.into_iter().map(|head| head.first.run).filter(|run| run.as_str().ends_with(text));
         match (found.next(), found.next()) {
             (Some(run), None) => Ok(run),
-            (Some(_), Some(_)) => Err(Coded::new(Code::RUN_UNKNOWN, format!("more than one run ends in {text:?}")).do_this("give more of the id")),
+            (Some(_), Some(_)) => Err(Coded::new(Code::RUN_UNKNOWN, format!("more than one run ends in {text:?}"))
+                .do_this("give more of the id")),
             (None, _) => Err(unknown()),
         }
     }
@@ -185,7 +194,10 @@ impl Runs {
     /// The open runs that hold `node`.
     pub async fn holding(&self, node: &NodeName) -> Vec<String> {
         let open = self.runner.open_runs();
-        open.into_iter().filter(|book| book.nodes.contains(node) && !book.state.is_final()).map(|book| book.run.0).collect()
+        open.into_iter()
+            .filter(|book| book.nodes.contains(node) && !book.state.is_final())
+            .map(|book| book.run.0)
+            .collect()
     }
 
     /// Steers a run.

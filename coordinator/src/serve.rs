@@ -26,8 +26,15 @@ const RENEWAL: Duration = Duration::from_secs(600);
 
 /// Whether the same start may go well later without anybody doing anything.
 pub(crate) fn may_pass(error: &Coded) -> bool {
-    [Code::STORE_IN_USE, Code::STORE_FULL, Code::STORE_IO, Code::STORE_STALE_TERM, Code::KUBE_UNREACHABLE, Code::WIRE_UNREACHABLE]
-        .contains(&error.code)
+    [
+        Code::STORE_IN_USE,
+        Code::STORE_FULL,
+        Code::STORE_IO,
+        Code::STORE_STALE_TERM,
+        Code::KUBE_UNREACHABLE,
+        Code::WIRE_UNREACHABLE,
+    ]
+    .contains(&error.code)
 }
 
 fn internal(what: &str, error: &dyn std::fmt::Display) -> Coded {
@@ -38,7 +45,10 @@ fn internal(what: &str, error: &dyn std::fmt::Display) -> Coded {
 pub(crate) fn start(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
     slipway_telemetry::init("slipway-coordinator", slipway_telemetry::Verbosity::of_daemon(0))
         .map_err(|error| internal("logging", &error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| internal("the runtime", &error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| internal("the runtime", &error))?;
     runtime.block_on(run(settings, accept_old_copy))
 }
 
@@ -53,7 +63,8 @@ async fn run(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = settings.state_dir.clone();
     let cluster = Cluster::load(&folder).map_err(|error| {
-        Coded::new(Code::CONF_UNREADABLE, format!("no identity in {}: {error}", folder.display())).do_this("slipway init makes one")
+        Coded::new(Code::CONF_UNREADABLE, format!("no identity in {}: {error}", folder.display()))
+            .do_this("slipway init makes one")
     })?;
     let identity = CurrentIdentity::new(coordinator_identity(&folder, clock.as_ref())?)?;
     let own = Own { cluster, identity, clock, ids: Arc::new(RandomIds) };
@@ -76,7 +87,8 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
     let connector = Connector::new(own.identity.clone(), own.clock.clone());
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
     let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
-    let cluster = ClusterApi::from_kubeconfig(&settings.kubernetes.kubeconfig, Arc::new(OpenGate), own.clock.clone()).await?;
+    let cluster =
+        ClusterApi::from_kubeconfig(&settings.kubernetes.kubeconfig, Arc::new(OpenGate), own.clock.clone()).await?;
     let foundation = Foundation {
         settings: settings.clone(),
         cluster_name: own.cluster.cluster.clone(),
@@ -121,9 +133,16 @@ async fn serve(
     tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
     let audit: Arc<dyn Audit> = Arc::new(
-        FileAudit::open(settings.state_dir.join("audit.log")).map_err(|error| internal("opening the audit log", &error))?,
+        FileAudit::open(settings.state_dir.join("audit.log"))
+            .map_err(|error| internal("opening the audit log", &error))?,
     );
-    let parts = Parts { world: world.clone(), runs: runs.clone(), enrolment, ca_hash: own.cluster.ca_hash.clone() };
+    let parts = Parts {
+        world: world.clone(),
+        runs: runs.clone(),
+        enrolment,
+        ca_hash: own.cluster.ca_hash.clone(),
+        audit: audit.clone(),
+    };
     let routes = routes(&parts).map_err(|error| internal("gRPC reflection", &error))?;
     let callers = ClientCertificate::Optional { expired_ok: true };
     let door = Door { identity: own.identity.clone(), callers, clock: own.clock.clone(), audit };
@@ -151,9 +170,16 @@ async fn raise_everywhere(world: Arc<slipway_coordinator::world::World>) {
     }
 }
 
-async fn renew(identity: Arc<CurrentIdentity>, folder: std::path::PathBuf, clock: Arc<dyn Clock>, stop: CancellationToken) {
+async fn renew(
+    identity: Arc<CurrentIdentity>,
+    folder: std::path::PathBuf,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
     while stop.run_until_cancelled(tokio::time::sleep(RENEWAL)).await.is_some() {
-        let renewed = coordinator_identity(&folder, clock.as_ref()).map_err(Coded::from).and_then(|fresh| Ok(identity.swap(fresh)?));
+        let renewed = coordinator_identity(&folder, clock.as_ref())
+            .map_err(Coded::from)
+            .and_then(|fresh| Ok(identity.swap(fresh)?));
         if let Err(error) = renewed {
             tracing::error!(%error, "the coordinator's own certificate cannot be renewed");
         }

@@ -127,7 +127,11 @@ impl Settings {
         if self.store.is_empty() {
             self.store = format!("sqlite:{}", self.state_dir.join("store.sqlite").display());
         }
-        let pools = self.budget.pools.iter().map(|(name, pool)| (format!("budget.pools.{name}.max-disrupted"), pool.max_disrupted));
+        let pools = self
+            .budget
+            .pools
+            .iter()
+            .map(|(name, pool)| (format!("budget.pools.{name}.max-disrupted"), pool.max_disrupted));
         for (key, value) in pools.chain([("budget.max-disrupted".to_owned(), self.budget.max_disrupted)]) {
             in_range(&key, value, 1, 10_000)?;
         }
@@ -150,7 +154,11 @@ impl Settings {
 }
 
 fn in_range(key: &str, value: u32, least: u32, most: u32) -> Result<(), Coded> {
-    if (least..=most).contains(&value) { Ok(()) } else { Err(bad(key, &value, &format!("is between {least} and {most}"))) }
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(bad(key, &value, &format!("is between {least} and {most}")))
+    }
 }
 
 fn bad(key: &str, value: &dyn std::fmt::Display, rule: &str) -> Coded {

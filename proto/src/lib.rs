@@ -3,7 +3,13 @@
 pub mod params;
 pub mod status;
 
-#[expect(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated; the .proto files carry the words")]
+#[expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the .proto files carry the words"
+)]
 mod generated {
     pub mod runtime {
         pub mod v1 {
@@ -51,6 +57,10 @@ impl From<slipway_types::Fence> for types::Fence {
 
 impl From<types::Fence> for slipway_types::Fence {
     fn from(fence: types::Fence) -> Self {
-        Self { lineage: slipway_types::Lineage(fence.lineage), term: slipway_types::Term(fence.term), holder: fence.holder }
+        Self {
+            lineage: slipway_types::Lineage(fence.lineage),
+            term: slipway_types::Term(fence.term),
+            holder: fence.holder,
+        }
     }
 }

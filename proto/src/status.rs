@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_coded_error_comes_out_as_it_went_in() {
-        let error = Coded::new(Code::FENCE_OLD_TERM, "term 3 is over, 4 leads").do_this("nothing: the new leader goes on");
+        let error =
+            Coded::new(Code::FENCE_OLD_TERM, "term 3 is over, 4 leads").do_this("nothing: the new leader goes on");
         assert_eq!(from_status(&to_status(tonic::Code::FailedPrecondition, &error)), error);
     }
 

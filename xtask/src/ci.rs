@@ -5,8 +5,18 @@ use crate::run::{cargo, pass};
 pub(crate) fn ci() -> anyhow::Result<()> {
     let checks: [(&str, fn() -> anyhow::Result<()>); 7] = [
         ("formatting", || pass("cargo fmt", cargo().args(["fmt", "--all", "--check"]))),
-        ("clippy", || pass("cargo clippy", cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))),
-        ("rustdoc", || pass("cargo doc", cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps", "--locked"]))),
+        ("clippy", || {
+            pass(
+                "cargo clippy",
+                cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+            )
+        }),
+        ("rustdoc", || {
+            pass(
+                "cargo doc",
+                cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps", "--locked"]),
+            )
+        }),
         ("dependencies: bans, licences, sources", deny),
         ("arrows between crates", crate::deps::deps),
         ("sizes", crate::sizes::sizes),
@@ -20,7 +30,9 @@ pub(crate) fn ci() -> anyhow::Result<()> {
             failed.push(name);
         }
     }
-    println!("note: advisories are not checked here; their database is fetched from the network (`cargo deny check advisories`)");
+    println!(
+        "note: advisories are not checked here; their database is fetched from the network (`cargo deny check advisories`)"
+    );
     anyhow::ensure!(failed.is_empty(), "ci: failed: {}", failed.join("; "));
     println!("ci: all checks passed");
     Ok(())

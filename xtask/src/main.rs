@@ -1,5 +1,8 @@
 //! `cargo xtask VERB`: everything that is done to this tree, by one name each, the same for people and for CI.
-#![expect(clippy::disallowed_methods, reason = "a tool of the tree: it starts cargo and its programs, and takes the time")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool of the tree: it starts cargo and its programs, and takes the time"
+)]
 
 mod ci;
 mod demo;

@@ -19,7 +19,8 @@ pub(crate) fn cargo() -> Command {
 
 /// Where cargo puts what it builds in the dev profile.
 pub(crate) fn built() -> anyhow::Result<PathBuf> {
-    Ok(PathBuf::from(metadata()?["target_directory"].as_str().context("cargo metadata names no target folder")?).join("debug"))
+    Ok(PathBuf::from(metadata()?["target_directory"].as_str().context("cargo metadata names no target folder")?)
+        .join("debug"))
 }
 
 /// `cargo metadata` without dependencies.

@@ -11,7 +11,10 @@ pub(crate) fn runbooks() -> anyhow::Result<()> {
 
 /// Fails when what stands in docs/ is not what the plans say.
 pub(crate) fn up_to_date() -> anyhow::Result<()> {
-    pass("the runbooks in docs/runbooks are old: cargo xtask runbooks", program()?.arg("--check").arg(root().join("docs/runbooks")))
+    pass(
+        "the runbooks in docs/runbooks are old: cargo xtask runbooks",
+        program()?.arg("--check").arg(root().join("docs/runbooks")),
+    )
 }
 
 fn program() -> anyhow::Result<Command> {

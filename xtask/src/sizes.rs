@@ -27,7 +27,10 @@ impl Functions<'_> {
         let lines = last.saturating_sub(first) + 1;
         self.found.functions.push(lines);
         if lines > FUNCTION_LIMIT {
-            self.found.wrong.push(format!("{}:{first}: {name} has {lines} lines, {FUNCTION_LIMIT} are the limit", self.file.display()));
+            self.found.wrong.push(format!(
+                "{}:{first}: {name} has {lines} lines, {FUNCTION_LIMIT} are the limit",
+                self.file.display()
+            ));
         }
     }
 }
@@ -48,7 +51,8 @@ pub(crate) fn sizes() -> anyhow::Result<()> {
     let root = crate::run::root();
     let mut found = Found::default();
     for file in rust_files(&root)? {
-        measure(file.strip_prefix(&root)?, &std::fs::read_to_string(&file)?, &mut found).with_context(|| file.display().to_string())?;
+        measure(file.strip_prefix(&root)?, &std::fs::read_to_string(&file)?, &mut found)
+            .with_context(|| file.display().to_string())?;
     }
     row("files", &mut found.files, FILE_LIMIT);
     row("functions", &mut found.functions, FUNCTION_LIMIT);
@@ -72,7 +76,13 @@ fn measure(file: &Path, text: &str, found: &mut Found) -> anyhow::Result<()> {
 fn row(what: &str, sizes: &mut [usize], limit: usize) {
     sizes.sort_unstable();
     let at = |share: usize| sizes.get((sizes.len().saturating_sub(1)) * share / 100).copied().unwrap_or_default();
-    println!("{what:<10} {:>5}   median {:>3}   p90 {:>3}   longest {:>3}   limit {limit}", sizes.len(), at(50), at(90), at(100));
+    println!(
+        "{what:<10} {:>5}   median {:>3}   p90 {:>3}   longest {:>3}   limit {limit}",
+        sizes.len(),
+        at(50),
+        at(90),
+        at(100)
+    );
 }
 
 fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

@@ -47,7 +47,10 @@ fn fragments(folder: &Path) -> Result<Vec<PathBuf>, Coded> {
 fn read(file: &Path) -> Result<toml::Table, Coded> {
     let size = std::fs::metadata(file).map_err(|error| unreadable(file, &error))?.len();
     if size > MAX_FRAGMENT_BYTES {
-        return Err(Coded::new(Code::CONF_UNREADABLE, format!("{} has {size} bytes; {MAX_FRAGMENT_BYTES} are allowed", file.display())));
+        return Err(Coded::new(
+            Code::CONF_UNREADABLE,
+            format!("{} has {size} bytes; {MAX_FRAGMENT_BYTES} are allowed", file.display()),
+        ));
     }
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     text.parse::<toml::Table>().map_err(|error| {
@@ -78,15 +81,19 @@ fn parse<T: DeserializeOwned>(table: toml::Table, sources: &str) -> Result<T, Co
 /// serde says which field it did not know and which it does; the nearest of them is what was meant, most likely.
 fn explain(message: &str, sources: &str) -> Coded {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    if message.contains("unknown field") && let Some(unknown) = quoted.next() {
-        let nearest = quoted.max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
+    if message.contains("unknown field")
+        && let Some(unknown) = quoted.next()
+    {
+        let nearest =
+            quoted.max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
         let error = Coded::new(Code::CONF_UNKNOWN_KEY, format!("unknown key {unknown:?} in {sources}"));
         return match nearest {
             Some(nearest) => error.do_this(format!("did you mean {nearest:?}? `--print-config` shows every key")),
             None => error.do_this("take it out"),
         };
     }
-    Coded::new(Code::CONF_BAD_VALUE, format!("{message} (in {sources})")).do_this("`--print-config` shows every key with its value")
+    Coded::new(Code::CONF_BAD_VALUE, format!("{message} (in {sources})"))
+        .do_this("`--print-config` shows every key with its value")
 }
 
 #[cfg(test)]
@@ -124,7 +131,11 @@ mod tests {
     #[test]
     fn later_fragments_win_key_by_key() {
         let vendor = folder(&[("10.toml", "listen = 'a'\n[inner]\nbudget = 1\n")]);
-        let admin = folder(&[("10.toml", "[inner]\nbudget = 2\n"), ("20.toml", "[inner]\nkubeconfig = 'k'\n"), ("note.txt", "no")]);
+        let admin = folder(&[
+            ("10.toml", "[inner]\nbudget = 2\n"),
+            ("20.toml", "[inner]\nkubeconfig = 'k'\n"),
+            ("note.txt", "no"),
+        ]);
         let settings: Settings = load(&[vendor.path(), admin.path(), Path::new("/nowhere/at/all")]).unwrap();
         assert_eq!(settings, Settings { listen: "a".into(), inner: Inner { kubeconfig: "k".into(), budget: 2 } });
     }

@@ -10,7 +10,9 @@ pub struct NodeName(String);
 
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no node name: lower-case letters, digits, '-' and '.', at most 253 characters, beginning and ending with a letter or digit")]
+#[error(
+    "{0:?} is no node name: lower-case letters, digits, '-' and '.', at most 253 characters, beginning and ending with a letter or digit"
+)]
 pub struct InvalidName(pub String);
 
 impl NodeName {
@@ -21,7 +23,11 @@ impl NodeName {
         let legal = |label: &str| {
             label.starts_with(edge) && label.ends_with(edge) && label.chars().all(|c| edge(c) || c == '-')
         };
-        if name.len() <= 253 && !name.is_empty() && name.split('.').all(legal) { Ok(Self(name)) } else { Err(InvalidName(name)) }
+        if name.len() <= 253 && !name.is_empty() && name.split('.').all(legal) {
+            Ok(Self(name))
+        } else {
+            Err(InvalidName(name))
+        }
     }
 
     /// The name as text.

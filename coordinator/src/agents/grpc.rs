@@ -71,7 +71,8 @@ async fn answer<T>(
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(from_status(&status)),
         Err(_) => {
-            let text = format!("the agent of {} at {} did not answer within {} s", host.name, host.address, within.as_secs());
+            let text =
+                format!("the agent of {} at {} did not answer within {} s", host.name, host.address, within.as_secs());
             Err(Coded::new(Code::WIRE_DEADLINE, text))
         }
     }
@@ -112,7 +113,11 @@ impl Agents for GrpcAgents {
         answer(host, LONG, self.client(host)?.check(request)).await
     }
 
-    async fn start(&self, host: &HostRecord, request: agent::StartOperationRequest) -> Result<agent::StartOperationResponse, Coded> {
+    async fn start(
+        &self,
+        host: &HostRecord,
+        request: agent::StartOperationRequest,
+    ) -> Result<agent::StartOperationResponse, Coded> {
         answer(host, SHORT, self.client(host)?.start_operation(request)).await
     }
 
@@ -129,7 +134,11 @@ impl Agents for GrpcAgents {
         Ok(messages(host, stream, Duration::from_secs(3600)))
     }
 
-    async fn cancel(&self, host: &HostRecord, request: agent::CancelOperationRequest) -> Result<agent::CancelOperationResponse, Coded> {
+    async fn cancel(
+        &self,
+        host: &HostRecord,
+        request: agent::CancelOperationRequest,
+    ) -> Result<agent::CancelOperationResponse, Coded> {
         answer(host, SHORT, self.client(host)?.cancel_operation(request)).await
     }
 

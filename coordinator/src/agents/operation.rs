@@ -44,7 +44,8 @@ pub async fn follow(
     let mut next_seq = 0;
     let mut heard = clock.since_boot();
     loop {
-        let silent = match watch(agents, host, operation, &mut next_seq, say, &mut || heard = clock.since_boot()).await {
+        let silent = match watch(agents, host, operation, &mut next_seq, say, &mut || heard = clock.since_boot()).await
+        {
             Ok(ended) => return Ok(ended),
             Err(error) if error.code == Code::AGENT_UNKNOWN_OPERATION => return Ok(Ended::NeverBegan),
             Err(error) if is_silence(&error) => error,
@@ -54,7 +55,12 @@ pub async fn follow(
         if for_long >= patience {
             return Err(silent);
         }
-        say(format!("the agent of {} has not answered for {} s; asking again ({})", host.name, for_long.as_secs(), silent.message));
+        say(format!(
+            "the agent of {} has not answered for {} s; asking again ({})",
+            host.name,
+            for_long.as_secs(),
+            silent.message
+        ));
         tokio::time::sleep(ASK_AGAIN).await;
     }
 }
@@ -108,7 +114,12 @@ mod tests {
     use super::*;
 
     fn message(state: OperationState, code: &str) -> WatchOperationResponse {
-        WatchOperationResponse { state: state.into(), code: code.into(), says: "it says so".into(), ..Default::default() }
+        WatchOperationResponse {
+            state: state.into(),
+            code: code.into(),
+            says: "it says so".into(),
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -119,9 +130,13 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_its_code_and_an_unknown_one_is_not_made_up() {
-        let Some(Ended::Failed(error)) = ended(&message(OperationState::Failed, "SLIP-HOST-001")) else { panic!("no failure") };
+        let Some(Ended::Failed(error)) = ended(&message(OperationState::Failed, "SLIP-HOST-001")) else {
+            panic!("no failure")
+        };
         assert_eq!((error.code, error.message.as_str()), (Code::HOST_MOUNTED_BELOW, "it says so"));
-        let Some(Ended::Unknown(error)) = ended(&message(OperationState::Unknown, "SLIP-NEW-999")) else { panic!("not unknown") };
+        let Some(Ended::Unknown(error)) = ended(&message(OperationState::Unknown, "SLIP-NEW-999")) else {
+            panic!("not unknown")
+        };
         assert_eq!(error.code, Code::AGENT_OUTCOME_UNKNOWN);
     }
 }

@@ -22,10 +22,14 @@ pub(super) struct AdminApi {
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
-    async fn create_token(&self, request: Request<wire::CreateTokenRequest>) -> Result<Response<wire::CreateTokenResponse>, Status> {
+    async fn create_token(
+        &self,
+        request: Request<wire::CreateTokenRequest>,
+    ) -> Result<Response<wire::CreateTokenResponse>, Status> {
         let request = request.into_inner();
         let ttl = Duration::from_secs(request.ttl_seconds.into());
-        let (token, record) = self.enrolment.mint(&request.host, &request.address, ttl).await.map_err(|error| refuse(&error))?;
+        let (token, record) =
+            self.enrolment.mint(&request.host, &request.address, ttl).await.map_err(|error| refuse(&error))?;
         Ok(Response::new(wire::CreateTokenResponse {
             token: token.reveal(),
             ca_hash: self.ca_hash.clone(),

@@ -15,9 +15,10 @@ fn kind(code: Code) -> tonic::Code {
         (_, Code::NODE_UNKNOWN | Code::RUN_UNKNOWN | Code::RUN_FLOW_UNKNOWN) => tonic::Code::NotFound,
         (_, Code::NODE_NAMED_TWICE | Code::RUN_BAD_PARAMETER | Code::WIRE_BAD_REQUEST) => tonic::Code::InvalidArgument,
         (_, Code::AUTH_NO_CERTIFICATE) => tonic::Code::Unauthenticated,
-        (_, Code::KUBE_UNREACHABLE | Code::STORE_FULL | Code::STORE_IO | Code::WIRE_UNREACHABLE | Code::WIRE_DEADLINE) => {
-            tonic::Code::Unavailable
-        }
+        (
+            _,
+            Code::KUBE_UNREACHABLE | Code::STORE_FULL | Code::STORE_IO | Code::WIRE_UNREACHABLE | Code::WIRE_DEADLINE,
+        ) => tonic::Code::Unavailable,
         (_, Code::NODE_UNREACHABLE) => tonic::Code::FailedPrecondition,
         ("AUTH" | "ENROL", _) => tonic::Code::PermissionDenied,
         ("INTERNAL", _) | (_, Code::STORE_CORRUPT) => tonic::Code::Internal,

@@ -24,7 +24,10 @@ pub(super) struct NodeApi {
 
 #[tonic::async_trait]
 impl NodeService for NodeApi {
-    async fn list_nodes(&self, request: Request<wire::ListNodesRequest>) -> Result<Response<wire::ListNodesResponse>, Status> {
+    async fn list_nodes(
+        &self,
+        request: Request<wire::ListNodesRequest>,
+    ) -> Result<Response<wire::ListNodesResponse>, Status> {
         let selector = request.into_inner().selector;
         let hosts = self.world.hosts.list().await.map_err(|error| refuse(&error))?;
         let chosen = Some(selector.as_str()).filter(|selector| !selector.is_empty());
@@ -38,12 +41,18 @@ impl NodeService for NodeApi {
         Ok(Response::new(wire::ListNodesResponse { nodes, api_error }))
     }
 
-    async fn get_node(&self, request: Request<wire::GetNodeRequest>) -> Result<Response<wire::GetNodeResponse>, Status> {
+    async fn get_node(
+        &self,
+        request: Request<wire::GetNodeRequest>,
+    ) -> Result<Response<wire::GetNodeResponse>, Status> {
         let name = request.into_inner().name;
         self.show(&name).await.map(Response::new).map_err(|error| refuse(&error))
     }
 
-    async fn list_hosts(&self, _: Request<wire::ListHostsRequest>) -> Result<Response<wire::ListHostsResponse>, Status> {
+    async fn list_hosts(
+        &self,
+        _: Request<wire::ListHostsRequest>,
+    ) -> Result<Response<wire::ListHostsResponse>, Status> {
         let hosts = self.world.hosts.list().await.map_err(|error| refuse(&error))?;
         let hosts = hosts.iter().map(|host| host_row(&self.world.fleet, host)).collect();
         Ok(Response::new(wire::ListHostsResponse { hosts }))
@@ -52,7 +61,9 @@ impl NodeService for NodeApi {
 
 impl NodeApi {
     async fn show(&self, name: &str) -> Result<wire::GetNodeResponse, Coded> {
-        let unknown = || Coded::new(Code::NODE_UNKNOWN, format!("there is no node {name:?}")).do_this("slipway node list shows them");
+        let unknown = || {
+            Coded::new(Code::NODE_UNKNOWN, format!("there is no node {name:?}")).do_this("slipway node list shows them")
+        };
         let name_checked = NodeName::new(name).map_err(|_| unknown())?;
         let host = self.world.hosts.of_node(&name_checked).await?;
         let (node, pods) = match self.world.cluster.node(&name_checked).await {
@@ -72,7 +83,8 @@ impl NodeApi {
         if let Some(node) = &node {
             answer.labels = node.labels.clone().into_iter().collect();
             answer.annotations = node.annotations.clone().into_iter().collect();
-            answer.taints = node.taints.iter().map(|taint| format!("{}={}:{}", taint.key, taint.value, taint.effect)).collect();
+            answer.taints =
+                node.taints.iter().map(|taint| format!("{}={}:{}", taint.key, taint.value, taint.effect)).collect();
         }
         let hosts: Vec<_> = host.into_iter().collect();
         answer.node = rows(&self.world.fleet, node.into_iter().collect(), &hosts, &hosts).pop();
@@ -108,7 +120,11 @@ fn row(fleet: &Fleet, node: Option<&Node>, host: Option<&HostRecord>) -> wire::N
         kubelet_unit: kubelet.map(unit_word).unwrap_or_default(),
         heartbeat_age_ms: host.map_or(-1, |host| age_ms(fleet, host)),
         host_id: host.map(|host| host.id.0.clone()).unwrap_or_default(),
-        address: node.and_then(Node::internal_ip).map(str::to_owned).or(host.map(|host| host.address.clone())).unwrap_or_default(),
+        address: node
+            .and_then(Node::internal_ip)
+            .map(str::to_owned)
+            .or(host.map(|host| host.address.clone()))
+            .unwrap_or_default(),
         host_state: host.map_or("unknown", |host| host.state.as_str()).to_owned(),
         metrics: view.metrics,
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slipway_net::{MAX_ANSWER, MAX_MESSAGE};
+use slipway_net::{Audit, MAX_ANSWER, MAX_MESSAGE};
 use slipway_proto::coordinator::admin_service_server::AdminServiceServer;
 use slipway_proto::coordinator::flow_service_server::FlowServiceServer;
 use slipway_proto::coordinator::node_service_server::NodeServiceServer;
@@ -27,6 +27,8 @@ pub struct Parts {
     pub enrolment: Arc<Enrolment>,
     /// By which newcomers know the root.
     pub ca_hash: String,
+    /// Where refusals of the services themselves are recorded.
+    pub audit: Arc<dyn Audit>,
 }
 
 macro_rules! limited {
@@ -37,17 +39,19 @@ macro_rules! limited {
 
 /// Every service, ready to be served.
 pub fn routes(parts: &Parts) -> Result<Routes, tonic_reflection::server::Error> {
-    let Parts { world, runs, enrolment, ca_hash } = parts;
+    let Parts { world, runs, enrolment, ca_hash, audit } = parts;
+    let newcomers = EnrolmentApi { enrolment: enrolment.clone(), audit: audit.clone() };
     let (health, health_service) = tonic_health::server::health_reporter();
     drop(health);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(slipway_proto::DESCRIPTORS)
         .build_v1()?;
-    let admin = AdminApi { enrolment: enrolment.clone(), world: world.clone(), runs: runs.clone(), ca_hash: ca_hash.clone() };
+    let admin =
+        AdminApi { enrolment: enrolment.clone(), world: world.clone(), runs: runs.clone(), ca_hash: ca_hash.clone() };
     Ok(Routes::new(health_service)
         .add_service(reflection)
         .add_service(limited!(FlowServiceServer::new(FlowApi { runs: runs.clone() })))
         .add_service(limited!(NodeServiceServer::new(NodeApi { world: world.clone(), runs: runs.clone() })))
         .add_service(limited!(AdminServiceServer::new(admin)))
-        .add_service(limited!(EnrolmentServiceServer::new(EnrolmentApi { enrolment: enrolment.clone() }))))
+        .add_service(limited!(EnrolmentServiceServer::new(newcomers))))
 }

@@ -82,7 +82,10 @@ impl Fleet {
 
     fn change(&self, host: &HostId, change: impl FnOnce(&mut HostView, Duration)) {
         let now = self.clock.since_boot();
-        change(self.views.write().unwrap_or_else(std::sync::PoisonError::into_inner).entry(host.clone()).or_default(), now);
+        change(
+            self.views.write().unwrap_or_else(std::sync::PoisonError::into_inner).entry(host.clone()).or_default(),
+            now,
+        );
     }
 }
 

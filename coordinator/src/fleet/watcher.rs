@@ -51,7 +51,12 @@ impl Watcher {
         }
     }
 
-    fn follow(&self, hosts: &[HostRecord], watched: &mut BTreeMap<HostId, (String, AbortHandle)>, tracker: &TaskTracker) {
+    fn follow(
+        &self,
+        hosts: &[HostRecord],
+        watched: &mut BTreeMap<HostId, (String, AbortHandle)>,
+        tracker: &TaskTracker,
+    ) {
         watched.retain(|id, (address, handle)| {
             let stays = hosts.iter().any(|host| host.id == *id && host.address == *address);
             if !stays {
@@ -62,9 +67,11 @@ impl Watcher {
         });
         for host in hosts {
             watched.entry(host.id.clone()).or_insert_with(|| {
-                let (fleet, agents, host, interval) = (self.fleet.clone(), self.agents.clone(), host.clone(), self.interval_ms);
+                let (fleet, agents, host, interval) =
+                    (self.fleet.clone(), self.agents.clone(), host.clone(), self.interval_ms);
                 let address = host.address.clone();
-                let handle = tracker.spawn(async move { listen(&fleet, agents.as_ref(), &host, interval).await }).abort_handle();
+                let handle =
+                    tracker.spawn(async move { listen(&fleet, agents.as_ref(), &host, interval).await }).abort_handle();
                 (address, handle)
             });
         }

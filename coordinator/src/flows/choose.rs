@@ -17,7 +17,8 @@ const MOST_NODES: usize = 1_000;
 pub(super) async fn choose(world: &World, chosen: &Chosen) -> Result<Vec<Node>, Coded> {
     let names = names(&chosen.nodes)?;
     if names.is_empty() && chosen.selector.is_none() {
-        return Err(Coded::new(Code::RUN_BAD_PARAMETER, "no node is named").do_this("name nodes, or give a label selector with -l"));
+        return Err(Coded::new(Code::RUN_BAD_PARAMETER, "no node is named")
+            .do_this("name nodes, or give a label selector with -l"));
     }
     let mut nodes = Vec::new();
     for name in &names {
@@ -32,7 +33,10 @@ pub(super) async fn choose(world: &World, chosen: &Chosen) -> Result<Vec<Node>, 
     }
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     match nodes.len() {
-        0 => Err(Coded::new(Code::NODE_UNKNOWN, format!("no node matches {:?}", chosen.selector.as_deref().unwrap_or_default()))),
+        0 => Err(Coded::new(
+            Code::NODE_UNKNOWN,
+            format!("no node matches {:?}", chosen.selector.as_deref().unwrap_or_default()),
+        )),
         count if count > MOST_NODES => {
             Err(Coded::new(Code::RUN_BAD_PARAMETER, format!("{count} nodes in one run; {MOST_NODES} is the limit")))
         }
@@ -46,7 +50,8 @@ pub(super) fn names(given: &[String]) -> Result<BTreeSet<NodeName>, Coded> {
     for name in given {
         let name = NodeName::new(name.as_str()).map_err(|error| Coded::new(Code::NODE_UNKNOWN, error.to_string()))?;
         if let Some(twice) = names.replace(name) {
-            return Err(Coded::new(Code::NODE_NAMED_TWICE, format!("node {twice} is named twice")).do_this("name each node once"));
+            return Err(Coded::new(Code::NODE_NAMED_TWICE, format!("node {twice} is named twice"))
+                .do_this("name each node once"));
         }
     }
     Ok(names)
@@ -55,10 +60,12 @@ pub(super) fn names(given: &[String]) -> Result<BTreeSet<NodeName>, Coded> {
 /// Why there is no such node: it never was, or it was removed.
 async fn absent(world: &World, name: &NodeName) -> Coded {
     match world.hosts.of_node(name).await {
-        Ok(Some(host)) if host.state == HostState::Waiting => {
-            Coded::new(Code::NODE_ALREADY_REMOVED, format!("node {name} was removed already; its host {} waits for its next use", host.id))
-        }
-        _ => Coded::new(Code::NODE_UNKNOWN, format!("there is no node {name}")).do_this("slipway node list shows what there is"),
+        Ok(Some(host)) if host.state == HostState::Waiting => Coded::new(
+            Code::NODE_ALREADY_REMOVED,
+            format!("node {name} was removed already; its host {} waits for its next use", host.id),
+        ),
+        _ => Coded::new(Code::NODE_UNKNOWN, format!("there is no node {name}"))
+            .do_this("slipway node list shows what there is"),
     }
 }
 

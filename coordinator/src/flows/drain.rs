@@ -73,10 +73,15 @@ impl Flow<World> for DrainNodes {
             let limit = parameters.budget.unwrap_or(share.limit);
             width = width.min(limit);
             // A drained node stays out of service, so a run of more nodes than the budget could never come to its end.
-            let of_pool = nodes.iter().filter(|other| share_of(other.role, &other.labels, &world.settings.budget).pool == share.pool);
+            let of_pool = nodes
+                .iter()
+                .filter(|other| share_of(other.role, &other.labels, &world.settings.budget).pool == share.pool);
             let wanted = u32::try_from(of_pool.count()).unwrap_or(u32::MAX);
             if wanted > limit {
-                let text = format!("{wanted} nodes of pool {} would be out of service at once; its budget is {limit}", share.pool);
+                let text = format!(
+                    "{wanted} nodes of pool {} would be out of service at once; its budget is {limit}",
+                    share.pool
+                );
                 return Err(Coded::new(Code::BUDGET_EXCEEDED, text)
                     .do_this(format!("drain fewer at a time, or say --budget {wanted} for this run")));
             }
@@ -98,7 +103,11 @@ impl Flow<World> for DrainNodes {
         let mut plan = Plan::of(self.name()).title(format!("drain {}", names.join(", "))).disrupts();
         for node in &facts.nodes {
             plan = plan.node(&node.name, &node.pool);
-            plan = node.evacuation.warnings.iter().fold(plan, |plan, warning| plan.warn(format!("{}: {warning}", node.name)));
+            plan = node
+                .evacuation
+                .warnings
+                .iter()
+                .fold(plan, |plan, warning| plan.warn(format!("{}: {warning}", node.name)));
         }
         plan.for_each(facts.nodes.iter().map(|node| &node.name), |name, lane| {
             let Some(node) = facts.nodes.iter().find(|node| node.name == *name) else { return lane };

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_cluster::{BlockedBy, DrainError, DrainFlags, DrainOptions, DrainPreview, Drainer, Ladder, ShorterGrace, Verdict};
+use slipway_cluster::{
+    BlockedBy, DrainError, DrainFlags, DrainOptions, DrainPreview, Drainer, Ladder, ShorterGrace, Verdict,
+};
 use slipway_errors::Coded;
 use slipway_types::NodeName;
 
@@ -30,7 +32,9 @@ impl DrainParameters {
         DrainOptions {
             flags: DrainFlags { delete_emptydir_data: self.delete_emptydir_data, force: self.force },
             ladder: Ladder {
-                shorter_grace: self.grace_period_s.map(|grace| ShorterGrace { after: Duration::ZERO, grace: seconds(grace) }),
+                shorter_grace: self
+                    .grace_period_s
+                    .map(|grace| ShorterGrace { after: Duration::ZERO, grace: seconds(grace) }),
                 skip_wait: self.skip_wait_after_s.map(seconds),
                 delete_after: self.disable_eviction.then_some(Duration::ZERO),
             },
@@ -71,7 +75,11 @@ impl Drain {
 }
 
 /// Looks at what a drain of `node` would meet; refused if pods need a flag that was not given.
-pub(super) async fn evacuation(world: &World, node: &NodeName, parameters: &DrainParameters) -> Result<Evacuation, Coded> {
+pub(super) async fn evacuation(
+    world: &World,
+    node: &NodeName,
+    parameters: &DrainParameters,
+) -> Result<Evacuation, Coded> {
     let preview = Drainer::new(world.cluster.clone(), node.clone(), parameters.options()).preview().await?;
     let needing = preview.needing();
     if !needing.is_empty() {
@@ -86,9 +94,12 @@ fn seen(preview: &DrainPreview, parameters: &DrainParameters) -> Evacuation {
         Verdict::Leaving => format!("wait for pod {}", pod.pod),
         Verdict::Evict | Verdict::Needs(_) | Verdict::Undecided => format!("evict pod {}", pod.pod),
     };
-    let mut warnings: Vec<String> = preview.blocked.iter().map(|blocked| format!("{} is held {}", blocked.pod, blocked.by)).collect();
+    let mut warnings: Vec<String> =
+        preview.blocked.iter().map(|blocked| format!("{} is held {}", blocked.pod, blocked.by)).collect();
     if preview.blocked.iter().any(|blocked| matches!(blocked.by, BlockedBy::Budgets(_))) {
-        warnings.push("a pod under two PodDisruptionBudgets cannot be evicted at all: take it out of one of them".to_owned());
+        warnings.push(
+            "a pod under two PodDisruptionBudgets cannot be evicted at all: take it out of one of them".to_owned(),
+        );
     }
     if parameters.disable_eviction {
         warnings.push("--disable-eviction deletes pods past every PodDisruptionBudget".to_owned());

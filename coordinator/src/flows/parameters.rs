@@ -39,7 +39,8 @@ pub(super) struct DrainParameters {
 /// The parameters as a type.
 pub(super) fn read<T: DeserializeOwned>(params: &Value) -> Result<T, Coded> {
     serde_json::from_value(params.clone()).map_err(|error| {
-        Coded::new(Code::RUN_BAD_PARAMETER, error.to_string()).do_this("slipway flow list -o json has the parameters of each flow")
+        Coded::new(Code::RUN_BAD_PARAMETER, error.to_string())
+            .do_this("slipway flow list -o json has the parameters of each flow")
     })
 }
 
@@ -62,7 +63,8 @@ pub(super) fn stored<T: Serialize>(facts: &T) -> Result<Value, Coded> {
 /// Refuses parameters that the flow's schema does not name: a typing error must not silently mean the default.
 pub fn check_names(registry: &Registry<World>, flow: &str, params: &Value) -> Result<(), Coded> {
     let schema = registry.get(flow)?.params_schema();
-    let known: Vec<&str> = schema["properties"].as_object().map(|known| known.keys().map(String::as_str).collect()).unwrap_or_default();
+    let known: Vec<&str> =
+        schema["properties"].as_object().map(|known| known.keys().map(String::as_str).collect()).unwrap_or_default();
     for name in params.as_object().into_iter().flatten().map(|(name, _)| name) {
         if !known.contains(&name.as_str()) {
             return Err(Coded::new(Code::RUN_BAD_PARAMETER, format!("{flow} has no parameter {name:?}"))

@@ -58,7 +58,8 @@ impl Flow<World> for Recover {
     async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
         let parameters: Parameters = read(params)?;
         let nodes = super::choose::choose(world, &parameters.chosen).await?;
-        let foreign: Vec<_> = nodes.iter().filter(|node| is_foreign_cordon(node)).map(|node| node.name.to_string()).collect();
+        let foreign: Vec<_> =
+            nodes.iter().filter(|node| is_foreign_cordon(node)).map(|node| node.name.to_string()).collect();
         if !foreign.is_empty() {
             let text = format!("cordoned by somebody else: {}", foreign.join(", "));
             return Err(Coded::new(Code::NODE_FOREIGN_CORDON, text)

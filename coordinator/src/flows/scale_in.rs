@@ -71,8 +71,12 @@ impl Flow<World> for ScaleIn {
         let said = world.agents.describe(&record).await?;
         let host = said.facts.unwrap_or_default();
         if host.machine_id != node.machine_id {
-            let text = format!("Node {} has machine id {}, and the host {} has {}", node.name, node.machine_id, record.name, host.machine_id);
-            return Err(Coded::new(Code::NODE_IDENTITY, text).do_this("find out which machine serves as that node, and enrol its agent"));
+            let text = format!(
+                "Node {} has machine id {}, and the host {} has {}",
+                node.name, node.machine_id, record.name, host.machine_id
+            );
+            return Err(Coded::new(Code::NODE_IDENTITY, text)
+                .do_this("find out which machine serves as that node, and enrol its agent"));
         }
         stored(&Facts {
             evacuation: evacuation(world, &node.name, &parameters.drain).await?,
@@ -133,8 +137,11 @@ async fn the_worker(world: &World, names: &[String]) -> Result<Node, Coded> {
         return Err(Coded::new(Code::RUN_BAD_PARAMETER, "no node is named"));
     };
     if node.role == NodeRole::ControlPlane {
-        return Err(Coded::new(Code::NODE_CONTROL_PLANE, format!("{} is a control-plane node; this release removes workers", node.name))
-            .do_this("see slipway explain SLIP-NODE-004 for the way by hand"));
+        return Err(Coded::new(
+            Code::NODE_CONTROL_PLANE,
+            format!("{} is a control-plane node; this release removes workers", node.name),
+        )
+        .do_this("see slipway explain SLIP-NODE-004 for the way by hand"));
     }
     let own = world.coordinator_machine_id.as_deref();
     if own.is_some_and(|own| own == node.machine_id) {

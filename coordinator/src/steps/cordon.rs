@@ -32,7 +32,11 @@ impl Step<World> for Cordon {
     }
 
     fn summary(&self) -> String {
-        if self.foreign { format!("{} is cordoned by somebody else; it stays theirs", self.node) } else { format!("cordon {}", self.node) }
+        if self.foreign {
+            format!("{} is cordoned by somebody else; it stays theirs", self.node)
+        } else {
+            format!("cordon {}", self.node)
+        }
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -52,7 +56,9 @@ impl Step<World> for Cordon {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let Some(node) = node(cx, &self.node, &self.uid).await? else { return Err(StepError::Failed(gone(&self.node))) };
+        let Some(node) = node(cx, &self.node, &self.uid).await? else {
+            return Err(StepError::Failed(gone(&self.node)));
+        };
         Ok(node.unschedulable)
     }
 
@@ -61,7 +67,9 @@ impl Step<World> for Cordon {
         match cx.world.cluster.cordon(&self.node, &self.uid, &mark).await.map_err(|error| api(error.into()))? {
             CordonOutcome::Cordoned | CordonOutcome::AlreadyOurs => Ok(vec![format!("cordoned {}", self.node)]),
             CordonOutcome::Foreign => Ok(vec![format!("{} is cordoned by somebody else", self.node)]),
-            CordonOutcome::Taken(mark) => Ok(vec![format!("{} was cordoned by run {} of {}", self.node, mark.run, mark.owner)]),
+            CordonOutcome::Taken(mark) => {
+                Ok(vec![format!("{} was cordoned by run {} of {}", self.node, mark.run, mark.owner)])
+            }
         }
     }
 

@@ -45,7 +45,8 @@ impl Step<World> for DeleteNode {
             Some(node) if node.uid != self.uid => {
                 let text = format!("a new Node {} has registered since the plan was made", self.node);
                 Err(StepError::Pause(
-                    Coded::new(Code::NODE_IDENTITY, text).do_this("find out which kubelet registered it; abort if it is wanted"),
+                    Coded::new(Code::NODE_IDENTITY, text)
+                        .do_this("find out which kubelet registered it; abort if it is wanted"),
                 ))
             }
             found => Ok(found.is_none()),

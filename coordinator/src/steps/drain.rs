@@ -76,7 +76,12 @@ impl Step<World> for Drain {
                 return Err(StepError::Pause(with_way_out(error.into())));
             }
         };
-        let mut record = vec![format!("{} pods left {}; {} stay with their DaemonSets or are static", report.gone, self.node, report.left.len())];
+        let mut record = vec![format!(
+            "{} pods left {}; {} stay with their DaemonSets or are static",
+            report.gone,
+            self.node,
+            report.left.len()
+        )];
         record.extend(report.skipped.iter().map(|pod| format!("no longer waited for {pod}")));
         record.extend(told.rungs.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
         Ok(record)

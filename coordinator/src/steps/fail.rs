@@ -20,9 +20,9 @@ pub(super) fn api(error: Coded) -> StepError {
         Code::KUBE_UNREACHABLE => StepError::Wait { after: Some(LOOK_AGAIN), why: error },
         Code::KUBE_CONFLICT => StepError::Retry { after: Some(Duration::from_millis(50)), why: error },
         Code::STORE_STALE_TERM => StepError::Fenced(error),
-        Code::KUBE_FORBIDDEN => {
-            StepError::Pause(error.do_this("give the coordinator's user the rights in deploy/rbac, then slipway run resume"))
-        }
+        Code::KUBE_FORBIDDEN => StepError::Pause(
+            error.do_this("give the coordinator's user the rights in deploy/rbac, then slipway run resume"),
+        ),
         _ => StepError::retry(error),
     }
 }
@@ -66,8 +66,11 @@ pub(super) fn pauses(code: Code) -> bool {
 pub(super) async fn node(cx: &StepCx<'_, World>, name: &NodeName, uid: &str) -> Result<Option<Node>, StepError> {
     match cx.world.cluster.node(name).await.map_err(|error| api(error.into()))? {
         Some(node) if node.uid != uid => Err(StepError::Pause(
-            Coded::new(Code::NODE_IDENTITY, format!("Node {name} was replaced by another of that name since the plan was made"))
-                .do_this("find out who registered it; slipway run abort, then plan anew"),
+            Coded::new(
+                Code::NODE_IDENTITY,
+                format!("Node {name} was replaced by another of that name since the plan was made"),
+            )
+            .do_this("find out who registered it; slipway run abort, then plan anew"),
         )),
         found => Ok(found),
     }
@@ -75,5 +78,6 @@ pub(super) async fn node(cx: &StepCx<'_, World>, name: &NodeName, uid: &str) -> 
 
 /// A node that has to be there and is not.
 pub(super) fn gone(name: &NodeName) -> Coded {
-    Coded::new(Code::NODE_UNKNOWN, format!("there is no Node {name} any more")).do_this("slipway node list shows what there is")
+    Coded::new(Code::NODE_UNKNOWN, format!("there is no Node {name} any more"))
+        .do_this("slipway node list shows what there is")
 }

@@ -71,7 +71,8 @@ impl HostAction {
                 self.target.node, facts.machine_id, self.target.machine_id
             );
             return Err(StepError::Pause(
-                Coded::new(Code::NODE_IDENTITY, text).do_this("find out which machine it is; abort the run if it was replaced"),
+                Coded::new(Code::NODE_IDENTITY, text)
+                    .do_this("find out which machine it is; abort the run if it was replaced"),
             ));
         }
         Ok(Target { cluster: cx.world.cluster_name.clone(), host_id: host.id.0.clone(), boot_id: facts.boot_id })
@@ -113,7 +114,12 @@ impl HostAction {
         }
     }
 
-    async fn follow(&self, cx: &StepCx<'_, World>, host: &HostRecord, operation: &OperationId) -> Result<Ended, StepError> {
+    async fn follow(
+        &self,
+        cx: &StepCx<'_, World>,
+        host: &HostRecord,
+        operation: &OperationId,
+    ) -> Result<Ended, StepError> {
         let time = (cx.clock.as_ref(), cx.world.settings.patience());
         follow(cx.world.agents.as_ref(), host, operation, time, &|says| cx.say(says))
             .await
@@ -153,7 +159,8 @@ impl Step<World> for HostAction {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let host = self.host(cx).await?;
-        let checked = cx.world.agents.check(&host, self.action.clone()).await.map_err(|error| silent_or(cx, &host, error))?;
+        let checked =
+            cx.world.agents.check(&host, self.action.clone()).await.map_err(|error| silent_or(cx, &host, error))?;
         Ok(checked.satisfied)
     }
 
@@ -216,7 +223,11 @@ mod tests {
 
     #[test]
     fn the_record_says_what_was_done_to_what_and_why() {
-        let change = Change { kind: "link".into(), what: "cni0".into(), verb: "remove".into(), detail: "bridge".into() };
-        assert_eq!(lines(&[change], vec!["foreign rules: same".into()]), ["remove link cni0 (bridge)", "foreign rules: same"]);
+        let change =
+            Change { kind: "link".into(), what: "cni0".into(), verb: "remove".into(), detail: "bridge".into() };
+        assert_eq!(
+            lines(&[change], vec!["foreign rules: same".into()]),
+            ["remove link cni0 (bridge)", "foreign rules: same"]
+        );
     }
 }

@@ -49,7 +49,8 @@ impl Step<World> for NodeIsGone {
         if remains.node.is_some() {
             let text = format!("Node {} has registered again after it was deleted", self.node);
             return Err(StepError::Pause(
-                Coded::new(Code::NODE_IDENTITY, text).do_this("a kubelet with its credentials still runs somewhere: find and stop it"),
+                Coded::new(Code::NODE_IDENTITY, text)
+                    .do_this("a kubelet with its credentials still runs somewhere: find and stop it"),
             ));
         }
         Ok(remains.is_gone())

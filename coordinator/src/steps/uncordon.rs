@@ -52,7 +52,13 @@ impl Step<World> for Uncordon {
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        match cx.world.cluster.uncordon(&self.node, &self.uid, &Whose::AnyOfOurs).await.map_err(|error| api(error.into()))? {
+        match cx
+            .world
+            .cluster
+            .uncordon(&self.node, &self.uid, &Whose::AnyOfOurs)
+            .await
+            .map_err(|error| api(error.into()))?
+        {
             UncordonOutcome::Uncordoned => Ok(vec![format!("uncordoned {}", self.node)]),
             UncordonOutcome::NotCordoned => Ok(Vec::new()),
             UncordonOutcome::Foreign | UncordonOutcome::Taken(_) => Err(StepError::Failed(

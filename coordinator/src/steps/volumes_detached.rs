@@ -63,7 +63,8 @@ impl Step<World> for VolumesDetached {
         let drainer = Drainer::new(cx.world.cluster.clone(), self.node.clone(), DrainOptions::default());
         let staying = drainer.staying().await.map_err(|error| api(error.into()))?;
         let tell = |progress: &slipway_cluster::VolumeProgress| cx.say(progress.sentence());
-        let left = cx.world.cluster.volumes_detached(&self.node, &staying, tell).await.map_err(|error| api(error.into()))?;
+        let left =
+            cx.world.cluster.volumes_detached(&self.node, &staying, tell).await.map_err(|error| api(error.into()))?;
         Ok(left.left.iter().map(|name| format!("stays attached with its pod: {name}")).collect())
     }
 }

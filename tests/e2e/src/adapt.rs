@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 use slipway_coordinator::world::World;
 use slipway_errors::Coded;
-use slipway_flow::{Admission, AdmissionRequest, Attempt, Flow, Lane, Plan, Policy, Section, Stage, Step, StepCx, StepError};
+use slipway_flow::{
+    Admission, AdmissionRequest, Attempt, Flow, Lane, Plan, Policy, Section, Stage, Step, StepCx, StepError,
+};
 use slipway_types::{NodeName, StepId};
 
 /// A world with what the outside is like.
@@ -55,7 +57,8 @@ fn section<O: Send + Sync + 'static>(section: Section<World>) -> Section<Seen<O>
     match section {
         Section::Stage(one) => Section::Stage(stage(one)),
         Section::Group { width, lanes } => {
-            let lane = |lane: Lane<World>| Lane { node: lane.node, stages: lane.stages.into_iter().map(stage).collect() };
+            let lane =
+                |lane: Lane<World>| Lane { node: lane.node, stages: lane.stages.into_iter().map(stage).collect() };
             Section::Group { width, lanes: lanes.into_iter().map(lane).collect() }
         }
     }
@@ -76,7 +79,14 @@ fn inner<'a, O>(cx: &'a StepCx<'_, Seen<O>>) -> StepCx<'a, World> {
         undoing: false,
         acted_before: !cx.unresolved.is_empty(),
     };
-    StepCx::new(&cx.world.world, &attempt, cx.fence.clone(), cx.cancelled.clone(), cx.clock.clone(), Arc::new(|_, _, _| {}))
+    StepCx::new(
+        &cx.world.world,
+        &attempt,
+        cx.fence.clone(),
+        cx.cancelled.clone(),
+        cx.clock.clone(),
+        Arc::new(|_, _, _| {}),
+    )
 }
 
 #[async_trait]

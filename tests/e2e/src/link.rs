@@ -1,6 +1,9 @@
 //! The wire between a simulated host and the simulated cluster: a kubelet that does not run there says nothing here, and one that does run
 //! registers its Node again. Without it a worker could leave the cluster while its kubelet is still up, and no test would notice.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use slipway_cluster::fake::FakeApiServer;
 use slipway_host::Active;
 use slipway_host::fake::State;
@@ -11,8 +14,17 @@ pub fn kubelet_speaks(state: &State) -> bool {
     runs && state.files.contains_key(std::path::Path::new("/etc/kubernetes/kubelet.conf"))
 }
 
-/// Tells the cluster how the kubelet of `name` is.
-pub fn tell(api: &FakeApiServer, name: &str, state: &State) {
-    api.kubelet(name, kubelet_speaks(state));
-    api.tick();
+/// Tells the cluster how kubelets are, when that has changed: telling makes its controllers look at everything.
+#[derive(Debug, Clone, Default)]
+pub struct Wire(Arc<Mutex<BTreeMap<String, bool>>>);
+
+impl Wire {
+    /// The kubelet of `name` speaks, or does not.
+    pub fn tell(&self, api: &FakeApiServer, name: &str, speaks: bool) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(name.to_owned(), speaks) != Some(speaks) {
+            api.kubelet(name, speaks);
+            api.tick();
+        }
+    }
 }

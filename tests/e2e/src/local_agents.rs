@@ -38,18 +38,23 @@ pub struct LocalAgents {
     pub sites: BTreeMap<HostId, Site>,
     /// The cluster that the hosts belong to.
     pub api: FakeApiServer,
+    /// What the cluster was told of the hosts.
+    pub wire: crate::link::Wire,
 }
 
 impl LocalAgents {
     fn site(&self, host: &HostRecord) -> Result<&Site, Coded> {
         self.keep_in_step();
-        self.sites.get(&host.id).ok_or_else(|| Coded::new(Code::WIRE_UNREACHABLE, format!("nobody answers for {}", host.name)))
+        self.sites
+            .get(&host.id)
+            .ok_or_else(|| Coded::new(Code::WIRE_UNREACHABLE, format!("nobody answers for {}", host.name)))
     }
 
     /// Tells the cluster how every kubelet is.
     pub fn keep_in_step(&self) {
         for site in self.sites.values() {
-            crate::link::tell(&self.api, &site.name, &site.machine.state());
+            let speaks = site.machine.change(|state| crate::link::kubelet_speaks(state));
+            self.wire.tell(&self.api, &site.name, speaks);
         }
     }
 
@@ -70,7 +75,8 @@ impl Agents for LocalAgents {
     }
 
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {
-        let beats = self.site(host)?.core.watch(CALLER, agent::WatchRequest { target: self.anywhen(host), interval_ms })?;
+        let beats =
+            self.site(host)?.core.watch(CALLER, agent::WatchRequest { target: self.anywhen(host), interval_ms })?;
         Ok(Box::pin(beats.map(Ok)))
     }
 
@@ -80,7 +86,11 @@ impl Agents for LocalAgents {
         self.after(answer)
     }
 
-    async fn start(&self, host: &HostRecord, request: agent::StartOperationRequest) -> Result<agent::StartOperationResponse, Coded> {
+    async fn start(
+        &self,
+        host: &HostRecord,
+        request: agent::StartOperationRequest,
+    ) -> Result<agent::StartOperationResponse, Coded> {
         let answer = self.site(host)?.core.start_operation(CALLER, request).await;
         self.after(answer)
     }
@@ -98,7 +108,11 @@ impl Agents for LocalAgents {
         Ok(Box::pin(following.map(move |message| this.after(message))))
     }
 
-    async fn cancel(&self, host: &HostRecord, request: agent::CancelOperationRequest) -> Result<agent::CancelOperationResponse, Coded> {
+    async fn cancel(
+        &self,
+        host: &HostRecord,
+        request: agent::CancelOperationRequest,
+    ) -> Result<agent::CancelOperationResponse, Coded> {
         self.site(host)?.core.cancel_operation(CALLER, request).await
     }
 

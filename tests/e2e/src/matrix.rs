@@ -78,7 +78,8 @@ fn cluster(api: &FakeApiServer) -> String {
             }
         }
     }
-    let cordoned: Vec<Value> = api.objects("nodes").into_iter().filter(|node| node["spec"]["unschedulable"] == true).collect();
+    let cordoned: Vec<Value> =
+        api.objects("nodes").into_iter().filter(|node| node["spec"]["unschedulable"] == true).collect();
     let on_cordoned = |pod: &&Value| cordoned.iter().any(|node| node["metadata"]["name"] == pod["spec"]["nodeName"]);
     let pods = api.objects("pods");
     let left: std::collections::BTreeSet<String> =
@@ -97,11 +98,15 @@ fn scene(sites: Arc<Sites>, coordinator: Coordinator) -> Scene<Seen<Outside>> {
 }
 
 impl FakeWorldRig {
-    #[expect(clippy::expect_used, reason = "a rig that cannot be built is a failed test, and the kit has no other way to say so")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a rig that cannot be built is a failed test, and the kit has no other way to say so"
+    )]
     async fn lead(sites: Arc<Sites>) -> Scene<Seen<Outside>> {
         let store = sites.store().expect("the store opens");
         // The kit takes the runs up itself.
-        let coordinator = sites.foundation(store).expect("the settings are valid").take_over().await.expect("the coordinator leads");
+        let coordinator =
+            sites.foundation(store).expect("the settings are valid").take_over().await.expect("the coordinator leads");
         scene(sites, coordinator)
     }
 }
@@ -119,7 +124,9 @@ impl Rig for FakeWorldRig {
 
     async fn crash_and_reopen(&self, scene: Scene<Self::World>) -> Scene<Self::World> {
         let sites = scene.world.outside.0.clone();
-        if self.planted && let Ok(site) = sites.site("w2") {
+        if self.planted
+            && let Ok(site) = sites.site("w2")
+        {
             site.machine.change(|state| state.witness("run /usr/bin/kubeadm reset"));
         }
         drop(scene);

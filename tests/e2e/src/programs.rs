@@ -69,7 +69,11 @@ impl Drop for Program {
 
 /// Runs `name` to its end and gives its output.
 pub fn output(name: &str, arguments: &[&str]) -> anyhow::Result<Output> {
-    Command::new(folder()?.join(name)).args(arguments).stdin(Stdio::null()).output().with_context(|| format!("running {name}"))
+    Command::new(folder()?.join(name))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("running {name}"))
 }
 
 /// Runs `name`; fails with what it said if it does.

@@ -54,7 +54,8 @@ impl Sites {
                 .map_err(|error| error.coded())?;
             sites.insert(host_id(name), Site { name: name.to_owned(), core, machine: handle });
         }
-        let agents = LocalAgents { cluster: CLUSTER.to_owned(), sites, api: api.clone() };
+        let agents =
+            LocalAgents { cluster: CLUSTER.to_owned(), sites, api: api.clone(), wire: crate::link::Wire::default() };
         let this = Self { api, agents, folder };
         this.enrol().await?;
         Ok(this)
@@ -68,14 +69,19 @@ impl Sites {
             let address = format!("{}:7443", workload::address(index));
             let machine_id = workload::machine_id(name);
             let (id, name) = (host_id(name), (*name).to_owned());
-            hosts.add(&HostRecord { id, name, address, machine_id, enrolled_ms: 0, state: HostState::InService }).await?;
+            hosts
+                .add(&HostRecord { id, name, address, machine_id, enrolled_ms: 0, state: HostState::InService })
+                .await?;
         }
         Ok(())
     }
 
     /// The store, opened anew.
     pub fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
-        Ok(slipway_store::open(&Url::Sqlite(self.folder.path().join("store.sqlite")), &Lineage("simulated".to_owned()))?)
+        Ok(slipway_store::open(
+            &Url::Sqlite(self.folder.path().join("store.sqlite")),
+            &Lineage("simulated".to_owned()),
+        )?)
     }
 
     /// A coordinator over `store`, leading under a new term and going on with every open run.

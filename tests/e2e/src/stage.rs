@@ -1,6 +1,7 @@
 //! A cluster for people to look at: real programs as processes, mutual TLS on loopback, simulated hosts and a simulated API server in this
 //! process. Everything lies in one temporary folder and goes with it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,7 +75,19 @@ impl Stage {
         std::fs::create_dir_all(self.path("cli"))?;
         let (state, address) = (self.text("coordinator"), self.address.to_string());
         let (export, passphrase) = (self.text("export"), self.text("passphrase"));
-        self.ask(&["init", "--dir", &state, "--cluster", "demo", "--address", &address, "--export", &export, "--passphrase-file", &passphrase])?;
+        self.ask(&[
+            "init",
+            "--dir",
+            &state,
+            "--cluster",
+            "demo",
+            "--address",
+            &address,
+            "--export",
+            &export,
+            "--passphrase-file",
+            &passphrase,
+        ])?;
         std::fs::create_dir_all(self.path("coordinator.d"))?;
         let settings = format!(
             "listen = {:?}\nmetrics = {:?}\nstate-dir = {state:?}\n[kubernetes]\nkubeconfig = {:?}\n[agents]\nheartbeat-ms = 250\n",
@@ -88,7 +101,8 @@ impl Stage {
     /// Starts the coordinator and waits until it answers.
     pub async fn start_coordinator(&mut self) -> anyhow::Result<()> {
         let folder = self.text("coordinator.d");
-        let mut program = Program::start("slipway-coordinator", &["--config-dir", &folder], &self.path("coordinator.log"))?;
+        let mut program =
+            Program::start("slipway-coordinator", &["--config-dir", &folder], &self.path("coordinator.log"))?;
         let address = self.address;
         until("the coordinator answers", || {
             program.must_run()?;
@@ -108,10 +122,23 @@ impl Stage {
         let made = self.ask(&["token", "create", "--host", name, "-o", "json"])?;
         let made: serde_json::Value = serde_json::from_str(&made)?;
         let (token, hash) = (made["token"].as_str().context("no token")?, made["ca_hash"].as_str().context("no hash")?);
-        let (coordinator, address, metrics) = (self.address.to_string(), free_address()?.to_string(), free_address()?.to_string());
+        let (coordinator, address, metrics) =
+            (self.address.to_string(), free_address()?.to_string(), free_address()?.to_string());
         let (state, machine) = (self.text(&format!("agent-{name}")), self.text(&format!("host-{name}")));
         let simulated = ["--simulated", machine.as_str(), "--state-dir", state.as_str()];
-        let enrol = ["enrol", "--coordinator", &coordinator, "--token", token, "--ca-hash", hash, "--name", name, "--address", &address];
+        let enrol = [
+            "enrol",
+            "--coordinator",
+            &coordinator,
+            "--token",
+            token,
+            "--ca-hash",
+            hash,
+            "--name",
+            name,
+            "--address",
+            &address,
+        ];
         well("slipway-agent", &[&enrol[..], &simulated[..]].concat())?;
         let run = ["run", "--listen", &address, "--metrics", &metrics];
         let log = self.path(&format!("agent-{name}.log"));
@@ -128,7 +155,8 @@ impl Stage {
             let list = well("slipway", &["--config", config.as_str(), "host", "list", "-o", "json"])?;
             let list: serde_json::Value = serde_json::from_str(&list)?;
             let hosts = list["hosts"].as_array().or(list.as_array()).cloned().unwrap_or_default();
-            Ok(hosts.len() == workload::NODES.len() && hosts.iter().all(|host| host["heartbeat_age_ms"].as_i64().is_some_and(|age| age >= 0)))
+            Ok(hosts.len() == workload::NODES.len()
+                && hosts.iter().all(|host| host["heartbeat_age_ms"].as_i64().is_some_and(|age| age >= 0)))
         })
         .await
     }
@@ -157,10 +185,16 @@ fn state_of(folder: &Path, name: &str) -> Option<State> {
 
 /// What a kubelet says depends on its host, which another process simulates: its disk is looked at.
 async fn keep_in_step(api: FakeApiServer, folder: PathBuf) {
+    let (wire, mut seen) = (crate::link::Wire::default(), BTreeMap::new());
     loop {
         for (name, _) in workload::NODES {
-            if let Some(state) = state_of(&folder, name) {
-                crate::link::tell(&api, name, &state);
+            let changed =
+                std::fs::metadata(folder.join(format!("host-{name}/host.json"))).and_then(|file| file.modified()).ok();
+            if changed.is_some()
+                && seen.insert(name, changed) != Some(changed)
+                && let Some(state) = state_of(&folder, name)
+            {
+                wire.tell(&api, name, crate::link::kubelet_speaks(&state));
             }
         }
         tokio::time::sleep(LOOK_AGAIN).await;

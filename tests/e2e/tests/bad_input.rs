@@ -57,9 +57,9 @@ async fn pods_that_need_a_flag_are_named() {
 #[tokio::test]
 async fn a_node_that_was_removed_is_told_from_one_that_never_was() {
     let (sites, coordinator) = led().await;
-    sites.api.delete("nodes", "", "w3").unwrap();
     sites.site("w3").unwrap().machine.change(|state| state.stop_unit("kubelet.service"));
     sites.agents.keep_in_step();
+    sites.api.delete("nodes", "", "w3").unwrap();
     coordinator.world.hosts.set_state(&host_id("w3"), HostState::Waiting).await.unwrap();
     let error = refusal(&coordinator, "scale-in", json!({"nodes": ["w3"]})).await;
     assert_eq!(error.code, Code::NODE_ALREADY_REMOVED, "{error}");

@@ -34,7 +34,8 @@ fn case(flow: &str) -> Option<(Value, Prepare)> {
 }
 
 async fn matrix_of(flow: &str, planted: bool) -> Report {
-    let (params, prepare) = case(flow).unwrap_or_else(|| panic!("flow {flow} has no parameters in the crash matrix: add a line"));
+    let (params, prepare) =
+        case(flow).unwrap_or_else(|| panic!("flow {flow} has no parameters in the crash matrix: add a line"));
     let flow = std::sync::Arc::new(FlowOn(registry().get(flow).unwrap()));
     run(&FakeWorldRig { prepare, planted }, flow, &params, 8).await
 }
@@ -42,7 +43,13 @@ async fn matrix_of(flow: &str, planted: bool) -> Report {
 async fn holds(flow: &str, at_least: usize) {
     let report = matrix_of(flow, false).await;
     println!("{flow}: {} cases, {:?}", report.cases, report.ends);
-    assert!(report.failures.is_empty(), "{flow}: {} of {} cases:\n{}", report.failures.len(), report.cases, report.failures.join("\n"));
+    assert!(
+        report.failures.is_empty(),
+        "{flow}: {} of {} cases:\n{}",
+        report.failures.len(),
+        report.cases,
+        report.failures.join("\n")
+    );
     assert!(report.cases >= at_least, "{flow} has {} cases, {at_least} were expected", report.cases);
 }
 
@@ -76,5 +83,9 @@ async fn scale_in_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_double_effect_makes_the_matrix_fail() {
     let report = matrix_of("scale-in", true).await;
-    assert!(report.failures.iter().any(|failure| failure.contains("run /usr/bin/kubeadm reset")), "{:?}", report.failures);
+    assert!(
+        report.failures.iter().any(|failure| failure.contains("run /usr/bin/kubeadm reset")),
+        "{:?}",
+        report.failures
+    );
 }

@@ -61,7 +61,9 @@ async fn a_token_for_another_host_an_unknown_one_and_a_useless_request_are_told_
     let (_sites, enrolment) = enrolment().await;
     let (token, _) = enrolment.mint("w9", "", Duration::from_secs(60)).await.unwrap();
     let csr = Key::generate().unwrap().csr_der().unwrap();
-    let code = |answer: Result<_, slipway_errors::Coded>| answer.map(|_: slipway_proto::enrol::EnrolResponse| ()).unwrap_err().code;
+    let code = |answer: Result<_, slipway_errors::Coded>| {
+        answer.map(|_: slipway_proto::enrol::EnrolResponse| ()).unwrap_err().code
+    };
     assert_eq!(code(enrolment.enrol(&request(token.reveal(), "w8", &csr)).await), Code::ENROL_OTHER_HOST);
     let unknown = format!("slip1.{}.{}", "0".repeat(16), "0".repeat(32));
     assert_eq!(code(enrolment.enrol(&request(unknown, "w9", &csr)).await), Code::ENROL_UNKNOWN_TOKEN);

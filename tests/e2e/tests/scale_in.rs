@@ -27,8 +27,14 @@ async fn led() -> (Sites, Coordinator) {
 }
 
 async fn begun(coordinator: &Coordinator, params: Value, key: &str) -> (RunId, bool) {
-    let start = Start { flow: "scale-in".to_owned(), params, actor: alice(), key: key.to_owned(), fingerprint: String::new() };
+    let start =
+        Start { flow: "scale-in".to_owned(), params, actor: alice(), key: key.to_owned(), fingerprint: String::new() };
     coordinator.runs.start(start).await.unwrap()
+}
+
+/// What the run's steps say or wait for.
+async fn said(coordinator: &Coordinator, run: &RunId) -> Vec<String> {
+    coordinator.runs.book(run).await.unwrap().steps.into_values().map(|step| step.says).collect()
 }
 
 /// Waits until the run is in `state`; fails with where it stands after 20 s.
@@ -39,7 +45,13 @@ async fn reaches(coordinator: &Coordinator, run: &RunId, state: RunState) {
         if book.state == state {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "the run is {}: {} {:?}", book.state, book.why, coordinator.runs.says(run));
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "the run is {}: {} {:?}",
+            book.state,
+            book.why,
+            coordinator.runs.says(run)
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -56,7 +68,11 @@ async fn a_worker_leaves_and_its_host_is_clean_and_waiting() {
     assert_eq!(host.state, HostState::Waiting);
     let state = sites.site("w2").unwrap().machine.state();
     assert!(state.sandboxes.is_empty() && state.containers.is_empty());
-    assert!(state.links.iter().any(|link| link.name == "cni-podman0"), "the user's own bridge is gone: {:?}", state.links);
+    assert!(
+        state.links.iter().any(|link| link.name == "cni-podman0"),
+        "the user's own bridge is gone: {:?}",
+        state.links
+    );
     assert!(!state.links.iter().any(|link| link.name == "cni0"), "cni0 is left");
     coordinator.runs.runner.stop().await;
 }
@@ -77,14 +93,20 @@ async fn a_users_mount_below_the_kubelets_folder_stops_the_run_and_loses_nothing
     let machine = &sites.site("w2").unwrap().machine;
     machine.change(|state| {
         state.write("/var/lib/kubelet/mine/notes.txt", "precious");
-        state.mounts.push(slipway_host::Mount { mount_point: "/var/lib/kubelet/mine".into(), fs_type: "tmpfs".into(), source: "tmpfs".into() });
+        state.mounts.push(slipway_host::Mount {
+            mount_point: "/var/lib/kubelet/mine".into(),
+            fs_type: "tmpfs".into(),
+            source: "tmpfs".into(),
+        });
     });
     let (run, _) = begun(&coordinator, removal(), "").await;
     reaches(&coordinator, &run, RunState::Paused).await;
     let why = coordinator.runs.book(&run).await.unwrap().why;
     assert!(why.contains(Code::HOST_MOUNTED_BELOW.as_str()) && why.contains("/var/lib/kubelet/mine"), "{why}");
     assert!(machine.state().files.contains_key(std::path::Path::new("/var/lib/kubelet/mine/notes.txt")));
-    machine.change(|state| state.mounts.retain(|mount| mount.mount_point != std::path::Path::new("/var/lib/kubelet/mine")));
+    machine.change(|state| {
+        state.mounts.retain(|mount| mount.mount_point != std::path::Path::new("/var/lib/kubelet/mine"))
+    });
     coordinator.runs.command(&run, Command::Resume, alice()).await.unwrap();
     reaches(&coordinator, &run, RunState::Completed).await;
     coordinator.runs.runner.stop().await;
@@ -97,8 +119,8 @@ async fn a_used_up_budget_is_waited_for_and_named() {
     let (run, _) = begun(&coordinator, removal(), "").await;
     let began = Instant::now();
     loop {
-        let says = coordinator.runs.says(&run);
-        if says.values().any(|says| says.contains("budget of pool workers") && says.contains("w1")) {
+        let says = said(&coordinator, &run).await;
+        if says.iter().any(|says| says.contains("budget of pool workers") && says.contains("w1")) {
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(10), "nothing names the budget: {says:?}");
@@ -120,8 +142,8 @@ async fn an_api_server_that_is_away_is_waited_for() {
     let (run, _) = begun(&coordinator, removal(), "").await;
     sites.api.set_down(true);
     tokio::time::timeout(Duration::from_secs(10), async {
-        while coordinator.runs.says(&run).is_empty() {
-            tokio::task::yield_now().await;
+        while !said(&coordinator, &run).await.iter().any(|says| says.contains(Code::KUBE_UNREACHABLE.as_str())) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await

@@ -67,7 +67,8 @@ impl<'a> Record<'a> {
             let lines = text.lines().skip(self.from).map(serde_json::from_str::<Value>);
             let lines = lines.collect::<Result<Vec<_>, _>>().context("the audit record is JSON lines")?;
             let of_code = lines.iter().filter(|line| line["code"] == code).count();
-            ensure!(of_code == times, "{of_code} of {code} among {lines:?}");
+            let codes: Vec<String> = lines.iter().map(|line| line["code"].to_string()).collect();
+            ensure!(of_code == times, "{of_code} among {}", codes.join(" "));
             Ok(())
         })
     }

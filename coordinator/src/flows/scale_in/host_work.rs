@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use slipway_errors::Coded;
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{
-    Action, CleanCni, CleanFiles, CleanNetfilter, HostFacts, MaskKubelet, ResetKubeadm, ScanLeftovers, StopService, UnmaskKubelet,
+    Action, CleanCni, CleanFiles, CleanNetfilter, HostFacts, MaskKubelet, ResetKubeadm, ScanLeftovers, StopService,
+    UnmaskKubelet,
 };
 
 use crate::fleet::HostRecord;
@@ -52,10 +53,12 @@ pub(super) async fn host_work(world: &World, host: &HostRecord, facts: &HostFact
         if kind == WorkKind::StopKubeProxy && !has_kube_proxy_service(facts) {
             continue;
         }
-        let mut entry = HostWork { kind, cri_socket: facts.cri_socket.clone(), by_hand: Vec::new(), changes: Vec::new() };
+        let mut entry =
+            HostWork { kind, cri_socket: facts.cri_socket.clone(), by_hand: Vec::new(), changes: Vec::new() };
         let checked = world.agents.check(host, entry.action()).await?;
         entry.by_hand = checked.by_hand;
-        entry.changes = checked.changes.iter().map(|change| format!("{} {} {}", change.verb, change.kind, change.what)).collect();
+        entry.changes =
+            checked.changes.iter().map(|change| format!("{} {} {}", change.verb, change.kind, change.what)).collect();
         work.push(entry);
     }
     Ok(work)
@@ -128,7 +131,11 @@ mod tests {
 
     #[test]
     fn kube_proxy_is_stopped_only_where_it_is_a_service() {
-        let unit = |enablement: &str| UnitState { unit: "kube-proxy.service".into(), enablement: enablement.into(), ..Default::default() };
+        let unit = |enablement: &str| UnitState {
+            unit: "kube-proxy.service".into(),
+            enablement: enablement.into(),
+            ..Default::default()
+        };
         assert!(has_kube_proxy_service(&HostFacts { units: vec![unit("enabled")], ..Default::default() }));
         assert!(!has_kube_proxy_service(&HostFacts { units: vec![unit("not-found")], ..Default::default() }));
         assert!(!has_kube_proxy_service(&HostFacts::default()));
@@ -138,7 +145,11 @@ mod tests {
     fn each_step_has_an_id_of_its_own_with_the_nodes_name() {
         let ids: std::collections::BTreeSet<_> = ORDER
             .iter()
-            .map(|kind| HostWork { kind: *kind, cri_socket: String::new(), by_hand: vec![], changes: vec![] }.step(&target()).id())
+            .map(|kind| {
+                HostWork { kind: *kind, cri_socket: String::new(), by_hand: vec![], changes: vec![] }
+                    .step(&target())
+                    .id()
+            })
             .collect();
         assert_eq!(ids.len(), ORDER.len());
         assert!(ids.iter().all(|id| id.as_str().ends_with("-w2")));

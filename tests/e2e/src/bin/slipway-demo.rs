@@ -58,7 +58,12 @@ async fn kill_in_the_middle(stage: &mut Stage) -> anyhow::Result<()> {
 /// The outside is asked, not Slipway.
 fn judge(stage: &Stage) -> anyhow::Result<()> {
     ensure!(stage.api.object("nodes", "", "w2").is_none(), "Node w2 is still there");
-    let deleted = stage.api.audit().iter().filter(|entry| entry.verb == "delete" && entry.resource == "nodes" && entry.status < 300).count();
+    let deleted = stage
+        .api
+        .audit()
+        .iter()
+        .filter(|entry| entry.verb == "delete" && entry.resource == "nodes" && entry.status < 300)
+        .count();
     ensure!(deleted == 1, "Node w2 was deleted {deleted} times");
     let machine = stage.machine("w2")?;
     let resets = machine.effects.get("run /usr/bin/kubeadm reset").copied().unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::scene::{Workload, join_again};
 use crate::shape::Shape;
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_api_server_stopped", cost: 120, set: Set::Full, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_api_server_stopped", cost: 180, set: Set::Full, shape: Shape::SMALL, run };
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const ASIDE: &str = "/root/kube-apiserver.yaml";
