@@ -175,7 +175,7 @@ impl Runs {
 
     /// One row about a run.
     pub fn summary(&self, book: &Book) -> RunSummary {
-        let total = self.view(book).map(|view| view.steps.len()).unwrap_or(book.steps.len());
+        let total = self.view(book).map_or(book.steps.len(), |view| view.steps.len());
         RunSummary {
             run: book.run.0.clone(),
             flow: book.flow.clone(),
@@ -192,7 +192,7 @@ impl Runs {
     }
 
     /// The open runs that hold `node`.
-    pub async fn holding(&self, node: &NodeName) -> Vec<String> {
+    pub fn holding(&self, node: &NodeName) -> Vec<String> {
         let open = self.runner.open_runs();
         open.into_iter()
             .filter(|book| book.nodes.contains(node) && !book.state.is_final())

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::metrics;
 
 /// Between two looks at whether our own certificate has to be renewed.
-const RENEWAL: Duration = Duration::from_secs(600);
+const RENEWAL: Duration = Duration::from_mins(10);
 
 /// Whether the same start may go well later without anybody doing anything.
 pub(crate) fn may_pass(error: &Coded) -> bool {

@@ -2,8 +2,10 @@
 
 use crate::run::{cargo, pass};
 
+type Check = fn() -> anyhow::Result<()>;
+
 pub(crate) fn ci() -> anyhow::Result<()> {
-    let checks: [(&str, fn() -> anyhow::Result<()>); 7] = [
+    let checks: [(&str, Check); 7] = [
         ("formatting", || pass("cargo fmt", cargo().args(["fmt", "--all", "--check"]))),
         ("clippy", || {
             pass(

@@ -31,7 +31,8 @@ pub(crate) fn metadata() -> anyhow::Result<serde_json::Value> {
 
 /// Runs `command` to its end; fails with `what` when it does.
 pub(crate) fn pass(what: &str, command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{what}: cannot start {:?}", command.get_program()))?;
+    let status =
+        command.status().with_context(|| format!("{what}: cannot start {}", command.get_program().display()))?;
     if !status.success() {
         bail!("{what} failed ({status})");
     }

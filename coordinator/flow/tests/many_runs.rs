@@ -73,10 +73,11 @@ struct OneAtATime {
 impl Admission<Toy> for OneAtATime {
     async fn admit(&self, world: &Toy, request: &AdmissionRequest) -> Result<(), StepError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(50)).await;
         let mut out: BTreeSet<String> = world.lock().cordons.keys().cloned().collect();
         out.extend(request.under_way.keys().map(ToString::to_string));
         out.remove(request.node.as_str());
+        // Looking takes its time: what others do meanwhile can only be known from the claims.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         if out.is_empty() {
             Ok(())
         } else {
@@ -102,10 +103,15 @@ fn disruption() -> ToyStep {
     }
 }
 
+/// Puts the node back, a while after it was taken out.
 fn back_in_service() -> ToyStep {
     ToyStep {
         act: Arc::new(|cx| {
             let mut state = cx.world.lock();
+            if state.operations.insert(cx.step.0.clone()) {
+                let why = Coded::new(Code::KUBE_UNREACHABLE, "not yet");
+                return Err(StepError::Wait { after: Some(Duration::from_secs(7)), why });
+            }
             state.cordons.remove(&cx.step.0.replace("uncordon-", ""));
             state.reset.insert(cx.step.0.clone());
             Ok(Vec::new())

@@ -94,6 +94,26 @@ async fn an_attempt_beyond_its_deadline_is_unknown_and_the_world_is_asked_first(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_precheck_that_would_refuse_its_own_effect_is_not_asked_after_a_lost_answer() {
+    let step = ToyStep::flag("a");
+    let done = step.satisfied.clone();
+    let once = ToyStep {
+        precheck: Arc::new(move |cx| if done(cx)? {
+            Err(StepError::Veto(Coded::new(Code::BUDGET_EXCEEDED, "somebody has taken the last place")))
+        } else {
+            Ok(())
+        }),
+        policy: Policy::default().deadline(Duration::from_secs(3)),
+        hangs: true,
+        ..step
+    };
+    let desk = Desk::new(vec![Steps("work", vec![once])]);
+    desk.start("r1", "work", "w1").await.unwrap();
+    assert_eq!(desk.end("r1").await.0, RunState::Completed);
+    assert_eq!(desk.world.lock().effects["a-w1"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_act_without_effect_is_no_success() {
     let idle = ToyStep { act: Arc::new(|_| Ok(Vec::new())), ..ToyStep::flag("a") };
     let desk = Desk::new(vec![Steps("work", vec![idle])]);

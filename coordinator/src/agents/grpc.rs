@@ -56,8 +56,8 @@ impl GrpcAgents {
     }
 
     /// A target for any boot: for what changes nothing.
-    fn anywhen(&self, host: &HostRecord) -> Option<types::Target> {
-        Some(types::Target { cluster: self.cluster.clone(), host_id: host.id.0.clone(), boot_id: String::new() })
+    fn anywhen(&self, host: &HostRecord) -> types::Target {
+        types::Target { cluster: self.cluster.clone(), host_id: host.id.0.clone(), boot_id: String::new() }
     }
 }
 
@@ -98,18 +98,18 @@ fn messages<T: Send + 'static>(host: &HostRecord, stream: Streaming<T>, silence:
 #[async_trait]
 impl Agents for GrpcAgents {
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
-        let request = agent::DescribeRequest { target: self.anywhen(host) };
+        let request = agent::DescribeRequest { target: Some(self.anywhen(host)) };
         answer(host, SHORT, self.client(host)?.describe(request)).await
     }
 
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {
-        let request = agent::WatchRequest { target: self.anywhen(host), interval_ms };
+        let request = agent::WatchRequest { target: Some(self.anywhen(host)), interval_ms };
         let stream = answer(host, SHORT, self.client(host)?.watch(request)).await?;
         Ok(messages(host, stream, SILENCE + Duration::from_millis(interval_ms.into())))
     }
 
     async fn check(&self, host: &HostRecord, action: types::Action) -> Result<agent::CheckResponse, Coded> {
-        let request = agent::CheckRequest { target: self.anywhen(host), action: Some(action) };
+        let request = agent::CheckRequest { target: Some(self.anywhen(host)), action: Some(action) };
         answer(host, LONG, self.client(host)?.check(request)).await
     }
 
@@ -127,11 +127,11 @@ impl Agents for GrpcAgents {
         operation: &str,
         from_seq: u64,
     ) -> Result<Messages<agent::WatchOperationResponse>, Coded> {
-        let target = self.anywhen(host);
+        let target = Some(self.anywhen(host));
         let request = agent::WatchOperationRequest { target, operation_id: operation.to_owned(), from_seq };
         let stream = answer(host, SHORT, self.client(host)?.watch_operation(request)).await?;
         // Keepalive finds a dead connection; an operation may well say nothing for minutes.
-        Ok(messages(host, stream, Duration::from_secs(3600)))
+        Ok(messages(host, stream, Duration::from_hours(1)))
     }
 
     async fn cancel(
@@ -143,7 +143,7 @@ impl Agents for GrpcAgents {
     }
 
     async fn raise_fence(&self, host: &HostRecord, fence: Fence) -> Result<agent::RaiseFenceResponse, Coded> {
-        let request = agent::RaiseFenceRequest { target: self.anywhen(host), fence: Some(fence.into()) };
+        let request = agent::RaiseFenceRequest { target: Some(self.anywhen(host)), fence: Some(fence.into()) };
         answer(host, SHORT, self.client(host)?.raise_fence(request)).await
     }
 }

@@ -76,7 +76,7 @@ impl NodeApi {
         }
         let mut answer = wire::GetNodeResponse {
             facts: host.as_ref().and_then(|host| self.world.fleet.view(&host.id).facts),
-            runs: self.runs.holding(&name_checked).await,
+            runs: self.runs.holding(&name_checked),
             pods: pods.iter().map(pod_row).collect(),
             ..Default::default()
         };

@@ -63,7 +63,7 @@ impl Hosts {
 
     /// All hosts, by id.
     pub async fn list(&self) -> Result<Vec<HostRecord>, Coded> {
-        self.store.list(PREFIX).await?.iter().map(|record| read(record)).collect()
+        self.store.list(PREFIX).await?.iter().map(read).collect()
     }
 
     /// The host of that id.

@@ -132,7 +132,7 @@ mod tests {
     fn every_rung_is_opt_in() {
         assert_eq!(DrainParameters::default().options(), DrainOptions::default());
         let ladder = all().options().ladder;
-        assert_eq!((ladder.skip_wait, ladder.delete_after), (Some(Duration::from_secs(60)), Some(Duration::ZERO)));
+        assert_eq!((ladder.skip_wait, ladder.delete_after), (Some(Duration::from_mins(1)), Some(Duration::ZERO)));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Step<World> for VolumesDetached {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().deadline(Duration::from_secs(7 * 24 * 3600)).keep_trying().on_failure(OnFailure::Pause)
+        Policy::default().deadline(Duration::from_hours(7 * 24)).keep_trying().on_failure(OnFailure::Pause)
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

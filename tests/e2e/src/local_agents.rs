@@ -58,8 +58,8 @@ impl LocalAgents {
         }
     }
 
-    fn anywhen(&self, host: &HostRecord) -> Option<types::Target> {
-        Some(types::Target { cluster: self.cluster.clone(), host_id: host.id.0.clone(), boot_id: String::new() })
+    fn anywhen(&self, host: &HostRecord) -> types::Target {
+        types::Target { cluster: self.cluster.clone(), host_id: host.id.0.clone(), boot_id: String::new() }
     }
 
     fn after<T>(&self, answer: T) -> T {
@@ -71,17 +71,17 @@ impl LocalAgents {
 #[async_trait]
 impl Agents for LocalAgents {
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
-        self.site(host)?.core.describe(CALLER, agent::DescribeRequest { target: self.anywhen(host) }).await
+        self.site(host)?.core.describe(CALLER, agent::DescribeRequest { target: Some(self.anywhen(host)) }).await
     }
 
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {
         let beats =
-            self.site(host)?.core.watch(CALLER, agent::WatchRequest { target: self.anywhen(host), interval_ms })?;
+            self.site(host)?.core.watch(CALLER, agent::WatchRequest { target: Some(self.anywhen(host)), interval_ms })?;
         Ok(Box::pin(beats.map(Ok)))
     }
 
     async fn check(&self, host: &HostRecord, action: types::Action) -> Result<agent::CheckResponse, Coded> {
-        let request = agent::CheckRequest { target: self.anywhen(host), action: Some(action) };
+        let request = agent::CheckRequest { target: Some(self.anywhen(host)), action: Some(action) };
         let answer = self.site(host)?.core.check(CALLER, request).await;
         self.after(answer)
     }
@@ -101,7 +101,7 @@ impl Agents for LocalAgents {
         operation: &str,
         from_seq: u64,
     ) -> Result<Messages<agent::WatchOperationResponse>, Coded> {
-        let target = self.anywhen(host);
+        let target = Some(self.anywhen(host));
         let request = agent::WatchOperationRequest { target, operation_id: operation.to_owned(), from_seq };
         let following = self.site(host)?.core.watch_operation(CALLER, request).await?;
         let this = self.clone();
@@ -117,7 +117,7 @@ impl Agents for LocalAgents {
     }
 
     async fn raise_fence(&self, host: &HostRecord, fence: Fence) -> Result<agent::RaiseFenceResponse, Coded> {
-        let request = agent::RaiseFenceRequest { target: self.anywhen(host), fence: Some(fence.into()) };
+        let request = agent::RaiseFenceRequest { target: Some(self.anywhen(host)), fence: Some(fence.into()) };
         self.site(host)?.core.raise_fence(CALLER, request).await
     }
 }

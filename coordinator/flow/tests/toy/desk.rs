@@ -99,16 +99,25 @@ impl Desk {
         self.runner.start(run.into(), request).await.map(|_| ())
     }
 
-    /// Follows the run until `seen` says yes, and returns what it said yes to.
+    /// Follows the run until `seen` says yes, and returns what it said yes to. What does not come within hours never comes.
     pub async fn until(&self, run: &str, seen: impl Fn(&Event) -> bool) -> Event {
+        match tokio::time::timeout(Duration::from_hours(3), self.follow(run, seen)).await {
+            Ok(Some(event)) => event,
+            Ok(None) => panic!("the run ended before: {:?}", self.story(run).await),
+            Err(_elapsed) => panic!("it never came: {:?}", self.story(run).await),
+        }
+    }
+
+    async fn follow(&self, run: &str, seen: impl Fn(&Event) -> bool) -> Option<Event> {
         let mut follow = self.runner.follow(&run.into(), 1).await.unwrap();
-        loop {
-            match follow.next().await.unwrap() {
-                Some(Update::Entry(entry)) if seen(&entry.event) => return entry.event,
-                Some(_) => {}
-                None => panic!("the run ended before: {:?}", self.story(run).await),
+        while let Some(update) = follow.next().await.unwrap() {
+            if let Update::Entry(entry) = update
+                && seen(&entry.event)
+            {
+                return Some(entry.event);
             }
         }
+        None
     }
 
     pub async fn end(&self, run: &str) -> (RunState, String) {

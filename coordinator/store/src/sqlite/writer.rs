@@ -131,3 +131,63 @@ fn together(connection: &Connection, jobs: Vec<Job>) -> (Vec<Answer>, Result<(),
     }
     (answers, committed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A job that runs some SQL and then says `verdict`; its answer goes to `told`.
+    fn job(sql: &'static str, verdict: Result<(), Error>, told: &mpsc::Sender<Result<(), Error>>) -> Job {
+        let told = told.clone();
+        Box::new(move |connection| {
+            let done = connection.and_then(|connection| {
+                connection.execute_batch(sql).map_err(failed("testing"))?;
+                verdict
+            });
+            let refused = done.as_ref().err().cloned();
+            (Box::new(move |committed| told.send(done.and(committed)).unwrap()), refused)
+        })
+    }
+
+    /// Runs jobs as one group: what each was told, and what is in the table afterwards.
+    fn group(jobs: &[(&'static str, Result<(), Error>)]) -> (Vec<Result<(), Error>>, Vec<i64>) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+        let (told, heard) = mpsc::channel();
+        let jobs = jobs.iter().map(|(sql, verdict)| job(sql, verdict.clone(), &told)).collect();
+        let (answers, committed) = together(&connection, jobs);
+        for answer in answers {
+            answer(committed.clone());
+        }
+        drop(told);
+        let mut rows = connection.prepare("SELECT n FROM t ORDER BY n").unwrap();
+        let rows = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        (heard.iter().collect(), rows)
+    }
+
+    #[test]
+    fn one_that_is_refused_takes_back_its_own_writes_alone() {
+        let no = Err(Error::Conflict("no".to_owned()));
+        let (told, rows) = group(&[
+            ("INSERT INTO t VALUES (1)", Ok(())),
+            ("INSERT INTO t VALUES (2)", no.clone()),
+            ("INSERT INTO t VALUES (3)", Ok(())),
+        ]);
+        assert_eq!(told, [Ok(()), no, Ok(())]);
+        assert_eq!(rows, [1, 3]);
+    }
+
+    #[test]
+    fn when_the_whole_transaction_is_lost_nobody_is_told_yes_and_nothing_is_written() {
+        let full = Err(Error::Full { doing: "testing" });
+        let (told, rows) = group(&[
+            ("INSERT INTO t VALUES (1)", Ok(())),
+            ("ROLLBACK", full.clone()),
+            ("INSERT INTO t VALUES (3)", Ok(())),
+        ]);
+        assert_eq!(told, [full.clone(), full.clone(), full]);
+        assert_eq!(rows, [0; 0]);
+    }
+}

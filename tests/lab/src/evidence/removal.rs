@@ -19,6 +19,7 @@ pub(crate) struct Removal<'a> {
 impl<'a> Removal<'a> {
     /// Looks at the worker before it leaves.
     pub(crate) fn ahead(lab: &'a Lab, host: &'a Host) -> Result<Self> {
+        sees_a_worker(lab, host)?;
         Ok(Self { lab, host, moment: Moment::now(lab)?, resets: resets(host)?, images: images(host)? })
     }
 
@@ -57,4 +58,28 @@ impl<'a> Removal<'a> {
         ensure!(resets == 1, "kubeadm reset was called {resets} times");
         Ok(())
     }
+}
+
+/// A witness that does not see a worker where there is one would also see none where there is.
+fn sees_a_worker(lab: &Lab, host: &Host) -> Result<()> {
+    let seen = [host_traces(host, &[])?, cluster_traces(lab, host.name())?].concat().join("\n");
+    let kinds = [
+        "kubelet is-active: active",
+        "container ",
+        "task ",
+        "file /etc/kubernetes/kubelet.conf",
+        "file /var/lib/kubelet/pods/",
+        "file /var/lib/cni/",
+        "link cni0",
+        "KUBE-",
+        "kube-proxy",
+        "process kubelet",
+        "mount /var/lib/kubelet/pods/",
+        &format!("node/{}", host.name()),
+        &format!("lease.coordination.k8s.io/{}", host.name()),
+        "Pod ",
+    ];
+    let missed: Vec<_> = kinds.into_iter().filter(|kind| !seen.contains(kind)).collect();
+    ensure!(missed.is_empty(), "{} is a worker, and the witness sees no {missed:?} in {seen}", host.name());
+    Ok(())
 }

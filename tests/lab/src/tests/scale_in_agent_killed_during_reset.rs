@@ -14,7 +14,7 @@ use crate::scene::join_again;
 use crate::shape::Shape;
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_agent_killed_during_reset", cost: 40, set: Set::Full, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_agent_killed_during_reset", cost: 95, set: Set::Full, shape: Shape::SMALL, run };
 
 const UNIT: &str = "slipway-agent";
 

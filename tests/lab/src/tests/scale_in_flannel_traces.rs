@@ -12,7 +12,7 @@ use crate::shape::Shape;
 use crate::slipway::WITH_FLAGS;
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_flannel_traces", cost: 45, set: Set::Full, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_flannel_traces", cost: 70, set: Set::Full, shape: Shape::SMALL, run };
 
 fn run(lab: &Lab) -> Result<()> {
     let worker = lab.host("w2")?;

@@ -14,7 +14,7 @@ use crate::shape::Shape;
 use crate::slipway::refused;
 
 pub(super) const TEST: TestCase =
-    TestCase { name: "scale_in_security_refusals", cost: 30, set: Set::Full, shape: Shape::SMALL, run };
+    TestCase { name: "scale_in_security_refusals", cost: 15, set: Set::Full, shape: Shape::SMALL, run };
 
 const MAKE_EXPIRED: &str = include_str!("../../assets/expired-operator.sh");
 const COORDINATOR: &str = "10.70.0.31:7400";
