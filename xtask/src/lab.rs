@@ -7,7 +7,7 @@ use crate::run::{built, cargo, pass};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// up, status, shell HOST, down, test [NAME] [--all]; `cargo xtask lab -- --help` says more.
+    /// What the lab is to do: up, status, shell, down, test; `cargo xtask lab -- --help` says more.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }

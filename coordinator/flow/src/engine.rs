@@ -161,6 +161,10 @@ impl Engine {
         if let Some(why) = self.reason_to_turn_back() {
             self.note(Event::TurnedBack { why }, now);
         }
+        // What is given up goes first: only then it shows whether anything is left to do.
+        if self.book.turned_back.is_some() {
+            self.end_waits(now, |engine, step| !engine.is_final(step) && !engine.is_undoing(step));
+        }
         if let Some(why) = self.reason_to_stand_still() {
             self.stand_still(why, now);
         } else if self.book.turned_back.is_some() {

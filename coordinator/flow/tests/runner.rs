@@ -98,10 +98,12 @@ async fn a_precheck_that_would_refuse_its_own_effect_is_not_asked_after_a_lost_a
     let step = ToyStep::flag("a");
     let done = step.satisfied.clone();
     let once = ToyStep {
-        precheck: Arc::new(move |cx| if done(cx)? {
-            Err(StepError::Veto(Coded::new(Code::BUDGET_EXCEEDED, "somebody has taken the last place")))
-        } else {
-            Ok(())
+        precheck: Arc::new(move |cx| {
+            if done(cx)? {
+                Err(StepError::Veto(Coded::new(Code::BUDGET_EXCEEDED, "somebody has taken the last place")))
+            } else {
+                Ok(())
+            }
         }),
         policy: Policy::default().deadline(Duration::from_secs(3)),
         hangs: true,

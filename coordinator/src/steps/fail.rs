@@ -20,9 +20,12 @@ pub(super) fn api(error: Coded) -> StepError {
         Code::KUBE_UNREACHABLE => StepError::Wait { after: Some(LOOK_AGAIN), why: error },
         Code::KUBE_CONFLICT => StepError::Retry { after: Some(Duration::from_millis(50)), why: error },
         Code::STORE_STALE_TERM => StepError::Fenced(error),
-        Code::KUBE_FORBIDDEN => StepError::Pause(
-            error.do_this("give the coordinator's user the rights in deploy/rbac, then slipway run resume"),
-        ),
+        // An API server that has just started refuses everything until it has read its rules: a refusal is no proof of a missing right.
+        Code::KUBE_FORBIDDEN => StepError::Wait {
+            after: Some(LOOK_AGAIN * 2),
+            why: error
+                .do_this("if it stays so, give the coordinator's user the rights in deploy/rbac; it goes on by itself"),
+        },
         _ => StepError::retry(error),
     }
 }

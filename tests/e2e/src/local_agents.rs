@@ -75,8 +75,10 @@ impl Agents for LocalAgents {
     }
 
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {
-        let beats =
-            self.site(host)?.core.watch(CALLER, agent::WatchRequest { target: Some(self.anywhen(host)), interval_ms })?;
+        let beats = self
+            .site(host)?
+            .core
+            .watch(CALLER, agent::WatchRequest { target: Some(self.anywhen(host)), interval_ms })?;
         Ok(Box::pin(beats.map(Ok)))
     }
 

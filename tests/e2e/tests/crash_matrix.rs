@@ -1,5 +1,11 @@
 //! Every registered flow, with one thing going wrong at every place where it can: the world ends as after the undisturbed run, and no effect
 //! happens twice. A flow that is registered and has no parameters here fails the test, so that none is forgotten.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by failing"
+)]
 
 use serde_json::{Value, json};
 use slipway_coordinator::flows::registry;
@@ -27,8 +33,9 @@ fn case(flow: &str) -> Option<(Value, Prepare)> {
     match flow {
         "isolate" => Some((json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"}), untouched)),
         "recover" => Some((json!({"nodes": ["w1", "w2"], "actor": "operator/matrix"}), isolated)),
-        "drain" => Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched)),
-        "scale-in" => Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched)),
+        "drain" | "scale-in" => {
+            Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched))
+        }
         _ => None,
     }
 }

@@ -1,4 +1,10 @@
 //! A worker leaves, from the plan to the clean host, and what the operator is told on the way when something is in the way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by failing"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +111,7 @@ async fn a_users_mount_below_the_kubelets_folder_stops_the_run_and_loses_nothing
     assert!(why.contains(Code::HOST_MOUNTED_BELOW.as_str()) && why.contains("/var/lib/kubelet/mine"), "{why}");
     assert!(machine.state().files.contains_key(std::path::Path::new("/var/lib/kubelet/mine/notes.txt")));
     machine.change(|state| {
-        state.mounts.retain(|mount| mount.mount_point != std::path::Path::new("/var/lib/kubelet/mine"))
+        state.mounts.retain(|mount| mount.mount_point != std::path::Path::new("/var/lib/kubelet/mine"));
     });
     coordinator.runs.command(&run, Command::Resume, alice()).await.unwrap();
     reaches(&coordinator, &run, RunState::Completed).await;
@@ -115,7 +121,9 @@ async fn a_users_mount_below_the_kubelets_folder_stops_the_run_and_loses_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn a_used_up_budget_is_waited_for_and_named() {
     let (sites, coordinator) = led().await;
-    sites.api.edit("nodes", "", "w1", |node| node["spec"]["unschedulable"] = true.into());
+    sites.api.edit("nodes", "", "w1", |node| {
+        node["spec"]["unschedulable"] = true.into();
+    });
     let (run, _) = begun(&coordinator, removal(), "").await;
     let began = Instant::now();
     loop {
@@ -127,7 +135,9 @@ async fn a_used_up_budget_is_waited_for_and_named() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(sites.api.count("create", "pods/eviction"), 0, "a pod was evicted past the budget");
-    sites.api.edit("nodes", "", "w1", |node| node["spec"]["unschedulable"] = false.into());
+    sites.api.edit("nodes", "", "w1", |node| {
+        node["spec"]["unschedulable"] = false.into();
+    });
     reaches(&coordinator, &run, RunState::Completed).await;
     coordinator.runs.runner.stop().await;
 }

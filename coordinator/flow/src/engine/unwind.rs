@@ -31,7 +31,6 @@ impl Engine {
     }
 
     pub(super) fn unwind(&mut self, now: Now) {
-        self.end_waits(now, |engine, step| !engine.is_final(step) && !engine.is_undoing(step));
         self.cancel_what_runs();
         let shape = self.shape.clone();
         let mut forward_is_over = true;
@@ -114,7 +113,7 @@ impl Engine {
         policy && !person && !self.is_final(step)
     }
 
-    fn is_undoing(&self, step: &StepId) -> bool {
+    pub(super) fn is_undoing(&self, step: &StepId) -> bool {
         self.open.get(step).is_some_and(|open| open.attempt.undoing)
     }
 

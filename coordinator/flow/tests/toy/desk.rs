@@ -104,7 +104,7 @@ impl Desk {
         match tokio::time::timeout(Duration::from_hours(3), self.follow(run, seen)).await {
             Ok(Some(event)) => event,
             Ok(None) => panic!("the run ended before: {:?}", self.story(run).await),
-            Err(_elapsed) => panic!("it never came: {:?}", self.story(run).await),
+            Err(elapsed) => panic!("it never came ({elapsed}): {:?}", self.story(run).await),
         }
     }
 

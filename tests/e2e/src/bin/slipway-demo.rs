@@ -1,5 +1,6 @@
 //! The demo: a worker leaves a simulated cluster while the coordinator is killed and started again in the middle. Coordinator, agents and
 //! `slipway` are the real programs, speaking mutual TLS on loopback; only the machines and the API server are simulated.
+#![allow(clippy::disallowed_methods, reason = "drives the real programs as a user would, in real time")]
 
 use std::io::IsTerminal;
 use std::process::{Child, Command, Stdio};

@@ -66,7 +66,7 @@ fn illegal(bench: &Bench, width: usize) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), ..ProptestConfig::default() })]
 
     #[test]
     fn the_journal_is_a_legal_history_and_tells_everything(

@@ -86,6 +86,18 @@ fn a_failure_behind_the_line_waits_for_a_person_after_the_rest_is_undone() {
 }
 
 #[test]
+fn a_wait_that_is_given_up_while_turning_back_does_not_hide_that_a_person_is_needed() {
+    let mut bench = Bench::begin(group(2, &["w1", "w2"], "a | b"));
+    bench.end("a-w1", done());
+    bench.end("b-w1", retry(Effect::None));
+    bench.command(Command::Abort).unwrap();
+    bench.until_due();
+    bench.end("b-w1", failed());
+    bench.end("a-w2", wait("away"));
+    assert_eq!(bench.state(), RunState::Paused, "{:?}", bench.story());
+}
+
+#[test]
 fn a_pause_in_one_lane_lets_the_steps_of_others_end() {
     let mut bench = Bench::begin(on_failure(group(2, &["w1", "w2"], "a b"), "a-w1", OnFailure::Pause));
     bench.end("a-w1", failed());
