@@ -77,7 +77,7 @@ fn sees_a_worker(lab: &Lab, host: &Host) -> Result<()> {
         "mount /var/lib/kubelet/pods/",
         &format!("node/{}", host.name()),
         &format!("lease.coordination.k8s.io/{}", host.name()),
-        "Pod ",
+        "\"Pod\" ",
     ];
     let missed: Vec<_> = kinds.into_iter().filter(|kind| !seen.contains(kind)).collect();
     ensure!(missed.is_empty(), "{} is a worker, and the witness sees no {missed:?} in {seen}", host.name());
