@@ -14,6 +14,9 @@ use crate::world::World;
 /// Between two looks at something that is away.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// The way out of a silence.
+pub(super) const BRING_BACK: &str = "nothing is assumed of that host; bring it back (or its agent: systemctl start slipway-agent), then slipway run resume";
+
 /// An error of the API server: when it is away the step waits as long as it takes; when an object changed, it looks again.
 pub(super) fn api(error: Coded) -> StepError {
     match error.code {
@@ -35,14 +38,17 @@ pub(super) fn silent_or(cx: &StepCx<'_, World>, host: &HostRecord, error: Coded)
     if !is_silence(&error) {
         return if pauses(error.code) { StepError::Pause(error) } else { StepError::retry(error) };
     }
-    let text = format!("the agent of {} at {} does not answer: {}", host.name, host.address, error.message);
-    let why = Coded::new(Code::NODE_UNREACHABLE, text);
+    let why = silence(host, &error);
     if cx.world.fleet.silence(&host.id) < cx.world.settings.patience() {
         return StepError::Wait { after: Some(LOOK_AGAIN), why };
     }
-    StepError::Pause(why.do_this(
-        "nothing is assumed of that host; bring it back (or its agent: systemctl start slipway-agent), then slipway run resume",
-    ))
+    StepError::Pause(why.do_this(BRING_BACK))
+}
+
+/// An agent does not answer.
+pub(super) fn silence(host: &HostRecord, error: &Coded) -> Coded {
+    let text = format!("the agent of {} at {} does not answer: {}", host.name, host.address, error.message);
+    Coded::new(Code::NODE_UNREACHABLE, text)
 }
 
 /// Codes that only a person can do something about.

@@ -11,7 +11,7 @@ use slipway_proto::agent::StartOperationRequest;
 use slipway_proto::types::{Action, Change, Target};
 use slipway_types::{HostId, NodeName, OperationId, StepId};
 
-use super::fail::{pauses, silent_or};
+use super::fail::{BRING_BACK, pauses, silence, silent_or};
 use crate::agents::{Ended, follow};
 use crate::fleet::HostRecord;
 use crate::world::World;
@@ -177,12 +177,11 @@ impl Step<World> for HostAction {
 }
 
 fn unreachable(host: &HostRecord, error: Coded) -> StepError {
-    if !crate::agents::is_silence(&error) {
-        return refused(error);
+    if crate::agents::is_silence(&error) {
+        StepError::Pause(silence(host, &error).do_this(BRING_BACK))
+    } else {
+        refused(error)
     }
-    let text = format!("the agent of {} at {} does not answer: {}", host.name, host.address, error.message);
-    let way_out = "nothing is assumed of that host; bring it back (or its agent: systemctl start slipway-agent), then slipway run resume";
-    StepError::Pause(Coded::new(Code::NODE_UNREACHABLE, text).do_this(way_out))
 }
 
 /// What an agent's refusal means for the run: a person, another leader, or another try.
