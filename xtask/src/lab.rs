@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::demo::PROGRAMS;
-use crate::run::{built, cargo, pass};
+use crate::run::{built, cargo, pass, root};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -16,6 +16,6 @@ pub(crate) fn lab(arguments: &Arguments) -> anyhow::Result<()> {
     let packages = PROGRAMS.iter().chain(&["slipway-lab"]).flat_map(|package| ["-p", package]);
     pass("building", cargo().args(["build", "--bins"]).args(packages))?;
     let built = built()?;
-    let status = Command::new(built.join("slipway-lab")).args(&arguments.rest).status()?;
+    let status = Command::new(built.join("slipway-lab")).current_dir(root()).args(&arguments.rest).status()?;
     std::process::exit(status.code().unwrap_or(1))
 }

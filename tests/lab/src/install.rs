@@ -42,7 +42,7 @@ impl Binaries {
     /// The programs of a cargo profile, `dev` or `release`, in the target folder that this program itself was built into.
     pub fn of_profile(profile: &str) -> Result<Self> {
         let folder = if profile == "dev" { "debug" } else { profile };
-        Ok(Self { programs: target()?.join(folder), units: workspace().join("deploy/systemd") })
+        Ok(Self { programs: target()?.join(folder), units: workspace()?.join("deploy/systemd") })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -65,8 +65,12 @@ pub(crate) fn target() -> Result<PathBuf> {
     profile.and_then(|folder| folder.parent()).map(PathBuf::from).context("find cargo's target folder")
 }
 
-fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+/// The tree whose units are installed: the one it is called in, not the one it was compiled in, which may be another checkout.
+fn workspace() -> Result<PathBuf> {
+    let here = env::current_dir().context("find the current folder")?;
+    let tree = here.ancestors().find(|folder| folder.join("deploy/systemd").is_dir());
+    tree.map(PathBuf::from)
+        .with_context(|| format!("{} is not in a checkout of Slipway: call `cargo xtask lab` there", here.display()))
 }
 
 /// Brings Slipway on all hosts to what is built now, or says why not: the lab is of use without it too. What is enrolled stays
