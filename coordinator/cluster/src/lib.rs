@@ -9,6 +9,7 @@ mod connect;
 mod cordon;
 mod drain;
 mod error;
+pub mod etcd;
 pub mod fake;
 mod follow;
 mod gate;
