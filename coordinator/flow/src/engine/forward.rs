@@ -91,6 +91,7 @@ impl Engine {
             number: known.map_or(0, |known| known.attempts) + 1,
             unresolved: unresolved.cloned().unwrap_or_default(),
             acted_before: known.is_some_and(|known| known.acted),
+            resumed: known.is_some_and(|known| known.retry),
             undoing,
         };
         let event = if undoing {

@@ -161,6 +161,12 @@ impl<W: Send + Sync + 'static> StageBuilder<W> {
         self
     }
 
+    /// The next steps, where a flow has put them together elsewhere.
+    pub fn steps(mut self, steps: impl IntoIterator<Item = Arc<dyn Step<W>>>) -> Self {
+        self.steps.extend(steps);
+        self
+    }
+
     /// The next step, if there is one.
     pub fn step_if<S: Step<W> + 'static>(self, step: Option<S>) -> Self {
         match step {

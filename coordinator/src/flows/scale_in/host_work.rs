@@ -70,6 +70,11 @@ fn has_kube_proxy_service(facts: &HostFacts) -> bool {
 }
 
 impl HostWork {
+    /// Whether it is the reset itself.
+    pub(super) fn is_reset(&self) -> bool {
+        self.kind == WorkKind::Reset
+    }
+
     fn action(&self) -> Action {
         let action = match self.kind {
             WorkKind::StopKubeProxy => Kind::StopService(StopService { unit: "kube-proxy.service".to_owned() }),
