@@ -68,6 +68,14 @@ codes! {
     DRAIN_BLOCKED: "SLIP-DRAIN-002", "A PodDisruptionBudget blocks the drain";
     DRAIN_DEADLINE: "SLIP-DRAIN-003", "The drain did not end in its time";
     VOLUMES_ATTACHED: "SLIP-DRAIN-004", "Volumes are still attached to the node";
+    DRAIN_NEVER: "SLIP-DRAIN-005", "A PodDisruptionBudget can never let these pods go";
+    CAPACITY_LACKING: "SLIP-CAPACITY-001", "Pods of the leaving nodes find no other node";
+    QUORUM_LOST: "SLIP-QUORUM-001", "etcd would not keep its quorum";
+    QUORUM_WORD: "SLIP-QUORUM-002", "The change of etcd's membership needs the operator's word";
+    MEMBER_MISMATCH: "SLIP-MEMBER-001", "The etcd member and the node do not agree";
+    MEMBER_UNNAMED: "SLIP-MEMBER-002", "An etcd member was added and has never started";
+    FENCING_UNPROVED: "SLIP-FENCING-001", "It is not proved that the host is powered off";
+    DENIAL_FOREIGN: "SLIP-DENIAL-001", "The policy that denies old kubelet credentials is not ours";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
     RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
     RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";

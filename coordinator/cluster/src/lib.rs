@@ -3,6 +3,7 @@
 
 mod api;
 mod budget;
+pub mod capacity;
 mod classify;
 pub mod conformance;
 mod connect;

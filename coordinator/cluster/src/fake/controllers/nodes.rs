@@ -118,6 +118,8 @@ fn node(name: &str, machine: &Machine) -> Value {
         "spec": {"taints": taints},
         "status": {
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+            "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+            "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "addresses": [{"type": "InternalIP", "address": machine.address}, {"type": "Hostname", "address": name}],
             "nodeInfo": {
                 "kubeletVersion": machine.version, "kubeProxyVersion": machine.version, "machineID": format!("machine-{name}"),
