@@ -58,12 +58,15 @@ codes! {
     NODE_UNKNOWN: "SLIP-NODE-001", "No node of that name";
     NODE_ALREADY_REMOVED: "SLIP-NODE-002", "The node was removed already";
     NODE_NAMED_TWICE: "SLIP-NODE-003", "A node is named twice";
-    NODE_CONTROL_PLANE: "SLIP-NODE-004", "The node is a control-plane node";
+    NODE_LAST_MASTER: "SLIP-NODE-004", "The node is the last control-plane node";
     NODE_OF_COORDINATOR: "SLIP-NODE-005", "The coordinator runs on that host";
     NODE_NO_AGENT: "SLIP-NODE-006", "No agent is enrolled for that node";
     NODE_UNREACHABLE: "SLIP-NODE-007", "The node's agent does not answer";
     NODE_IDENTITY: "SLIP-NODE-008", "The host is not the one that was recorded for the node";
     NODE_FOREIGN_CORDON: "SLIP-NODE-009", "The node was cordoned by somebody else";
+    NODE_CANARY: "SLIP-NODE-010", "The run stands still after its first node";
+    API_SERVER_ADDRESS: "SLIP-API-003", "Somebody reaches the API by an address that only this node has";
+    VIP_HOLDER: "SLIP-VIP-001", "The virtual address is not where it should be";
     DRAIN_NEEDS_FLAG: "SLIP-DRAIN-001", "Pods need a flag before they may be evicted";
     DRAIN_BLOCKED: "SLIP-DRAIN-002", "A PodDisruptionBudget blocks the drain";
     DRAIN_DEADLINE: "SLIP-DRAIN-003", "The drain did not end in its time";

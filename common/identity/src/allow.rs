@@ -56,6 +56,7 @@ pub const RULES: &[Rule] = &[
     reads("slipway.coordinator.v1.NodeService/ListNodes", READERS),
     reads("slipway.coordinator.v1.NodeService/GetNode", READERS),
     reads("slipway.coordinator.v1.NodeService/ListHosts", READERS),
+    reads("slipway.coordinator.v1.EtcdService/GetEtcdStatus", READERS),
     changes("slipway.coordinator.v1.AdminService/CreateToken", ADMINS),
     reads("slipway.coordinator.v1.AdminService/Doctor", READERS),
     changes("slipway.enrol.v1.EnrolmentService/Enrol", ANYONE),

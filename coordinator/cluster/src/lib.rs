@@ -6,6 +6,7 @@ mod budget;
 pub mod capacity;
 mod classify;
 pub mod conformance;
+mod config_maps;
 mod connect;
 mod cordon;
 mod drain;

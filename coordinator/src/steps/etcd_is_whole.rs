@@ -55,7 +55,7 @@ impl Step<World> for EtcdIsWhole {
         if view.member(self.gone).is_some() {
             let text = format!("member {} is in the list again", self.gone);
             return Err(StepError::Pause(
-                Coded::new(Code::ETCD_OTHER_MEMBER, text).do_this("find out who added it: slipway etcd status"),
+                Coded::new(Code::MEMBER_MISMATCH, text).do_this("find out who added it: slipway etcd status"),
             ));
         }
         let sick: Vec<String> = view
@@ -67,7 +67,7 @@ impl Step<World> for EtcdIsWhole {
         if !sick.is_empty() {
             let text = format!("not healthy since {} left: {}", self.node, sick.join(", "));
             return Err(wait(
-                Coded::new(Code::ETCD_QUORUM, text)
+                Coded::new(Code::QUORUM_LOST, text)
                     .do_this("it goes on by itself when they answer; their logs say what keeps them"),
             ));
         }

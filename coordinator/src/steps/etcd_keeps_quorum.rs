@@ -22,14 +22,14 @@ pub struct Consent {
 impl Consent {
     /// Whether a verdict may pass with what was said.
     pub fn judge(self, verdict: &Verdict) -> Result<(), Coded> {
-        let refused = |text: &str, way: &str| Err(Coded::new(Code::ETCD_QUORUM, text).do_this(way));
+        let refused = |code: Code, text: &str, way: &str| Err(Coded::new(code, text).do_this(way));
         match verdict {
             Verdict::Allowed => Ok(()),
             Verdict::NeedsWord { .. } if self.less_tolerance || self.one_member => Ok(()),
             Verdict::NeedsFlag { .. } if self.one_member => Ok(()),
-            Verdict::NeedsWord { text } => refused(text, "if that is meant, say --accept-less-tolerance"),
-            Verdict::NeedsFlag { text } => refused(text, "if that is meant, say --leave-one-etcd-member"),
-            Verdict::Refused { text } => refused(text, "slipway etcd status shows each member"),
+            Verdict::NeedsWord { text } => refused(Code::QUORUM_WORD, text, "if that is meant, say --accept-less-tolerance"),
+            Verdict::NeedsFlag { text } => refused(Code::QUORUM_WORD, text, "if that is meant, say --leave-one-etcd-member"),
+            Verdict::Refused { text } => refused(Code::QUORUM_LOST, text, "slipway etcd status shows each member"),
         }
     }
 }
@@ -107,6 +107,6 @@ mod tests {
         assert!(word.judge(&Verdict::NeedsWord { text: text() }).is_ok());
         assert!(word.judge(&Verdict::NeedsFlag { text: text() }).is_err());
         assert!(all.judge(&Verdict::NeedsFlag { text: text() }).is_ok());
-        assert_eq!(all.judge(&Verdict::Refused { text: text() }).unwrap_err().code, Code::ETCD_QUORUM);
+        assert_eq!(all.judge(&Verdict::Refused { text: text() }).unwrap_err().code, Code::QUORUM_LOST);
     }
 }

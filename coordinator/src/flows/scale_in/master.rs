@@ -99,7 +99,7 @@ fn other(mismatch: &Mismatch) -> Coded {
         })
         .collect();
     let text = if rows.is_empty() { mismatch.to_string() } else { format!("{mismatch} [{}]", rows.join(" | ")) };
-    Coded::new(Code::ETCD_OTHER_MEMBER, text)
+    Coded::new(Code::MEMBER_MISMATCH, text)
         .do_this("nothing is removed on a guess; slipway etcd status shows every member with its addresses")
 }
 
