@@ -88,8 +88,10 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
     let connector = Connector::new(own.identity.clone(), own.clock.clone());
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
     let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
+    let kubernetes = &settings.kubernetes;
     let cluster =
-        ClusterApi::from_kubeconfig(&settings.kubernetes.kubeconfig, Arc::new(OpenGate), own.clock.clone()).await?;
+        ClusterApi::from_kubeconfig(&kubernetes.kubeconfig, &kubernetes.endpoints, Arc::new(OpenGate), own.clock.clone())
+            .await?;
     let foundation = Foundation {
         settings: settings.clone(),
         cluster_name: own.cluster.cluster.clone(),

@@ -11,6 +11,7 @@ mod connect;
 mod cordon;
 mod drain;
 mod error;
+mod failover;
 pub mod etcd;
 pub mod fake;
 mod follow;
