@@ -47,6 +47,7 @@ impl Room {
             key: "node.kubernetes.io/unschedulable".into(),
             value: String::new(),
             effect: "NoSchedule".into(),
+            added: None,
         };
         repelled_by(&[taint], &demand.tolerations).is_none()
     }
