@@ -27,7 +27,9 @@ mod sweep;
 mod volumes;
 
 pub use api::{ClusterApi, ServerVersion};
-pub use budget::{Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal};
+pub use budget::{
+    Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal,
+};
 pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
 pub use cordon::{
     CORDON_OWNER, CORDON_REASON, CORDON_RUN, CordonMark, CordonOutcome, UncordonOutcome, Whose, cordon_mark,
@@ -40,7 +42,8 @@ pub use drain::{
 };
 pub use error::Error;
 pub use fencing::{
-    FencingProof, ForcedDeletes, Harmless, OUT_OF_SERVICE, OUT_OF_SERVICE_OWNER, OperatorStatement, TaintOutcome, Unproved,
+    FencingProof, ForcedDeletes, Harmless, OUT_OF_SERVICE, OUT_OF_SERVICE_OWNER, OperatorStatement, TaintOutcome,
+    Unproved,
 };
 pub use gate::{OpenGate, WriteGate};
 pub use node::{Address, Node, NodeTaint, disrupted};

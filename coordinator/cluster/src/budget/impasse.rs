@@ -86,7 +86,9 @@ fn impasse(kind: ImpasseKind, ids: Vec<BudgetRef>, budgets: &[&Budget], pods: Ve
     let failing = budgets.iter().find_map(|budget| budget.failing.clone()).unwrap_or_default();
     let (sentence, way_out) = match kind {
         ImpasseKind::LetsNoneGo => (
-            format!("PodDisruptionBudget {names} ({rule}) lets none of its {expected} pods go, so {who} can never be evicted"),
+            format!(
+                "PodDisruptionBudget {names} ({rule}) lets none of its {expected} pods go, so {who} can never be evicted"
+            ),
             format!("scale the workload up by one, or loosen {names} while the node leaves"),
         ),
         ImpasseKind::OnlyReplica => (
@@ -94,11 +96,16 @@ fn impasse(kind: ImpasseKind, ids: Vec<BudgetRef>, budgets: &[&Budget], pods: Ve
             format!("scale the workload to two, or loosen {names} while the node leaves"),
         ),
         ImpasseKind::Uncounted => (
-            format!("PodDisruptionBudget {names} ({rule}) cannot be worked out ({failing}), so {who} can never be evicted"),
+            format!(
+                "PodDisruptionBudget {names} ({rule}) cannot be worked out ({failing}), so {who} can never be evicted"
+            ),
             format!("give the pods a controller that can be counted, or write {names} with a number for minAvailable"),
         ),
         ImpasseKind::SeveralBudgets => (
-            format!("{who} {} covered by PodDisruptionBudgets {names} at once, which the eviction API refuses", is_or_are(&pods)),
+            format!(
+                "{who} {} covered by PodDisruptionBudgets {names} at once, which the eviction API refuses",
+                is_or_are(&pods)
+            ),
             "narrow the selector of all but one".to_owned(),
         ),
     };
@@ -241,7 +248,11 @@ mod tests {
         let pods = ["a", "b", "c", "d", "e"].map(replica);
         let found = impasses(&pods, &[budget("web", json!({"maxUnavailable": 0}), 5)]);
         assert_eq!(found.len(), 1);
-        assert!(found[0].sentence.ends_with("so shop/a, shop/b, shop/c and 2 more can never be evicted"), "{}", found[0].sentence);
+        assert!(
+            found[0].sentence.ends_with("so shop/a, shop/b, shop/c and 2 more can never be evicted"),
+            "{}",
+            found[0].sentence
+        );
         let refusal = refusal(&found).unwrap();
         assert_eq!(refusal.code, Code::DRAIN_NEVER);
     }

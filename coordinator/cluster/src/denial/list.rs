@@ -125,7 +125,8 @@ pub(super) fn without(before: Option<&Denial>, admission: Admission) -> Changed 
 /// Refuses an entry that would be one too many.
 pub(super) fn has_room(denials: &BTreeMap<NodeName, Denial>, node: &NodeName) -> Result<(), String> {
     let full = denials.len() >= MOST_NODES && !denials.contains_key(node);
-    let sentence = || format!("{MOST_NODES} nodes are denied already; admit those that will not come back under their names");
+    let sentence =
+        || format!("{MOST_NODES} nodes are denied already; admit those that will not come back under their names");
     if full { Err(sentence()) } else { Ok(()) }
 }
 

@@ -17,9 +17,7 @@ fn metadata() -> Value {
 /// The policy. Its names are those of the documentation:
 /// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>.
 pub(crate) fn policy() -> Value {
-    let rule = |group: &str, operation: &str, resources: &[&str]| {
-        json!({"apiGroups": [group], "apiVersions": ["v1"], "operations": [operation], "resources": resources})
-    };
+    let rule = |group: &str, operation: &str, resources: &[&str]| json!({"apiGroups": [group], "apiVersions": ["v1"], "operations": [operation], "resources": resources});
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": metadata(),
         "spec": {
@@ -120,7 +118,8 @@ mod tests {
         let spec = policy.spec.unwrap();
         assert_eq!(spec.match_constraints.unwrap().resource_rules.unwrap().len(), 4);
         assert_eq!(spec.validations.unwrap()[0].reason.as_deref(), Some("Forbidden"));
-        let binding: admission::ValidatingAdmissionPolicyBinding = serde_json::from_value(binding("kube-system")).unwrap();
+        let binding: admission::ValidatingAdmissionPolicyBinding =
+            serde_json::from_value(binding("kube-system")).unwrap();
         let spec = binding.spec.unwrap();
         assert_eq!(spec.param_ref.unwrap().parameter_not_found_action.as_deref(), Some("Allow"));
         assert_eq!(spec.policy_name.as_deref(), Some(DENIAL_NAME));

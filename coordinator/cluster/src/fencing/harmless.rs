@@ -38,9 +38,8 @@ impl Harmless {
 
 /// Pods that could be harmed. One that is being deleted still counts: nobody has confirmed its end.
 fn held(pods: &[Pod], daemon_sets: &DaemonSets) -> Vec<PodRef> {
-    let belongs = |pod: &Pod| {
-        pod.is_finished() || matches!(classify(pod, daemon_sets, DrainFlags::default()), Verdict::Leave(_))
-    };
+    let belongs =
+        |pod: &Pod| pod.is_finished() || matches!(classify(pod, daemon_sets, DrainFlags::default()), Verdict::Leave(_));
     pods.iter().filter(|pod| !belongs(pod)).map(|pod| pod.id.clone()).collect()
 }
 

@@ -92,7 +92,8 @@ mod tests {
     use crate::node::tests::node;
 
     fn state(tainted: bool, owner: Option<&str>) -> Node {
-        let mut taints = vec![json!({"key": "gpu", "value": "a", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"})];
+        let mut taints =
+            vec![json!({"key": "gpu", "value": "a", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"})];
         taints.extend(tainted.then(|| json!({"key": OUT_OF_SERVICE, "value": "nodeshutdown", "effect": "NoExecute"})));
         let annotations = owner.map(|owner| json!({OUT_OF_SERVICE_OWNER: owner})).unwrap_or_default();
         node(json!({
@@ -122,7 +123,10 @@ mod tests {
     #[test]
     fn what_goes_is_ours_alone() {
         let patch = decide_clear(&state(true, Some("r1")), "r1").unwrap_err();
-        assert_eq!(patch["spec"]["taints"], json!([{"key": "gpu", "value": "a", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"}]));
+        assert_eq!(
+            patch["spec"]["taints"],
+            json!([{"key": "gpu", "value": "a", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"}])
+        );
         assert!(patch["metadata"]["annotations"][OUT_OF_SERVICE_OWNER].is_null());
         assert!(decide_clear(&state(false, Some("r1")), "r1").is_err(), "a mark that was left behind goes too");
     }

@@ -59,7 +59,9 @@ impl FencingProof {
         if statement.words.split_whitespace().ne(wanted.split_whitespace()) {
             return refused(format!("the statement is {:?}, not {wanted:?}", statement.words));
         }
-        for (what, text) in [("who said it", &statement.by), ("in which run", &statement.run), ("of which Node", &statement.node_uid)] {
+        for (what, text) in
+            [("who said it", &statement.by), ("in which run", &statement.run), ("of which Node", &statement.node_uid)]
+        {
             if text.trim().is_empty() {
                 return refused(format!("the record does not say {what}"));
             }
