@@ -57,6 +57,7 @@ pub fn quick() -> Pace {
         exit: Duration::from_millis(5),
         detach: Duration::from_millis(5),
         node_grace: Duration::from_secs(40),
+        pod_gc: Duration::from_millis(5),
         heartbeat: Duration::from_secs(5),
     }
 }

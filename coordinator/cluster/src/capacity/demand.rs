@@ -189,9 +189,18 @@ fn claims(spec: &core::PodSpec, pod: &Pod) -> Vec<String> {
 }
 
 fn overlooked(spec: &core::PodSpec, affinity: &core::Affinity) -> BTreeSet<String> {
-    let prefers = affinity.node_affinity.as_ref().is_some_and(|one| one.preferred_during_scheduling_ignored_during_execution.is_some())
-        || affinity.pod_affinity.as_ref().is_some_and(|one| one.preferred_during_scheduling_ignored_during_execution.is_some())
-        || affinity.pod_anti_affinity.as_ref().is_some_and(|one| one.preferred_during_scheduling_ignored_during_execution.is_some());
+    let prefers = affinity
+        .node_affinity
+        .as_ref()
+        .is_some_and(|one| one.preferred_during_scheduling_ignored_during_execution.is_some())
+        || affinity
+            .pod_affinity
+            .as_ref()
+            .is_some_and(|one| one.preferred_during_scheduling_ignored_during_execution.is_some())
+        || affinity
+            .pod_anti_affinity
+            .as_ref()
+            .is_some_and(|one| one.preferred_during_scheduling_ignored_during_execution.is_some());
     let soft = spec.topology_spread_constraints.iter().flatten().any(|one| one.when_unsatisfiable != "DoNotSchedule");
     let scheduler = spec.scheduler_name.as_deref().unwrap_or(DEFAULT_SCHEDULER);
     let rows = [
@@ -236,8 +245,10 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_not_weighed_is_noted() {
-        let pod = demand(json!({"metadata": {}, "spec": {"containers": [], "priority": 1000, "schedulerName": "volcano",
-            "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]}}));
+        let pod = demand(
+            json!({"metadata": {}, "spec": {"containers": [], "priority": 1000, "schedulerName": "volcano",
+            "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]}}),
+        );
         assert!(pod.spread.is_empty());
         assert_eq!(
             pod.overlooked.into_iter().collect::<Vec<_>>(),

@@ -51,11 +51,7 @@ impl<'a> Surroundings<'a> {
         Self {
             first: alone && demand.near.iter().all(|term| term.means(&demand.pod, labels)),
             near,
-            apart: demand
-                .apart
-                .iter()
-                .map(|term| (term.key.as_str(), domains_of(term, residents, labels)))
-                .collect(),
+            apart: demand.apart.iter().map(|term| (term.key.as_str(), domains_of(term, residents, labels))).collect(),
             kept: kept_against(demand, residents, labels),
             spread: demand.spread.iter().map(|rule| Counted::new(rule, demand, residents, rooms)).collect(),
         }
@@ -63,13 +59,15 @@ impl<'a> Surroundings<'a> {
 
     /// Why the pod cannot be on this node, given who is there.
     pub(super) fn bars(&self, room: &Room) -> Option<String> {
-        let lonely = self.near.iter().find(|(key, domains)| {
-            domain(room, key).is_none_or(|here| !self.first && !domains.contains(here))
-        });
+        let lonely = self
+            .near
+            .iter()
+            .find(|(key, domains)| domain(room, key).is_none_or(|here| !self.first && !domains.contains(here)));
         if let Some((key, _)) = lonely {
             return Some(format!("has none of the pods in its {key} that it has to be beside"));
         }
-        let crowded = self.apart.iter().find(|(key, domains)| domain(room, key).is_some_and(|here| domains.contains(here)));
+        let crowded =
+            self.apart.iter().find(|(key, domains)| domain(room, key).is_some_and(|here| domains.contains(here)));
         if let Some((key, _)) = crowded {
             return Some(format!("has a pod in its {key} that it must not be beside"));
         }
@@ -124,7 +122,8 @@ impl<'a> Counted<'a> {
         for here in counted.filter_map(|one| domain(one.room, &rule.key)) {
             *domains.entry(here).or_default() += 1;
         }
-        let least = if domains.len() < rule.min_domains { 0 } else { domains.values().copied().min().unwrap_or_default() };
+        let least =
+            if domains.len() < rule.min_domains { 0 } else { domains.values().copied().min().unwrap_or_default() };
         Self { rule, domains, least, own: usize::from(rule.counts(&demand.pod)) }
     }
 

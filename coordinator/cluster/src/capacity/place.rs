@@ -74,7 +74,8 @@ fn not_considered(inventory: &Inventory, leaving: &BTreeSet<NodeName>) -> Vec<St
     if moving.iter().any(|demand| !demand.claims.is_empty()) {
         notes.insert("how many volumes a node may attach, and who else uses a volume".into());
     }
-    let pending = inventory.demands.iter().filter(|demand| demand.pod.node.is_empty() && !demand.pod.is_finished()).count();
+    let pending =
+        inventory.demands.iter().filter(|demand| demand.pod.node.is_empty() && !demand.pod.is_finished()).count();
     if pending > 0 {
         notes.insert(format!("{pending} pods that wait for a node already and want the same room"));
     }

@@ -88,7 +88,11 @@ fn pods_go_where_there_is_room_and_the_largest_first() {
 
 #[test]
 fn a_pod_that_is_too_large_says_what_each_node_has_left() {
-    let report = without(&["w1"], three(), vec![pod("large", "w1", asks("3")), pod("there", "w2", asks("2")), pod("over", "w3", asks("5"))]);
+    let report = without(
+        &["w1"],
+        three(),
+        vec![pod("large", "w1", asks("3")), pod("there", "w2", asks("2")), pod("over", "w3", asks("5"))],
+    );
     assert_eq!(
         why(&report),
         "w2 has too little left of cpu (needs 3 cores, left 2 cores); w3 has too little left of cpu (needs 3 cores, left 0 cores)"
@@ -116,7 +120,11 @@ fn only_pods_that_somebody_makes_again_have_to_fit() {
     let owned = |kind: &str| json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": kind, "name": "o", "uid": "o", "controller": true}]}});
     let pods = vec![
         pod("daemon", "w1", owned("DaemonSet")),
-        pod("mirror", "w1", json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}, "ownerReferences": []}})),
+        pod(
+            "mirror",
+            "w1",
+            json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}, "ownerReferences": []}}),
+        ),
         pod("bare", "w1", json!({"metadata": {"ownerReferences": []}})),
         pod("ended", "w1", json!({"status": {"phase": "Succeeded"}})),
         pod("leaving", "w1", json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
@@ -132,12 +140,22 @@ fn each_rule_of_a_node_is_told_by_its_name() {
     let rows = [
         (json!({"spec": {"unschedulable": true}}), json!({}), "w2 is cordoned"),
         (json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}), json!({}), "w2 is not ready"),
-        (json!({"spec": {"taints": [{"key": "gpu", "effect": "NoSchedule"}]}}), json!({}), "w2 has the taint gpu, which it does not tolerate"),
-        (json!({}), spec(json!({"nodeSelector": {"zone": "b"}})), "w2 is not what its node selector or affinity asks for"),
+        (
+            json!({"spec": {"taints": [{"key": "gpu", "effect": "NoSchedule"}]}}),
+            json!({}),
+            "w2 has the taint gpu, which it does not tolerate",
+        ),
         (
             json!({}),
-            spec(json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-                {"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}}})),
+            spec(json!({"nodeSelector": {"zone": "b"}})),
+            "w2 is not what its node selector or affinity asks for",
+        ),
+        (
+            json!({}),
+            spec(
+                json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}}}),
+            ),
             "w2 is not what its node selector or affinity asks for",
         ),
     ];
@@ -145,7 +163,10 @@ fn each_rule_of_a_node_is_told_by_its_name() {
         let rooms = vec![room("w1", json!({})), room("w2", node)];
         assert_eq!(why(&without(&["w1"], rooms, vec![pod("a", "w1", more)])), reason);
     }
-    let rooms = vec![room("w1", json!({})), room("w2", json!({"spec": {"unschedulable": true, "taints": [{"key": "gpu", "effect": "NoSchedule"}]}}))];
+    let rooms = vec![
+        room("w1", json!({})),
+        room("w2", json!({"spec": {"unschedulable": true, "taints": [{"key": "gpu", "effect": "NoSchedule"}]}})),
+    ];
     let stoic = pod("a", "w1", spec(json!({"tolerations": [{"operator": "Exists"}]})));
     assert!(without(&["w1"], rooms, vec![stoic]).fits());
 }
@@ -153,7 +174,11 @@ fn each_rule_of_a_node_is_told_by_its_name() {
 #[test]
 fn a_port_of_the_host_is_had_by_one_pod_alone() {
     let port = |name: &str, node: &str| {
-        pod(name, node, spec(json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 8080}]}]})))
+        pod(
+            name,
+            node,
+            spec(json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 8080}]}]})),
+        )
     };
     let rooms = || vec![room("w1", json!({})), room("w2", json!({}))];
     let taken = without(&["w1"], rooms(), vec![port("a", "w1"), port("b", "w2")]);
@@ -191,7 +216,10 @@ fn pods_that_must_be_apart_need_a_node_each_both_ways() {
     let pods = |third: Value| vec![pod("a", "w1", apart()), pod("b", "w2", third), pod("c", "w3", labelled("db"))];
     assert_eq!(node_of(&without(&["w1"], three(), pods(json!({}))), "a"), "w3");
     let own_dislike = vec![pod("a", "w1", apart()), pod("b", "w2", json!({})), pod("c", "w3", json!({}))];
-    assert_eq!(why(&without(&["w1"], three(), own_dislike)), "w2, w3 has a pod in its kubernetes.io/hostname that it must not be beside");
+    assert_eq!(
+        why(&without(&["w1"], three(), own_dislike)),
+        "w2, w3 has a pod in its kubernetes.io/hostname that it must not be beside"
+    );
     let theirs = vec![pod("a", "w1", json!({})), pod("b", "w2", apart()), pod("c", "w3", apart())];
     assert!(why(&without(&["w1"], three(), theirs)).contains("has shop/b there, which does not bear it"));
 }
@@ -209,18 +237,29 @@ fn a_pod_goes_where_those_are_that_it_must_be_beside() {
 }
 
 fn spread(max_skew: u32) -> Value {
-    spec(json!({"topologySpreadConstraints": [{"maxSkew": max_skew, "topologyKey": HOST, "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"app": "web"}}}]}))
+    spec(
+        json!({"topologySpreadConstraints": [{"maxSkew": max_skew, "topologyKey": HOST, "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}}}]}),
+    )
 }
 
 #[test]
 fn pods_stay_as_evenly_spread_as_they_ask() {
-    let pods = |moving: Value| vec![pod("a", "w1", moving), pod("b", "w2", json!({})), pod("c", "w2", json!({})), pod("d", "w3", json!({}))];
+    let pods = |moving: Value| {
+        vec![pod("a", "w1", moving), pod("b", "w2", json!({})), pod("c", "w2", json!({})), pod("d", "w3", json!({}))]
+    };
     assert_eq!(node_of(&without(&["w1"], three(), pods(spread(1))), "a"), "w3");
     let tied = merged(spread(1), &spec(json!({"nodeSelector": {HOST: "w2"}})));
     assert!(without(&["w1"], three(), pods(tied)).fits(), "nodes that its selector excludes are no domains");
-    let full = vec![room("w1", json!({})), room("w2", json!({})), room("w3", json!({"status": {"allocatable": {"cpu": "1"}}}))];
-    assert!(why(&without(&["w1"], full, pods(spread(1)))).contains("w2 would have too many of its kind in its kubernetes.io/hostname"));
+    let full = vec![
+        room("w1", json!({})),
+        room("w2", json!({})),
+        room("w3", json!({"status": {"allocatable": {"cpu": "1"}}})),
+    ];
+    assert!(
+        why(&without(&["w1"], full, pods(spread(1))))
+            .contains("w2 would have too many of its kind in its kubernetes.io/hostname")
+    );
 }
 
 #[test]
@@ -233,7 +272,9 @@ fn a_spread_that_counts_the_leaving_node_until_it_is_deleted_is_warned_of() {
 
 #[test]
 fn more_limits_than_there_is_are_a_warning() {
-    let greedy = spec(json!({"containers": [{"name": "c", "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "6Gi"}}}]}));
+    let greedy = spec(
+        json!({"containers": [{"name": "c", "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "6Gi"}}}]}),
+    );
     let rooms = vec![room("w1", json!({})), room("w2", json!({}))];
     let report = without(&["w1"], rooms, vec![pod("a", "w1", greedy.clone()), pod("b", "w2", greedy)]);
     assert!(report.fits());
@@ -275,7 +316,11 @@ fn any_cluster() -> impl Strategy<Value = (Vec<Room>, Vec<Demand>)> {
 }
 
 /// The pods of each node after the move, worked out anew from the report.
-fn residents<'a>(demands: &'a [Demand], report: &CapacityReport, leaving: &BTreeSet<NodeName>) -> BTreeMap<String, Vec<&'a Demand>> {
+fn residents<'a>(
+    demands: &'a [Demand],
+    report: &CapacityReport,
+    leaving: &BTreeSet<NodeName>,
+) -> BTreeMap<String, Vec<&'a Demand>> {
     let mut residents: BTreeMap<String, Vec<&Demand>> = BTreeMap::new();
     for demand in demands {
         let moved = report.placed.iter().find(|one| one.pod == demand.pod.id).map(|one| one.node.to_string());

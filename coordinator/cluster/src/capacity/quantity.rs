@@ -32,7 +32,8 @@ pub fn parse(text: &str) -> Option<Amount> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '+').unwrap_or(text.len());
     let (number, suffix) = text.split_at(split);
-    let (whole, fraction) = number.trim_start_matches('+').split_once('.').unwrap_or((number.trim_start_matches('+'), ""));
+    let (whole, fraction) =
+        number.trim_start_matches('+').split_once('.').unwrap_or((number.trim_start_matches('+'), ""));
     if whole.is_empty() && fraction.is_empty() || fraction.len() > 18 {
         return None;
     }

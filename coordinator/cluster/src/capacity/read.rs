@@ -87,7 +87,8 @@ fn find_volumes(demand: &mut Demand, claims: &Claims, volumes: &Volumes) {
                 demand.overlooked.insert("volumes that are bound only once their pod has a node".into());
             }
             Some(volume) => {
-                let place = volumes.get(volume).map(|terms| VolumePlace { volume: volume.clone(), terms: terms.clone() });
+                let place =
+                    volumes.get(volume).map(|terms| VolumePlace { volume: volume.clone(), terms: terms.clone() });
                 demand.volumes.extend(place);
             }
         }

@@ -82,13 +82,18 @@ mod tests {
 
     #[test]
     fn containers_add_up_and_the_sandbox_counts() {
-        let sum = requests(json!({"containers": [container("100m"), container("1")], "overhead": {"cpu": "50m", "memory": "1Mi"}}));
+        let sum = requests(
+            json!({"containers": [container("100m"), container("1")], "overhead": {"cpu": "50m", "memory": "1Mi"}}),
+        );
         assert_eq!((sum["cpu"], sum["memory"]), (1_150, 1_048_576_000));
     }
 
     #[test]
     fn the_largest_init_container_counts_where_it_is_larger_than_the_rest() {
-        assert_eq!(requests(json!({"containers": [container("1")], "initContainers": [container("3"), container("2")]}))["cpu"], 3_000);
+        assert_eq!(
+            requests(json!({"containers": [container("1")], "initContainers": [container("3"), container("2")]}))["cpu"],
+            3_000
+        );
         assert_eq!(requests(json!({"containers": [container("4")], "initContainers": [container("3")]}))["cpu"], 4_000);
     }
 
@@ -105,6 +110,9 @@ mod tests {
         let limited = json!({"containers": [{"name": "c", "resources": {"limits": {"cpu": "2", "memory": "1"}, "requests": {"cpu": "1"}}}]});
         assert_eq!((requests(limited.clone())["cpu"], requests(limited.clone())["memory"]), (1_000, 1_000));
         assert_eq!(of_pod(&serde_json::from_value(limited).unwrap(), Figure::Limits)["cpu"], 2_000);
-        assert_eq!(requests(json!({"containers": [container("1")], "resources": {"requests": {"cpu": "5"}}}))["cpu"], 5_000);
+        assert_eq!(
+            requests(json!({"containers": [container("1")], "resources": {"requests": {"cpu": "5"}}}))["cpu"],
+            5_000
+        );
     }
 }

@@ -47,6 +47,7 @@ impl Room {
             key: "node.kubernetes.io/unschedulable".into(),
             value: String::new(),
             effect: "NoSchedule".into(),
+            added: None,
         };
         repelled_by(&[taint], &demand.tolerations).is_none()
     }
@@ -108,7 +109,11 @@ impl<'a> Place<'a> {
             let whole = self.room.allocatable.get(name).copied().filter(|whole| *whole > 0)?;
             let limits = self.limits.get(name).copied().unwrap_or_default();
             (limits > whole).then(|| {
-                format!("the limits of the pods on {} would add up to {} % of its {name}", self.room.node.name, limits * 100 / whole)
+                format!(
+                    "the limits of the pods on {} would add up to {} % of its {name}",
+                    self.room.node.name,
+                    limits * 100 / whole
+                )
             })
         };
         ["cpu", "memory"].into_iter().filter_map(row).collect()

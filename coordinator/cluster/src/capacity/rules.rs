@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_taint_is_tolerated_by_key_value_and_effect() {
-        let taint = |effect: &str| NodeTaint { key: "gpu".into(), value: "yes".into(), effect: effect.into() };
+        let taint =
+            |effect: &str| NodeTaint { key: "gpu".into(), value: "yes".into(), effect: effect.into(), added: None };
         let tolerates = |value: Value, effect: &str| {
             let toleration = Toleration::read(serde_json::from_value(value).unwrap());
             repelled_by(&[taint(effect)], &[toleration]).is_none()

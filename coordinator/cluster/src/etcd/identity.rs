@@ -231,13 +231,7 @@ fn peer_check(member: &Member, what: &str, known: Option<BTreeSet<String>>) -> C
 }
 
 /// An address that two nodes have, or a name that two members have, identifies nothing.
-fn sole_check(
-    member: &Member,
-    name: &NodeName,
-    members: &[Member],
-    nodes: &[Node],
-    reports: &[MasterReport],
-) -> Check {
+fn sole_check(member: &Member, name: &NodeName, members: &[Member], nodes: &[Node], reports: &[MasterReport]) -> Check {
     let twins = members.iter().filter(|other| other.id != member.id).filter(|other| {
         let same_name = !other.is_unnamed() && other.name == member.name;
         same_name || other.peer_hosts().iter().any(|host| member.peer_hosts().contains(host))
@@ -376,7 +370,8 @@ pub(super) mod tests {
     fn a_silent_hosts_member_is_known_when_all_others_agree_and_it_is_silent_too() {
         let nodes = [1, 2, 3].map(master);
         let reports = [report(1), report(2)];
-        let silent = |members: &[Member], reports: &[MasterReport]| member_of_silent(&name(3), members, &nodes, reports);
+        let silent =
+            |members: &[Member], reports: &[MasterReport]| member_of_silent(&name(3), members, &nodes, reports);
         assert_eq!(silent(&[voter(1), voter(2), dead(3)], &reports).unwrap(), dead(3));
         let answers = silent(&[voter(1), voter(2), voter(3)], &reports).unwrap_err();
         assert!(answers.reason.contains("still answers"), "{answers}");

@@ -65,12 +65,7 @@ impl Unnamed {
 }
 
 /// All members without a name. `open_joins` are the nodes of which a join was begun and not ended.
-pub fn unnamed(
-    members: &[Member],
-    nodes: &[Node],
-    reports: &[MasterReport],
-    open_joins: &[NodeName],
-) -> Vec<Unnamed> {
+pub fn unnamed(members: &[Member], nodes: &[Node], reports: &[MasterReport], open_joins: &[NodeName]) -> Vec<Unnamed> {
     members.iter().filter(|member| member.is_unnamed()).map(|one| explain(one, nodes, reports, open_joins)).collect()
 }
 

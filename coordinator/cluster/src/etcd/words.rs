@@ -79,7 +79,9 @@ pub(super) fn alarm(member: &Member, alarm: &Alarm) -> String {
 
 pub(super) fn last_member(case: &Case<'_>) -> String {
     let target = case.target().map(Member::label).unwrap_or_default();
-    format!("{target} is etcd's last member: with it goes all that the cluster knows. A cluster is taken down, not scaled in, to nothing")
+    format!(
+        "{target} is etcd's last member: with it goes all that the cluster knows. A cluster is taken down, not scaled in, to nothing"
+    )
 }
 
 pub(super) fn no_quorum_now(case: &Case<'_>) -> String {
@@ -138,10 +140,7 @@ pub(super) fn outage(case: &Case<'_>) -> String {
 
 pub(super) fn stop_blocked(case: &Case<'_>) -> String {
     let down = case.others_down();
-    let way = if down.is_empty() {
-        "Add a member first".to_owned()
-    } else {
-        format!("Bring {} back first", labels(&down))
-    };
+    let way =
+        if down.is_empty() { "Add a member first".to_owned() } else { format!("Bring {} back first", labels(&down)) };
     format!("{}. {way}", sentence(case))
 }

@@ -94,6 +94,12 @@ fn act(world: &mut World, request: &ApiRequest, http: &Request<Bytes>, key: &Key
     if !request.parameter("dryRun").is_empty() {
         return Err(Failure::bad_request("this server has no dry run"));
     }
+    let named = if request.name.is_empty() && request.verb == "create" {
+        body(http).map(|object| text(&object, "/metadata/name").to_owned()).unwrap_or_default()
+    } else {
+        request.name.clone()
+    };
+    world.admit_request(request, http.headers(), &named)?;
     match (request.verb, request.subresource.as_str()) {
         ("get", "" | "status") => Ok((200, found(world)?)),
         ("list", "") => Ok((200, list(world, request)?)),
