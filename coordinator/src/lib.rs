@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod flows;
 pub mod gate;
 pub mod pools;
+pub mod reconcilers;
 pub mod runs;
 pub mod settings;
 pub mod steps;

@@ -9,6 +9,7 @@ use slipway_coordinator::api::{Parts, routes};
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::enrolment::Enrolment;
 use slipway_coordinator::fleet::Watcher;
+use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
 use slipway_errors::{Code, Coded};
 use slipway_identity::init::{Cluster, authority, coordinator_identity};
@@ -134,6 +135,8 @@ async fn serve(
     tasks.spawn(watcher.run(tasks.clone(), stop.clone()));
     tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
     tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
+    let returned = ReturnedHosts { world: world.clone(), runs: runs.clone() };
+    tasks.spawn(returned.run(stop.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
     let audit: Arc<dyn Audit> = Arc::new(FileAudit::open(settings.state_dir.join("audit.log")).map_err(|error| {
         Coded::new(Code::AUDIT_LOST, format!("opening it in {}: {error}", settings.state_dir.display()))

@@ -76,6 +76,7 @@ codes! {
     NODE_UNREACHABLE: "SLIP-NODE-007", "The node's agent does not answer";
     NODE_IDENTITY: "SLIP-NODE-008", "The host is not the one that was recorded for the node";
     NODE_FOREIGN_CORDON: "SLIP-NODE-009", "The node was cordoned by somebody else";
+    NODE_ANSWERS: "SLIP-NODE-011", "The node is not unreachable";
     NODE_CANARY: "SLIP-NODE-010", "The run stands still after its first node";
     API_SERVER_ADDRESS: "SLIP-API-003", "Somebody reaches the API by an address that only this node has";
     VIP_HOLDER: "SLIP-VIP-001", "The virtual address is not where it should be";

@@ -6,18 +6,23 @@ mod leaving;
 mod master;
 mod phases;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slipway_errors::Coded;
 use slipway_flow::{Flow, LaneBuilder, Plan, PlanBuilder};
-use slipway_types::NodeRole;
+use slipway_types::{NodeName, NodeRole};
 
 use super::parameters::{Chosen, DrainParameters, facts, read, schema, stored};
 use crate::steps::{CanaryHolds, Consent};
 use crate::world::World;
+pub(in crate::flows) use host_work::{HostWork, host_work};
 use leaving::{Leaving, leaving};
+pub(in crate::flows) use master::{disagreement, survivors_of};
 use phases::phases;
+pub(in crate::flows) use phases::wipe_etcd_data;
 
 /// See the module.
 pub(super) struct ScaleIn;
@@ -40,6 +45,9 @@ struct Parameters {
     /// Failed nodes after which no other one is begun; 1 without it.
     #[serde(default)]
     stop_after: Option<u32>,
+    /// Yes to pods that find no other node.
+    #[serde(default)]
+    accept_pending_pods: bool,
     /// Yes to an etcd that survives fewer failures.
     #[serde(default)]
     accept_less_tolerance: bool,
@@ -85,7 +93,8 @@ impl Flow<World> for ScaleIn {
             nodes.push(leaving(world, node, &parameters).await?);
         }
         nodes.sort_by_key(|node| node.role == NodeRole::ControlPlane);
-        stored(&Facts { nodes, warnings: Vec::new() })
+        let warnings = together(world, &nodes, &parameters).await?;
+        stored(&Facts { nodes, warnings })
     }
 
     fn plan(&self, params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
@@ -105,6 +114,27 @@ impl Flow<World> for ScaleIn {
         }
         .build()
     }
+}
+
+/// What is to be known of all nodes together: whether their pods fit elsewhere, and which budgets would hold them for ever.
+async fn together(world: &World, nodes: &[Leaving], parameters: &Parameters) -> Result<Vec<String>, Coded> {
+    let names: BTreeSet<NodeName> = nodes.iter().map(|node| node.name.clone()).collect();
+    let capacity = world.cluster.capacity_without(&names).await?;
+    if let Some(refusal) = capacity.refusal().filter(|_| !parameters.accept_pending_pods) {
+        return Err(refusal.do_this("if they may stay Pending, say --accept-pending-pods"));
+    }
+    let mut warnings: Vec<String> = Vec::new();
+    if !capacity.fits() {
+        warnings.push(capacity.sentence());
+    }
+    warnings.extend(capacity.warnings);
+    if !capacity.not_considered.is_empty() && capacity.moving > 0 {
+        warnings.push(format!("whether pods fit elsewhere was judged without {}", capacity.not_considered.join(", ")));
+    }
+    let list: Vec<NodeName> = names.into_iter().collect();
+    let held = world.cluster.budget_impasses(&list, parameters.drain.options().flags).await?;
+    warnings.extend(held.into_iter().map(|one| format!("{}; {}", one.sentence, one.way_out)));
+    Ok(warnings)
 }
 
 fn title(nodes: &[Leaving]) -> String {

@@ -9,7 +9,7 @@ use slipway_proto::types::{EtcdKind, HostFacts};
 use slipway_types::NodeName;
 
 use super::Parameters;
-use crate::endpoints::{Dependent, dependents, virtual_address};
+use crate::endpoints::{Dependent, dependents, masters_beside, virtual_address};
 use crate::etcd::{EtcdView, look};
 use crate::steps::HostTarget;
 use crate::world::World;
@@ -46,8 +46,7 @@ pub(super) async fn master(
     parameters: &Parameters,
 ) -> Result<Master, Coded> {
     let nodes = world.cluster.nodes(None).await?;
-    let others: Vec<&Node> = nodes.iter().filter(|other| other.role == node.role && other.name != node.name).collect();
-    if others.is_empty() {
+    if masters_beside(&nodes, &node.name).is_empty() {
         return Err(Coded::new(Code::NODE_LAST_MASTER, format!("{} is the last control-plane node", node.name))
             .do_this("join another control-plane node first; a whole cluster is taken down by hand"));
     }
@@ -60,7 +59,7 @@ pub(super) async fn master(
     Ok(Master {
         etcd,
         vip: if runs { virtual_address(facts, &nodes) } else { None },
-        survivors: survivors(world, &others).await?,
+        survivors: survivors_of(world, &nodes, &node.name).await?,
     })
 }
 
@@ -77,7 +76,7 @@ fn refuse_dependents(name: &NodeName, dependents: &[Dependent]) -> Result<(), Co
 
 async fn etcd(world: &World, node: &Node, nodes: &[Node], parameters: &Parameters) -> Result<Etcd, Coded> {
     let view = look(world, Some(&node.name)).await?.agreed()?;
-    let member = member_of(&node.name, &view.members, nodes, &view.reports).map_err(|mismatch| other(&mismatch))?;
+    let member = member_of(&node.name, &view.members, nodes, &view.reports).map_err(|mismatch| disagreement(&mismatch))?;
     let projection = project(&view.members, &Change::Remove(member.id));
     parameters.consent().judge(&projection.verdict)?;
     let data_dir = view.data_dirs.get(&node.name).cloned().unwrap_or_default();
@@ -89,7 +88,7 @@ fn down(view: &EtcdView, leaves: MemberId) -> Vec<MemberId> {
 }
 
 /// The witnesses disagree: the table goes with the refusal, for a person has to decide.
-fn other(mismatch: &Mismatch) -> Coded {
+pub(in crate::flows) fn disagreement(mismatch: &Mismatch) -> Coded {
     let rows: Vec<String> = mismatch
         .table
         .iter()
@@ -103,9 +102,14 @@ fn other(mismatch: &Mismatch) -> Coded {
         .do_this("nothing is removed on a guess; slipway etcd status shows every member with its addresses")
 }
 
-async fn survivors(world: &World, others: &[&Node]) -> Result<Vec<HostTarget>, Coded> {
+/// The hosts of the other masters that have an agent.
+pub(in crate::flows) async fn survivors_of(
+    world: &World,
+    nodes: &[Node],
+    name: &NodeName,
+) -> Result<Vec<HostTarget>, Coded> {
     let mut survivors = Vec::new();
-    for other in others {
+    for other in masters_beside(nodes, name) {
         if let Some(host) = world.hosts.of_node(&other.name).await? {
             survivors.push(HostTarget {
                 node: other.name.clone(),

@@ -12,8 +12,9 @@ use slipway_proto::types::{Action, StartService, StopService, WipeEtcdData};
 use super::Parameters;
 use super::leaving::Leaving;
 use super::master::{Etcd, Master};
+use crate::fleet::HostState;
 use crate::steps::{
-    Cordon, DeleteNode, Drain, EtcdIsWhole, EtcdKeepsQuorum, HostAction, MoveEtcdLeader, NodeIsGone, NobodyIsLeftBehind,
+    Cordon, DeleteNode, Drain, EtcdIsWhole, EtcdKeepsQuorum, HostAction, HostTarget, MoveEtcdLeader, NodeIsGone, NobodyIsLeftBehind,
     ReleaseHost, RemoveEtcdMember, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
 };
 use crate::world::World;
@@ -64,7 +65,11 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
         "verify",
         vec![
             Arc::new(NodeIsGone { node: node.name.clone() }),
-            Arc::new(ReleaseHost { node: node.name.clone(), host: node.host.host_id.clone() }),
+            Arc::new(ReleaseHost {
+                node: node.name.clone(),
+                host: node.host.host_id.clone(),
+                state: HostState::Waiting,
+            }),
         ],
     );
     phases.all
@@ -165,18 +170,18 @@ fn clean_host(node: &Leaving) -> Steps {
     for work in &node.work {
         steps.push(Arc::new(work.step(&node.host)));
         if let Some(etcd) = etcd_of(node).filter(|_| work.is_reset()) {
-            steps.push(Arc::new(wipe(node, etcd)));
+            steps.push(Arc::new(wipe_etcd_data(&node.host, &etcd.data_dir)));
         }
     }
     steps
 }
 
 /// The reset leaves the data of a member whose removal it was told to skip, with every Secret of the cluster in it.
-fn wipe(node: &Leaving, etcd: &Etcd) -> HostAction {
-    let action = Action { action: Some(Kind::WipeEtcdData(WipeEtcdData { data_dir: etcd.data_dir.clone() })) };
+pub(in crate::flows) fn wipe_etcd_data(host: &HostTarget, data_dir: &str) -> HostAction {
+    let action = Action { action: Some(Kind::WipeEtcdData(WipeEtcdData { data_dir: data_dir.to_owned() })) };
     HostAction {
-        summary: format!("empty etcd's data folder {}", etcd.data_dir),
-        by_hand: vec![format!("find {} -xdev -mindepth 1 -delete", etcd.data_dir)],
-        ..HostAction::once(&node.host, action, "wipe-etcd-data", Duration::from_mins(5))
+        summary: format!("empty etcd's data folder {data_dir}"),
+        by_hand: vec![format!("find {data_dir} -xdev -mindepth 1 -delete")],
+        ..HostAction::once(host, action, "wipe-etcd-data", Duration::from_mins(5))
     }
 }
