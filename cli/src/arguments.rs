@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::screen::Format;
 use crate::verbs::{
     completions, doctor, drain, etcd_status, explain, flow_list, host_list, identity_create, init, isolate, node_list, node_show,
-    recover, remove, run_list, run_show, run_steer, run_watch, token_create,
+    recover, remove, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -115,6 +115,8 @@ pub enum NodeVerb {
     Drain(drain::Args),
     /// Take nodes out of the cluster and leave their hosts clean
     Remove(remove::Args),
+    /// Let hosts reach the API by another address, one after the other
+    SetEndpoint(set_endpoint::Args),
 }
 
 /// Verbs about etcd.

@@ -18,6 +18,7 @@ pub mod run_list;
 pub mod run_show;
 pub mod run_steer;
 pub mod run_watch;
+pub mod set_endpoint;
 pub mod targets;
 pub mod token_create;
 
@@ -103,6 +104,7 @@ async fn node(context: Context<'_>, verb: NodeVerb) -> Result<Exit, Failure> {
         NodeVerb::Recover(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Drain(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Remove(args) => context.propose(args.wish(), args.start).await,
+        NodeVerb::SetEndpoint(args) => context.propose(args.wish(), args.start).await,
     }
 }
 

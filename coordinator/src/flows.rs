@@ -10,6 +10,7 @@ mod parameters;
 mod recover;
 mod scale_in;
 mod scale_in_unreachable;
+mod set_endpoint;
 
 use slipway_flow::Registry;
 
@@ -26,4 +27,5 @@ pub fn registry() -> Registry<World> {
         .with(scale_in::ScaleIn)
         .with(scale_in_unreachable::ScaleInUnreachable)
         .with(clean_host::CleanHost)
+        .with(set_endpoint::SetEndpoint)
 }

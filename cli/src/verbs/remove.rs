@@ -27,6 +27,12 @@ pub struct Args {
     /// What may become of etcd.
     #[command(flatten)]
     pub etcd: EtcdWords,
+    /// Hosts that no longer answer.
+    #[command(flatten)]
+    pub silence: Silence,
+    /// Yes: pods may stay Pending that find no other node
+    #[arg(long)]
+    pub accept_pending_pods: bool,
     /// How it is started.
     #[command(flatten)]
     pub start: Start,
@@ -57,9 +63,39 @@ pub struct EtcdWords {
     pub leave_one_etcd_member: bool,
 }
 
+impl EtcdWords {
+    fn put(&self, params: &mut Params) {
+        params.set("accept_less_tolerance", json!(self.accept_less_tolerance));
+        params.set("leave_one_etcd_member", json!(self.leave_one_etcd_member));
+    }
+}
+
+/// Hosts that no longer answer.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Silence {
+    /// The host no longer answers: do what needs no answer from it
+    #[arg(long, conflicts_with_all = ["selector", "pool", "canary", "budget"])]
+    pub unreachable: bool,
+    /// Your word, `NODE is powered off`, after you have made sure of it: its pods and its Node are given up
+    #[arg(long, value_name = "WORDS", requires = "unreachable")]
+    pub fenced: Option<String>,
+}
+
 impl Args {
     /// What is wished for.
     pub fn wish(&self) -> Wish {
+        if self.silence.unreachable { self.without_the_host() } else { self.with_the_host() }
+    }
+
+    fn without_the_host(&self) -> Wish {
+        let mut params = Params::default();
+        params.set("nodes", json!(self.nodes.nodes));
+        params.set_some("fenced", self.silence.fenced.as_ref());
+        self.etcd.put(&mut params);
+        Wish { flow: "scale-in-unreachable", params: params.into_json() }
+    }
+
+    fn with_the_host(&self) -> Wish {
         let mut params = Params::default();
         self.nodes.put(&mut params);
         self.eviction.put(&mut params);
@@ -67,8 +103,8 @@ impl Args {
         params.set("canary", json!(self.caution.canary));
         params.set_some("soak_s", self.caution.soak.map(|soak| soak.as_secs()).as_ref());
         params.set_some("stop_after", self.caution.stop_after.as_ref());
-        params.set("accept_less_tolerance", json!(self.etcd.accept_less_tolerance));
-        params.set("leave_one_etcd_member", json!(self.etcd.leave_one_etcd_member));
+        params.set("accept_pending_pods", json!(self.accept_pending_pods));
+        self.etcd.put(&mut params);
         Wish { flow: "scale-in", params: params.into_json() }
     }
 }
@@ -90,6 +126,18 @@ mod tests {
         assert_eq!((wish.flow, &wish.params["budget"], &wish.params["soak_s"]), ("scale-in", &2.into(), &30.into()));
         assert_eq!(wish.params["delete_emptydir_data"], true);
         assert_eq!(wish.params["accept_less_tolerance"], false, "nobody says yes by silence");
+    }
+
+    #[test]
+    fn a_host_that_is_silent_is_another_flow_and_the_word_for_it_is_taken_as_it_is() {
+        let line = ["slipway", "node", "remove", "w2", "--unreachable", "--fenced", "w2 is powered off"];
+        let Verb::Node(NodeVerb::Remove(args)) = Arguments::try_parse_from(line).unwrap().verb else {
+            panic!("another verb");
+        };
+        let wish = args.wish();
+        assert_eq!((wish.flow, &wish.params["fenced"]), ("scale-in-unreachable", &"w2 is powered off".into()));
+        assert!(Arguments::try_parse_from(&line[..4]).is_ok());
+        assert!(Arguments::try_parse_from(["slipway", "node", "remove", "w2", "--fenced", "x"]).is_err());
     }
 
     #[test]
