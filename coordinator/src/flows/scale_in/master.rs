@@ -25,6 +25,8 @@ pub(super) struct Master {
     pub(super) vip: Option<String>,
     /// The hosts of the other masters.
     pub(super) survivors: Vec<HostTarget>,
+    /// When this was looked at, milliseconds since 1970.
+    pub(super) planned_ms: i64,
 }
 
 /// Its part in etcd.
@@ -60,6 +62,7 @@ pub(super) async fn master(
         etcd,
         vip: if runs { virtual_address(facts, &nodes) } else { None },
         survivors: survivors_of(world, &nodes, &node.name).await?,
+        planned_ms: world.clock.now().as_millisecond(),
     })
 }
 

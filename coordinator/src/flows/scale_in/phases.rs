@@ -101,7 +101,11 @@ fn preflight(node: &Leaving, master: &Master, parameters: &Parameters) -> Steps 
 fn hand_over(node: &Leaving, master: &Master) -> Steps {
     let mut steps: Steps = Vec::new();
     if master.etcd.is_some() {
-        steps.push(Arc::new(SnapshotEtcd { node: node.name.clone(), survivors: master.survivors.clone() }));
+        steps.push(Arc::new(SnapshotEtcd {
+            node: node.name.clone(),
+            survivors: master.survivors.clone(),
+            since_ms: master.planned_ms,
+        }));
     }
     if let Some(vip) = &master.vip {
         steps.push(Arc::new(withdraw_vip(node)));
