@@ -13,5 +13,6 @@ pub mod gate;
 pub mod pools;
 pub mod runs;
 pub mod settings;
+pub mod snapshot;
 pub mod steps;
 pub mod world;

@@ -54,6 +54,18 @@ codes! {
     HOST_IO: "SLIP-HOST-008", "The host refused a read or a write";
     HOST_COMMAND: "SLIP-HOST-009", "A program of the host failed or took too long";
     HOST_PROFILE: "SLIP-HOST-010", "A cleanup profile cannot be used";
+    ETCD_NONE: "SLIP-ETCD-001", "No etcd is set up on the host";
+    ETCD_SILENT: "SLIP-ETCD-002", "etcd does not answer, or has no quorum";
+    ETCD_OTHER_MEMBER: "SLIP-ETCD-003", "The member of etcd is not the one that was named";
+    ETCD_REFUSED: "SLIP-ETCD-004", "etcd refused the change";
+    ETCD_CERTIFICATES: "SLIP-ETCD-005", "The certificates for etcd cannot be used";
+    ETCD_DATA: "SLIP-ETCD-006", "The folder may not be emptied as a data folder of etcd";
+    ETCD_UNIT: "SLIP-ETCD-007", "etcd cannot be installed on the host as it is";
+    BACKUP_DAMAGED: "SLIP-BACKUP-001", "The snapshot is incomplete or damaged";
+    BACKUP_TARGET: "SLIP-BACKUP-002", "The snapshot cannot be kept";
+    BACKUP_BUSY: "SLIP-BACKUP-003", "Another snapshot is under way";
+    API_SERVER_NOT_READY: "SLIP-API-001", "The API server did not get ready with the change";
+    API_SERVER_CERTIFICATE: "SLIP-API-002", "The address does not show a certificate of this cluster's API server";
     NODE_UNKNOWN: "SLIP-NODE-001", "No node of that name";
     NODE_ALREADY_REMOVED: "SLIP-NODE-002", "The node was removed already";
     NODE_NAMED_TWICE: "SLIP-NODE-003", "A node is named twice";

@@ -43,6 +43,9 @@ pub const RULES: &[Rule] = &[
     reads("slipway.agent.v1.AgentService/WatchOperation", COORDINATORS),
     changes("slipway.agent.v1.AgentService/CancelOperation", COORDINATORS),
     changes("slipway.agent.v1.AgentService/RaiseFence", COORDINATORS),
+    reads("slipway.agent.v1.AgentService/Query", COORDINATORS),
+    // It changes nothing, but it reads every Secret: who was allowed to is recorded all the same.
+    changes("slipway.agent.v1.AgentService/FetchSnapshot", COORDINATORS),
     reads("slipway.coordinator.v1.FlowService/ListFlows", READERS),
     reads("slipway.coordinator.v1.FlowService/PlanFlow", READERS),
     changes("slipway.coordinator.v1.FlowService/StartFlow", OPERATORS),
