@@ -16,5 +16,6 @@ pub mod pools;
 pub mod reconcilers;
 pub mod runs;
 pub mod settings;
+pub mod snapshot;
 pub mod steps;
 pub mod world;

@@ -11,6 +11,7 @@ use slipway_coordinator::enrolment::Enrolment;
 use slipway_coordinator::fleet::Watcher;
 use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
+use slipway_coordinator::snapshot::Backups;
 use slipway_errors::{Code, Coded};
 use slipway_identity::init::{Cluster, authority, coordinator_identity};
 use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
@@ -100,6 +101,7 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
         store,
         cluster,
         agents: agents.clone(),
+        backups: Arc::new(Backups::new(&settings.state_dir, &own.cluster, own.clock.clone())?),
         holder: format!("{}/{}", own.cluster.coordinator, own.ids.next()),
         accept_old_copy,
         ids: own.ids.clone(),

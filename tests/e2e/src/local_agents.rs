@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use slipway_agent::core::AgentCore;
 use slipway_cluster::fake::FakeApiServer;
-use slipway_coordinator::agents::{Agents, Messages};
+use slipway_coordinator::agents::{Agents, Messages, Query};
 use slipway_coordinator::fleet::HostRecord;
 use slipway_errors::{Code, Coded};
 use slipway_host::fake::FakeHandle;
@@ -121,5 +121,15 @@ impl Agents for LocalAgents {
     async fn raise_fence(&self, host: &HostRecord, fence: Fence) -> Result<agent::RaiseFenceResponse, Coded> {
         let request = agent::RaiseFenceRequest { target: Some(self.anywhen(host)), fence: Some(fence.into()) };
         self.site(host)?.core.raise_fence(CALLER, request).await
+    }
+
+    async fn query(&self, host: &HostRecord, query: Query) -> Result<agent::QueryResponse, Coded> {
+        let request = agent::QueryRequest { target: Some(self.anywhen(host)), query: Some(query) };
+        self.site(host)?.core.query(CALLER, request).await
+    }
+
+    async fn fetch_snapshot(&self, host: &HostRecord) -> Result<Messages<agent::FetchSnapshotResponse>, Coded> {
+        let request = agent::FetchSnapshotRequest { target: Some(self.anywhen(host)) };
+        self.site(host)?.core.fetch_snapshot(CALLER, request).await
     }
 }

@@ -11,7 +11,10 @@ use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
 use slipway_coordinator::settings::Settings;
+use slipway_coordinator::snapshot::Backups;
 use slipway_host::fake::{FakeHost, State, preset};
+use slipway_identity::init::Cluster;
+use slipway_identity::sealed::BackupKey;
 use slipway_store::{Store, Url};
 use slipway_types::{Clock, HostId, IdGen, Lineage, RandomIds, SystemClock, Term};
 use tempfile::TempDir;
@@ -99,11 +102,26 @@ impl Sites {
             store,
             cluster: self.api.client(),
             agents: Arc::new(self.agents.clone()),
+            backups: Arc::new(self.backups()?),
             holder: format!("c1/{}", ids.next()),
             accept_old_copy: false,
             ids,
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// Keeps snapshots beside the store, under a key that nobody has: tests look at what is listed.
+    fn backups(&self) -> anyhow::Result<Backups> {
+        let cluster = Cluster {
+            cluster: CLUSTER.to_owned(),
+            lineage: Lineage("simulated".to_owned()),
+            coordinator: "c1".to_owned(),
+            address: "c1:7400".to_owned(),
+            ca_hash: String::new(),
+            backup_recipient: BackupKey::generate().public(),
+            created_ms: 0,
+        };
+        Ok(Backups::new(self.folder.path(), &cluster, Arc::new(SystemClock))?)
     }
 
     /// The simulated machine of that name.
