@@ -42,7 +42,7 @@ fn silent_master(sites: &Sites) {
 
 /// w2 was taken out while it was silent, and is back.
 fn returned(sites: &Sites) {
-    sites.mark("w2", HostState::ToBeCleaned);
+    sites.mark("w2", HostState::ToBeCleaned).unwrap();
 }
 
 /// What flows are run with, by a name of each case; the flow is its first word.
