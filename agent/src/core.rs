@@ -2,6 +2,7 @@
 //! coat around it, and tests hold it directly, kill it and open it again.
 
 mod answers;
+mod questions;
 #[cfg(test)]
 pub(crate) mod script;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::fence::{Here, kept};
 use crate::journal::{self, Journal};
 use crate::operations::gate::Gate;
 use crate::operations::{Operations, Seen};
+use crate::questions::Questions;
 use crate::sampler::{Sampler, Source};
 use crate::state::{self, Claimed};
 use crate::witness::{Counts, InMemory, Record, Witness};
@@ -32,6 +34,8 @@ use crate::work::on_host::OnHost;
 
 /// How many looks at the host may be under way for `Check` at once; others wait their turn.
 const CHECKS_AT_ONCE: usize = 2;
+
+pub use questions::Snapshots;
 
 /// Why an agent could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,8 @@ pub struct Setup {
     pub works: Arc<dyn Works>,
     /// What it can see.
     pub source: Arc<dyn Source>,
+    /// What it can be asked.
+    pub questions: Arc<dyn Questions>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -104,7 +110,9 @@ pub struct AgentCore {
     sampler: Arc<Sampler>,
     clock: Arc<dyn Clock>,
     witness: Witness,
+    questions: Arc<dyn Questions>,
     checks: Semaphore,
+    snapshots: Arc<Semaphore>,
     streams: AtomicI64,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -134,7 +142,8 @@ impl Setup {
             disk: Arc::new(Disk::default()),
             here: Here { cluster: identity.cluster, host_id: identity.host_id, boot_id: machine.boot_id },
             works: on_host.clone(),
-            source: on_host,
+            source: on_host.clone(),
+            questions: on_host,
             clock,
             ids,
             record: Arc::new(InMemory::default()),
@@ -157,7 +166,7 @@ impl AgentCore {
 
     /// Opens an agent on its state folder, and takes up what its former life left open.
     pub async fn open(setup: Setup) -> Result<Arc<Self>, Error> {
-        let Setup { state, disk, here, works, source, clock, ids, record, observe } = setup;
+        let Setup { state, disk, here, works, source, questions, clock, ids, record, observe } = setup;
         let (gate, claimed) = {
             let here = here.clone();
             let opened = tokio::task::spawn_blocking(move || open_gate(&disk, &state, here, ids.as_ref()));
@@ -174,7 +183,9 @@ impl AgentCore {
             sampler: Sampler::new(source, clock.clone()),
             clock,
             witness,
+            questions,
             checks: Semaphore::new(CHECKS_AT_ONCE),
+            snapshots: Arc::new(Semaphore::new(1)),
             streams: AtomicI64::new(0),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -11,8 +11,9 @@ use slipway_net::{Accept, Audit, Door};
 use slipway_proto::agent::agent_service_server::{AgentService, AgentServiceServer};
 use slipway_proto::agent::{
     CancelOperationRequest, CancelOperationResponse, CheckRequest, CheckResponse, DescribeRequest, DescribeResponse,
-    RaiseFenceRequest, RaiseFenceResponse, StartOperationRequest, StartOperationResponse, WatchOperationRequest,
-    WatchOperationResponse, WatchRequest, WatchResponse,
+    FetchSnapshotRequest, FetchSnapshotResponse, QueryRequest, QueryResponse, RaiseFenceRequest, RaiseFenceResponse,
+    StartOperationRequest, StartOperationResponse, WatchOperationRequest, WatchOperationResponse, WatchRequest,
+    WatchResponse,
 };
 use slipway_proto::status::to_status;
 use slipway_types::Clock;
@@ -39,6 +40,7 @@ type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl AgentService for Service {
     type WatchStream = Streamed<WatchResponse>;
     type WatchOperationStream = Streamed<WatchOperationResponse>;
+    type FetchSnapshotStream = Streamed<FetchSnapshotResponse>;
 
     async fn describe(&self, request: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let caller = caller(&request)?;
@@ -85,6 +87,20 @@ impl AgentService for Service {
         let caller = caller(&request)?;
         answered(self.0.raise_fence(&caller, request.into_inner()).await)
     }
+
+    async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
+        let caller = caller(&request)?;
+        answered(self.0.query(&caller, request.into_inner()).await)
+    }
+
+    async fn fetch_snapshot(
+        &self,
+        request: Request<FetchSnapshotRequest>,
+    ) -> Result<Response<Self::FetchSnapshotStream>, Status> {
+        let caller = caller(&request)?;
+        let sent = self.0.fetch_snapshot(&caller, request.into_inner()).await.map_err(|error| status(&error))?;
+        Ok(Response::new(Box::pin(sent.map(|message| message.map_err(|error| status(&error))))))
+    }
 }
 
 fn caller<T>(request: &Request<T>) -> Result<String, Status> {
@@ -106,6 +122,8 @@ fn grpc_code(code: Code) -> tonic::Code {
         (Code::AGENT_BAD_ARGUMENT, tonic::Code::InvalidArgument),
         (Code::AGENT_UNKNOWN_OPERATION, tonic::Code::NotFound),
         (Code::FENCE_BUSY, tonic::Code::Aborted),
+        (Code::BACKUP_BUSY, tonic::Code::Aborted),
+        (Code::ETCD_SILENT, tonic::Code::Unavailable),
         (Code::WIRE_DEADLINE, tonic::Code::DeadlineExceeded),
         (Code::WIRE_UNREACHABLE, tonic::Code::Unavailable),
         (Code::AGENT_JOURNAL, tonic::Code::Internal),

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::screen::Format;
 use crate::verbs::{
-    completions, doctor, drain, explain, flow_list, host_list, identity_create, init, isolate, node_list, node_show,
-    recover, remove, run_list, run_show, run_steer, run_watch, token_create,
+    completions, doctor, drain, etcd_status, explain, flow_list, host_list, identity_create, init, isolate, node_list, node_show,
+    recover, remove, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -62,6 +62,9 @@ pub enum Verb {
     /// Nodes: see them, take them out of service and back
     #[command(subcommand)]
     Node(NodeVerb),
+    /// The cluster's own etcd
+    #[command(subcommand)]
+    Etcd(EtcdVerb),
     /// Runs: see, follow and steer them
     #[command(subcommand)]
     Run(RunVerb),
@@ -112,6 +115,15 @@ pub enum NodeVerb {
     Drain(drain::Args),
     /// Take nodes out of the cluster and leave their hosts clean
     Remove(remove::Args),
+    /// Let hosts reach the API by another address, one after the other
+    SetEndpoint(set_endpoint::Args),
+}
+
+/// Verbs about etcd.
+#[derive(Debug, Subcommand)]
+pub enum EtcdVerb {
+    /// Show each member, where it runs, and what the whole of them would survive
+    Status(etcd_status::Args),
 }
 
 /// Verbs about runs.
@@ -168,7 +180,8 @@ mod tests {
             assert!(parse(&format!("slipway node {verb} w1 w2")).is_ok(), "{verb} refused names");
         }
         assert!(parse("slipway node drain -l pool=a").is_ok());
-        assert!(parse("slipway node remove -l pool=a").is_err(), "what is removed is named, one by one");
+        assert!(parse("slipway node remove --pool web").is_ok());
+        assert!(parse("slipway node remove w1 w2 --soak 10s").is_err(), "there is nothing to soak without a canary");
     }
 
     #[test]

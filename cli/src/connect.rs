@@ -10,6 +10,7 @@ use slipway_identity::Identity;
 use slipway_identity::tls::{CurrentIdentity, Expected};
 use slipway_net::{Connector, MAX_ANSWER};
 use slipway_proto::coordinator::admin_service_client::AdminServiceClient;
+use slipway_proto::coordinator::etcd_service_client::EtcdServiceClient;
 use slipway_proto::coordinator::flow_service_client::FlowServiceClient;
 use slipway_proto::coordinator::node_service_client::NodeServiceClient;
 use slipway_types::{Clock, SystemClock};
@@ -90,6 +91,11 @@ impl Session {
     /// The service of nodes and hosts.
     pub fn nodes(&self) -> NodeServiceClient<Channel> {
         NodeServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// The service of etcd.
+    pub fn etcd(&self) -> EtcdServiceClient<Channel> {
+        EtcdServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
     /// The administrator's service.

@@ -1,6 +1,7 @@
 //! What a screen shows, made from plain data: every function here gives text and asks nothing, so that golden files can hold it.
 
 pub mod doctor;
+pub mod etcd;
 pub mod host;
 pub mod node;
 pub mod page;

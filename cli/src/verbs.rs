@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod doctor;
 pub mod drain;
+pub mod etcd_status;
 pub mod explain;
 pub mod flow_list;
 pub mod host_list;
@@ -17,6 +18,7 @@ pub mod run_list;
 pub mod run_show;
 pub mod run_steer;
 pub mod run_watch;
+pub mod set_endpoint;
 pub mod targets;
 pub mod token_create;
 
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 use slipway_types::{IdGen, RandomIds};
 
-use crate::arguments::{Arguments, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, Verb};
+use crate::arguments::{Arguments, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, Verb};
 use crate::ask::{Manner, Wish, propose};
 use crate::config::{self, Config};
 use crate::connect::{ByTls, Dial, Session};
@@ -85,6 +87,7 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
         Verb::Token(TokenVerb::Create(args)) => token_create::run(context, args).await,
         Verb::Host(HostVerb::List(_)) => host_list::run(context).await,
         Verb::Node(verb) => node(context, verb).await,
+        Verb::Etcd(EtcdVerb::Status(_)) => etcd_status::run(context).await,
         Verb::Run(verb) => of_run(context, verb).await,
         Verb::Flow(FlowVerb::List(_)) => flow_list::run(context).await,
         Verb::Doctor(_) => doctor::run(context).await,
@@ -101,6 +104,7 @@ async fn node(context: Context<'_>, verb: NodeVerb) -> Result<Exit, Failure> {
         NodeVerb::Recover(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Drain(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Remove(args) => context.propose(args.wish(), args.start).await,
+        NodeVerb::SetEndpoint(args) => context.propose(args.wish(), args.start).await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use async_trait::async_trait;
 use futures::Stream;
-use slipway_errors::Coded;
+use slipway_errors::{Code, Coded};
 use slipway_proto::{agent, types};
 
 use crate::fleet::HostRecord;
@@ -53,4 +53,21 @@ pub trait Agents: Send + Sync {
         host: &HostRecord,
         fence: slipway_types::Fence,
     ) -> Result<agent::RaiseFenceResponse, Coded>;
+    /// Answers a question about the host. Changes nothing.
+    async fn query(&self, host: &HostRecord, query: Query) -> Result<agent::QueryResponse, Coded>;
+    /// A snapshot of the host's etcd, piece by piece; the last message tells what the others amount to.
+    async fn fetch_snapshot(&self, host: &HostRecord) -> Result<Messages<agent::FetchSnapshotResponse>, Coded>;
+}
+
+/// What can be asked: a closed list, as the wire has it.
+pub type Query = agent::query_request::Query;
+
+/// How the etcd stands that the host has a member of.
+pub async fn etcd_status(agents: &dyn Agents, host: &HostRecord) -> Result<types::EtcdStatus, Coded> {
+    let query = Query::EtcdStatus(agent::EtcdStatusQuery {});
+    match agents.query(host, query).await?.answer {
+        Some(agent::query_response::Answer::EtcdStatus(status)) => Ok(status),
+        None => Err(Coded::new(Code::WIRE_BAD_REQUEST, format!("the agent of {} gave no answer", host.name))
+            .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions")),
+    }
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod enrol;
+mod etcd;
 mod flow;
 mod node;
 mod plan;

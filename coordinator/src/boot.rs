@@ -18,6 +18,7 @@ use crate::fleet::{Fleet, HostRecord, Hosts};
 use crate::gate::LeaderGate;
 use crate::runs::Runs;
 use crate::settings::Settings;
+use crate::snapshot::Backups;
 use crate::world::World;
 
 /// How long agents are asked for the fences they keep, before the coordinator goes on without those that are silent.
@@ -37,6 +38,8 @@ pub struct Foundation {
     pub cluster: ClusterApi,
     /// How agents are asked.
     pub agents: Arc<dyn Agents>,
+    /// Where snapshots of etcd go.
+    pub backups: Arc<Backups>,
     /// Names this process among coordinators; another after each start.
     pub holder: String,
     /// An administrator said that the store may be an older copy.
@@ -77,6 +80,7 @@ impl Foundation {
             cluster: self.cluster.with_gate(gate),
             barrier: Arc::new(Barrier::new(fence.clone(), self.agents.clone())),
             agents: self.agents,
+            backups: self.backups,
             hosts,
             fleet: Fleet::new(self.clock.clone()),
             settings: self.settings,

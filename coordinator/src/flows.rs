@@ -2,12 +2,15 @@
 //! matrix and the runbook pages follow from the registry.
 
 mod choose;
+mod clean_host;
 mod drain;
 mod evacuate;
 mod isolate;
 mod parameters;
 mod recover;
 mod scale_in;
+mod scale_in_unreachable;
+mod set_endpoint;
 
 use slipway_flow::Registry;
 
@@ -17,5 +20,12 @@ use crate::world::World;
 
 /// Every flow there is.
 pub fn registry() -> Registry<World> {
-    Registry::new().with(isolate::Isolate).with(recover::Recover).with(drain::DrainNodes).with(scale_in::ScaleIn)
+    Registry::new()
+        .with(isolate::Isolate)
+        .with(recover::Recover)
+        .with(drain::DrainNodes)
+        .with(scale_in::ScaleIn)
+        .with(scale_in_unreachable::ScaleInUnreachable)
+        .with(clean_host::CleanHost)
+        .with(set_endpoint::SetEndpoint)
 }

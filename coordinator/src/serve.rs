@@ -9,7 +9,9 @@ use slipway_coordinator::api::{Parts, routes};
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::enrolment::Enrolment;
 use slipway_coordinator::fleet::Watcher;
+use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
+use slipway_coordinator::snapshot::Backups;
 use slipway_errors::{Code, Coded};
 use slipway_identity::init::{Cluster, authority, coordinator_identity};
 use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
@@ -88,8 +90,10 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
     let connector = Connector::new(own.identity.clone(), own.clock.clone());
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
     let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
+    let kubernetes = &settings.kubernetes;
     let cluster =
-        ClusterApi::from_kubeconfig(&settings.kubernetes.kubeconfig, Arc::new(OpenGate), own.clock.clone()).await?;
+        ClusterApi::from_kubeconfig(&kubernetes.kubeconfig, &kubernetes.endpoints, Arc::new(OpenGate), own.clock.clone())
+            .await?;
     let foundation = Foundation {
         settings: settings.clone(),
         cluster_name: own.cluster.cluster.clone(),
@@ -97,6 +101,7 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
         store,
         cluster,
         agents: agents.clone(),
+        backups: Arc::new(Backups::new(&settings.state_dir, &own.cluster, own.clock.clone())?),
         holder: format!("{}/{}", own.cluster.coordinator, own.ids.next()),
         accept_old_copy,
         ids: own.ids.clone(),
@@ -132,6 +137,8 @@ async fn serve(
     tasks.spawn(watcher.run(tasks.clone(), stop.clone()));
     tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
     tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
+    let returned = ReturnedHosts { world: world.clone(), runs: runs.clone() };
+    tasks.spawn(returned.run(stop.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
     let audit: Arc<dyn Audit> = Arc::new(FileAudit::open(settings.state_dir.join("audit.log")).map_err(|error| {
         Coded::new(Code::AUDIT_LOST, format!("opening it in {}: {error}", settings.state_dir.display()))

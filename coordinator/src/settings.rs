@@ -40,6 +40,8 @@ pub struct Settings {
 pub struct Kubernetes {
     /// A kubeconfig whose user may do what deploy/rbac names.
     pub kubeconfig: PathBuf,
+    /// The API servers, such as `https://10.0.0.1:6443`, tried in turn; empty: the one in the kubeconfig.
+    pub endpoints: Vec<String>,
 }
 
 /// What may be out of service at once.
@@ -99,7 +101,7 @@ impl Default for Settings {
 
 impl Default for Kubernetes {
     fn default() -> Self {
-        Self { kubeconfig: "/etc/slipway/kubeconfig".into() }
+        Self { kubeconfig: "/etc/slipway/kubeconfig".into(), endpoints: Vec::new() }
     }
 }
 
@@ -138,6 +140,11 @@ impl Settings {
         for (name, pool) in &self.budget.pools {
             if !pool.label.contains('=') {
                 return Err(bad(&format!("budget.pools.{name}.label"), &pool.label, "is a label such as pool=web"));
+            }
+        }
+        for endpoint in &self.kubernetes.endpoints {
+            if !endpoint.starts_with("https://") {
+                return Err(bad("kubernetes.endpoints", endpoint, "is a URL such as https://10.0.0.1:6443"));
             }
         }
         in_range("agents.heartbeat-ms", self.agents.heartbeat_ms, 250, 60_000)?;

@@ -11,6 +11,7 @@ use crate::agents::Agents;
 use crate::barrier::Barrier;
 use crate::fleet::{Fleet, HostRecord, Hosts};
 use crate::settings::Settings;
+use crate::snapshot::Backups;
 
 /// The world of every flow.
 pub struct World {
@@ -22,6 +23,8 @@ pub struct World {
     pub cluster: ClusterApi,
     /// How agents are asked.
     pub agents: Arc<dyn Agents>,
+    /// Where snapshots of etcd go.
+    pub backups: Arc<Backups>,
     /// Who is enrolled.
     pub hosts: Hosts,
     /// How they were last heard.

@@ -1,13 +1,16 @@
-//! Stops a unit of Kubernetes and takes it out of the boot: the kubelet, or kube-proxy where it is a service of its own.
+//! Stops a unit of Kubernetes and takes it out of the boot: the kubelet, kube-proxy where it is a service of its own, keepalived so that the
+//! virtual address leaves, and an etcd that is no member any more.
 
 use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
-use slipway_host::{Enablement, Host, ServiceState};
+use slipway_host::{Enablement, Host, ServiceState, etcd};
+use slipway_proto::types::Obstacle;
 
-use crate::perform::change;
+use crate::membership::named;
+use crate::perform::{change, obstacle};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const ALLOWED: [&str; 2] = ["kubelet.service", "kube-proxy.service"];
+const ALLOWED: [&str; 4] = ["kubelet.service", "kube-proxy.service", "keepalived.service", etcd::UNIT];
 
 /// Stops and disables a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +49,11 @@ impl Perform for StopService {
         if state.enablement == Enablement::Enabled {
             changes.push(change("unit", self.unit, "disable", "it would start at the next boot"));
         }
-        Ok(Check { satisfied: changes.is_empty(), changes, obstacles: vec![] })
+        let mut obstacles = Vec::new();
+        if self.unit == etcd::UNIT && !changes.is_empty() {
+            obstacles.extend(still_a_member(host).await);
+        }
+        Ok(Check { satisfied: changes.is_empty(), changes, obstacles })
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
@@ -55,6 +62,15 @@ impl Perform for StopService {
         host.services.stop(self.unit).await?;
         Ok(Done { changes: found.changes.clone(), record: vec![] })
     }
+}
+
+/// A member that the others still count on is not stopped like a mere service. One that does not answer is no help to them anyway.
+async fn still_a_member(host: &Host) -> Option<Obstacle> {
+    let local = etcd::find(host).await.ok().flatten().filter(|local| local.kind == etcd::Kind::SystemdUnit)?;
+    let members = etcd::current(host, &local.access).await.ok()?;
+    let own = members.list.iter().find(|member| member.id == members.answered)?;
+    let explain = format!("{} is a member of an etcd that works: remove it from the members first", named(own));
+    Some(obstacle(Code::HOST_SERVICE, etcd::UNIT, explain))
 }
 
 /// The change that stopping a unit is, if it runs.

@@ -5,10 +5,12 @@ use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
 use crate::{
-    CleanCni, CleanFiles, CleanNetfilter, MaskKubelet, Perform, ResetKubeadm, ScanLeftovers, StopService, UnmaskKubelet,
+    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, MaskKubelet, MoveEtcdLeader, Perform, PromoteEtcdLearner,
+    RemoveEtcdMember, ResetKubeadm, ScanLeftovers, StartService, StopService, UnmaskKubelet, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
+const URLS: usize = 8;
 
 /// The action that the wire names, or why it is not allowed.
 pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform>, Coded> {
@@ -24,6 +26,21 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::CleanNetfilter(clean) => Box::new(CleanNetfilter { profiles: profiles(clean.profiles)? }),
         Wire::CleanFiles(clean) => Box::new(CleanFiles { profiles: profiles(clean.profiles)? }),
         Wire::ScanLeftovers(_) => Box::new(ScanLeftovers),
+        Wire::StartService(start) => Box::new(StartService::new(&start.unit)?),
+        Wire::RemoveEtcdMember(remove) => Box::new(RemoveEtcdMember {
+            id: member(remove.member_id)?,
+            name: if remove.name.is_empty() { remove.name } else { member_name(remove.name)? },
+            peer_urls: urls(remove.peer_urls)?,
+        }),
+        Wire::MoveEtcdLeader(moving) => Box::new(MoveEtcdLeader { to: member(moving.to_member_id)? }),
+        Wire::WipeEtcdData(wipe) => Box::new(WipeEtcdData::new(&wipe.data_dir)?),
+        Wire::AddEtcdLearner(add) => {
+            Box::new(AddEtcdLearner { name: member_name(add.name)?, peer_urls: urls(add.peer_urls)? })
+        }
+        Wire::PromoteEtcdLearner(promote) => Box::new(PromoteEtcdLearner { id: member(promote.member_id)? }),
+        Wire::InstallEtcdUnit(_) | Wire::SetEtcdServers(_) | Wire::SetApiServer(_) => {
+            return Err(bad("this agent does not know that action yet"));
+        }
     })
 }
 
@@ -54,11 +71,45 @@ fn profiles(names: Vec<String>) -> Result<Vec<String>, Coded> {
     }
 }
 
+fn member(id: u64) -> Result<u64, Coded> {
+    if id == 0 { Err(bad("no member of etcd has the id 0")) } else { Ok(id) }
+}
+
+fn member_name(name: String) -> Result<String, Coded> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let plain = !name.is_empty() && name.len() <= 253 && name.chars().all(legal) && !name.starts_with('-');
+    if plain { Ok(name) } else { Err(bad(format!("{name:?} is no name of a member of etcd"))) }
+}
+
+/// URLs of members: a scheme, a host, a port, and nothing else.
+fn urls(urls: Vec<String>) -> Result<Vec<String>, Coded> {
+    if urls.is_empty() || urls.len() > URLS {
+        return Err(bad(format!("{} URLs of a member are named, 1 to {URLS} are allowed", urls.len())));
+    }
+    match urls.iter().find(|url| !is_url(url)) {
+        Some(url) => Err(bad(format!("{url:?} is no URL such as https://10.0.0.1:2380"))),
+        None => Ok(urls),
+    }
+}
+
+fn is_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some((host, port)) = rest.and_then(|rest| rest.rsplit_once(':')) else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let name = |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    let known = bare.map_or_else(|| name(host), |address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    known && !host.is_empty() && host.len() <= 253 && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
     use slipway_proto::types;
+
+    fn peers() -> Vec<String> {
+        vec!["https://10.70.0.14:2380".into(), "https://[fd00::14]:2380".into()]
+    }
 
     fn wire(action: Wire) -> Result<Box<dyn Perform>, Coded> {
         from_wire(types::Action { action: Some(action) })
@@ -73,6 +124,18 @@ mod tests {
     #[case(Wire::CleanCni(types::CleanCni { profiles: vec!["../x".into()] }))]
     #[case(Wire::CleanFiles(types::CleanFiles { profiles: vec!["a".into(); 33] }))]
     #[case(Wire::CleanNetfilter(types::CleanNetfilter { profiles: vec![String::new()] }))]
+    #[case(Wire::StopService(types::StopService { unit: "containerd.service".into() }))]
+    #[case(Wire::StartService(types::StartService { unit: "kubelet.service".into() }))]
+    #[case(Wire::RemoveEtcdMember(types::RemoveEtcdMember { member_id: 0, name: "m1".into(), peer_urls: peers() }))]
+    #[case(Wire::RemoveEtcdMember(types::RemoveEtcdMember { member_id: 1, name: "m1\n".into(), peer_urls: peers() }))]
+    #[case(Wire::RemoveEtcdMember(types::RemoveEtcdMember { member_id: 1, name: "m1".into(), peer_urls: vec![] }))]
+    #[case(Wire::RemoveEtcdMember(types::RemoveEtcdMember { member_id: 1, name: "m1".into(), peer_urls: vec!["10.0.0.1:2380".into()] }))]
+    #[case(Wire::MoveEtcdLeader(types::MoveEtcdLeader { to_member_id: 0 }))]
+    #[case(Wire::WipeEtcdData(types::WipeEtcdData { data_dir: "/".into() }))]
+    #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: String::new(), peer_urls: peers() }))]
+    #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "--x".into(), peer_urls: peers() }))]
+    #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "m4".into(), peer_urls: vec!["https://a b:2380".into()] }))]
+    #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 0 }))]
     fn an_argument_outside_the_rules_is_refused(#[case] action: Wire) {
         assert_eq!(wire(action).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
     }
@@ -91,6 +154,13 @@ mod tests {
     #[case(Wire::CleanNetfilter(types::CleanNetfilter::default()), "clean-netfilter")]
     #[case(Wire::CleanFiles(types::CleanFiles::default()), "clean-files")]
     #[case(Wire::ScanLeftovers(types::ScanLeftovers {}), "scan-leftovers")]
+    #[case(Wire::StartService(types::StartService { unit: "keepalived.service".into() }), "start-service")]
+    #[case(Wire::StopService(types::StopService { unit: "keepalived.service".into() }), "stop-service")]
+    #[case(Wire::RemoveEtcdMember(types::RemoveEtcdMember { member_id: 1, name: String::new(), peer_urls: peers() }), "remove-etcd-member")]
+    #[case(Wire::MoveEtcdLeader(types::MoveEtcdLeader { to_member_id: 1 }), "move-etcd-leader")]
+    #[case(Wire::WipeEtcdData(types::WipeEtcdData { data_dir: "/var/lib/etcd".into() }), "wipe-etcd-data")]
+    #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "m4".into(), peer_urls: peers() }), "add-etcd-learner")]
+    #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 1 }), "promote-etcd-learner")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();
         assert_eq!(action.name(), name);

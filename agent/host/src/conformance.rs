@@ -1,6 +1,8 @@
 //! One suite over the fake and the real machine, so that the fake cannot promise what a machine does not keep. Each check lays its own things
 //! down through a [`Stage`], looks through the traits, and says in a sentence what is wrong.
 
+pub mod etcd;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -253,6 +255,8 @@ pub async fn units(host: &Host, stage: &dyn Stage) -> Verdict {
         &format!("an absent unit is {absent:?}"),
     )?;
     ok("stopping an absent unit", host.services.stop(unit).await)?;
+    ensure(host.services.start(unit).await.is_err(), "an absent unit was started")?;
+    ensure(host.services.enable(unit).await.is_err(), "an absent unit was enabled")?;
     ok("masking", host.services.mask(unit).await)?;
     ensure(state().await?.enablement == Enablement::Masked, "a masked unit is not masked")?;
     ok("masking again", host.services.mask(unit).await)?;
@@ -260,9 +264,25 @@ pub async fn units(host: &Host, stage: &dyn Stage) -> Verdict {
     ensure(state().await?.enablement == Enablement::NotFound, "an unmasked absent unit is there")?;
     ok("unmasking again", host.services.unmask(unit).await)?;
     let own = Path::new("/etc/systemd/system/slipway-check-own.service");
-    stage.file(own, "[Service]\nExecStart=/bin/true\n").await?;
+    stage.file(own, "[Service]\nExecStart=/bin/sleep 600\n[Install]\nWantedBy=multi-user.target\n").await?;
     let refused = host.services.mask("slipway-check-own.service").await;
     ensure(matches!(refused, Err(Error::OwnUnitFile { .. })), "a unit file of the host's own was masked away")?;
+    own_unit_comes_up(host, "slipway-check-own.service").await?;
     ok("removing", host.files.remove(own.parent().unwrap_or(own), &[own.to_owned()]).await)?;
     ok("reloading", host.services.daemon_reload().await)
+}
+
+async fn own_unit_comes_up(host: &Host, unit: &str) -> Verdict {
+    ok("reloading", host.services.daemon_reload().await)?;
+    ok("enabling", host.services.enable(unit).await)?;
+    ok("starting", host.services.start(unit).await)?;
+    let state = ok("looking", host.services.state(unit).await)?;
+    let up = state.active == Active::Active && state.enablement == Enablement::Enabled;
+    ensure(up, &format!("an enabled and started unit is {state:?}"))?;
+    ok("starting again", host.services.start(unit).await)?;
+    ok("restarting", host.services.restart(unit).await)?;
+    let again = ok("looking", host.services.state(unit).await)?;
+    ensure(again.main_pid.is_some() && again.main_pid != state.main_pid, "a restart left the same process")?;
+    ok("disabling", host.services.disable(unit).await)?;
+    ok("stopping", host.services.stop(unit).await)
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use slipway_errors::{Code, Coded};
 
+use crate::etcd::Refusal;
+
 /// Why a host did not do, or did not tell, what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -72,6 +74,29 @@ pub enum Error {
         /// What the attempt ended with.
         why: String,
     },
+    /// A member of etcd did not do, or did not tell, what it was asked.
+    #[error("{doing} at {url}: {why}")]
+    Etcd {
+        /// What was being done, such as `listing the members of etcd`.
+        doing: String,
+        /// The member's client URL.
+        url: String,
+        /// Whether it answered, and how.
+        refusal: Refusal,
+        /// What it said, or what the attempt ended with.
+        why: String,
+    },
+    /// The certificates for etcd cannot be used.
+    #[error("{path} cannot be used as a certificate for etcd: {why}")]
+    EtcdCertificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no etcd on this host.
+    #[error("no etcd is set up on this host")]
+    NoEtcd,
     /// A profile cannot be used.
     #[error("cleanup profile {profile}: {why}")]
     Profile {
@@ -86,6 +111,14 @@ impl Error {
     /// For `map_err`: an I/O error with what was being done.
     pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing: doing.into(), source }
+    }
+
+    /// How etcd refused, if it is etcd that did.
+    pub const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Etcd { refusal, .. } => Some(*refusal),
+            _ => None,
+        }
     }
 
     /// For `map_err` of nix calls.
@@ -109,6 +142,12 @@ impl Error {
                 .do_this(format!("see where {} leads and remove the link yourself, then resume", path.display())),
             Self::Runtime { .. } => Coded::new(Code::HOST_IO, self.to_string())
                 .do_this("start the container runtime, so that it can say what still runs, then resume"),
+            Self::Etcd { refusal: Refusal::Silent, .. } => Coded::new(Code::ETCD_SILENT, self.to_string()),
+            Self::Etcd { refusal: Refusal::Absent, .. } => Coded::new(Code::ETCD_OTHER_MEMBER, self.to_string()),
+            Self::Etcd { refusal: Refusal::Refused, .. } => Coded::new(Code::ETCD_REFUSED, self.to_string()),
+            Self::EtcdCertificates { .. } => Coded::new(Code::ETCD_CERTIFICATES, self.to_string()),
+            Self::NoEtcd => Coded::new(Code::ETCD_NONE, self.to_string())
+                .do_this("ask a host that has a member: `slipway node list` shows the masters"),
             Self::Profile { .. } => Coded::new(Code::HOST_PROFILE, self.to_string()),
         }
     }

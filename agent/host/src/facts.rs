@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use slipway_proto::types::{CertificateEnd, HostFacts, HostMetrics, KubeconfigServer, UnitState};
+use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, KubeconfigServer, UnitState};
 
 use crate::cri::{self, Cri};
 use crate::{EntryKind, Error, Host, pattern, survey};
 
-const UNITS: [&str; 3] = ["kubelet.service", "containerd.service", "kube-proxy.service"];
+const UNITS: [&str; 5] =
+    ["kubelet.service", "containerd.service", "kube-proxy.service", "keepalived.service", "etcd.service"];
 const PKI: [&str; 3] = ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const FILE_LIMIT: usize = 1 << 20;
@@ -55,6 +56,9 @@ pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
     facts.kubelet_certificate_sha256 = known("the kubelet's certificate", fingerprint(host).await);
     facts.cni_profiles = known("traces of network plugins", survey::detected(host).await);
     let manifest = Path::new("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    let etcd = known("the etcd", crate::etcd::find(host).await);
+    facts.etcd_kind = etcd.as_ref().map_or(EtcdKind::None, |local| local.kind.into()).into();
+    facts.etcd_data_dir = etcd.map(|local| local.data_dir.display().to_string()).unwrap_or_default();
     facts.control_plane = known("static pods", host.files.entry(manifest).await).is_some();
     Ok(facts)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::etcd::Etcd;
 use crate::{
     Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Processes, Profiles, Runtime, Services,
 };
@@ -27,6 +28,8 @@ pub struct Host {
     pub runtime: Arc<dyn Runtime>,
     /// The programs of Kubernetes.
     pub kubeadm: Arc<dyn Kubeadm>,
+    /// Members of etcd, asked with this host's certificates.
+    pub etcd: Arc<dyn Etcd>,
     /// How the machine is doing.
     pub metrics: Arc<dyn Metrics>,
     /// Which machine it is.

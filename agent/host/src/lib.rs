@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod cri;
 mod error;
+pub mod etcd;
 pub mod facts;
 pub mod fake;
 mod files;

@@ -121,6 +121,12 @@ pub trait Services: Send + Sync + std::fmt::Debug {
     async fn state(&self, unit: &str) -> Result<ServiceState, Error>;
     /// Stops `unit` and waits until systemd's job has ended. Stopping a stopped or absent unit is no error.
     async fn stop(&self, unit: &str) -> Result<(), Error>;
+    /// Puts `unit` into the boot. Enabling an enabled one is no error, enabling an absent or masked one is.
+    async fn enable(&self, unit: &str) -> Result<(), Error>;
+    /// Starts `unit` and waits until systemd's job has ended. Starting a running one is no error, an absent or masked one is.
+    async fn start(&self, unit: &str) -> Result<(), Error>;
+    /// Stops `unit` if it runs, and starts it.
+    async fn restart(&self, unit: &str) -> Result<(), Error>;
     /// Takes `unit` out of the boot.
     async fn disable(&self, unit: &str) -> Result<(), Error>;
     /// Masks `unit`. A unit file in `/etc/systemd/system` is in the way: [`Error::OwnUnitFile`].

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_host::conformance::{self, Stage, Verdict};
-use slipway_host::fake::{FakeHandle, FakeHost, Node, State};
+use slipway_host::fake::{FakeHandle, FakeHost, Node, SharedEtcd, State, preset};
 use slipway_host::{Host, Iptables, Link, Mount, Profiles};
 use slipway_types::ManualClock;
 
 const INSIDE: &str = "SLIPWAY_HOST_CONFORMANCE_INSIDE";
 const WANTED: &str = "SLIPWAY_HOST_CONFORMANCE";
+const ETCD_WANTED: &str = "SLIPWAY_ETCD_CONFORMANCE";
 
 struct FakeStage(FakeHandle);
 
@@ -80,6 +81,28 @@ macro_rules! on_the_fake {
 }
 
 on_the_fake!(files, links_in_place_of_folders, mounts, network, firewall, processes, transients, units);
+
+#[tokio::test]
+async fn the_fake_etcd_conforms_with_one_member_and_with_three() {
+    let clock = Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH));
+    let etcd = SharedEtcd::new();
+    let (first, _one) = FakeHost::sharing(preset::master("m1"), clock.clone(), &etcd);
+    conformance::etcd::all(&first).await.unwrap();
+    let _others = ["m2", "m3"].map(|name| FakeHost::sharing(preset::master(name), clock.clone(), &etcd));
+    conformance::etcd::all(&first).await.unwrap();
+    let other = SharedEtcd::new();
+    let (unit, _handle) = FakeHost::sharing(preset::external_etcd("m1"), clock, &other);
+    conformance::etcd::all(&unit).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_real_etcd_conforms() {
+    if std::env::var_os(ETCD_WANTED).is_none() {
+        eprintln!("etcd's part runs on a lab's master, with {ETCD_WANTED}=1");
+        return;
+    }
+    tokio::time::timeout(Duration::from_mins(3), conformance::etcd::all(&linux())).await.unwrap().unwrap();
+}
 
 struct RealStage(tempfile::TempDir);
 

@@ -143,13 +143,13 @@ impl AgentCore {
         self.refusals(caller, "RaiseFence", answer.await)
     }
 
-    fn meant(&self, target: Option<Target>, boot: Boot) -> Result<Target, Coded> {
+    pub(super) fn meant(&self, target: Option<Target>, boot: Boot) -> Result<Target, Coded> {
         let target = target.unwrap_or_default();
         meant_for(&self.here, &target, boot)?;
         Ok(target)
     }
 
-    fn may_change(&self) -> Result<(), Coded> {
+    pub(super) fn may_change(&self) -> Result<(), Coded> {
         if self.observe {
             return Err(Coded::new(
                 Code::AGENT_OBSERVES,
@@ -166,7 +166,7 @@ impl AgentCore {
         Ok(())
     }
 
-    fn refusals<T>(&self, caller: &str, about: &str, answer: Result<T, Coded>) -> Result<T, Coded> {
+    pub(super) fn refusals<T>(&self, caller: &str, about: &str, answer: Result<T, Coded>) -> Result<T, Coded> {
         answer.inspect_err(|why| self.witness.refused(caller, about, why))
     }
 }

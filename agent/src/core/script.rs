@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures::StreamExt;
 use slipway_errors::Code;
+use slipway_host::etcd::Snapshot;
 use slipway_proto::agent::*;
-use slipway_proto::types::{self, Action, Change, HostFacts, HostMetrics, MaskKubelet, Target, action};
+use slipway_proto::types::{self, Action, Change, EtcdStatus, HostFacts, HostMetrics, MaskKubelet, Target, action};
 use slipway_types::{ManualClock, SequentialIds};
 use tokio::sync::watch;
 
@@ -35,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) lost_answers: AtomicUsize,
     /// The effect panics.
     pub(crate) panics: bool,
+    /// What a snapshot holds; none: the host has no etcd.
+    pub(crate) snapshot: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -113,6 +116,19 @@ impl Source for Script {
     }
 }
 
+#[async_trait]
+impl Questions for Script {
+    async fn etcd_status(&self) -> Result<EtcdStatus, Coded> {
+        Ok(EtcdStatus { quorum_read: true, ..EtcdStatus::default() })
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, Coded> {
+        let Some(bytes) = self.snapshot.clone() else { return Err(slipway_host::Error::NoEtcd.coded()) };
+        let pieces = futures::stream::iter(bytes.chunks(1000).map(|piece| Ok(piece.to_vec())).collect::<Vec<_>>());
+        Ok(Snapshot { member_id: 7, version: "3.5.24".into(), pieces: pieces.boxed() })
+    }
+}
+
 pub(crate) struct Bench {
     pub(crate) script: Arc<Script>,
     pub(crate) clock: Arc<ManualClock>,
@@ -157,6 +173,7 @@ impl Bench {
             here: Here { cluster: "lab".into(), host_id: "h1".into(), boot_id: self.boot.into() },
             works: Arc::new(Scripted(self.script.clone())),
             source: self.script.clone(),
+            questions: self.script.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             record: self.record.clone(),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use slipway_actions::{OperationContext, Perform, Progress};
 use slipway_errors::Coded;
+use slipway_host::etcd::{self, Snapshot};
 use slipway_host::{Host, TransientStatus, facts};
-use slipway_proto::types::{Action, HostFacts, HostMetrics};
+use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics};
 use slipway_types::{Clock, OperationId};
 
 use super::{Applied, Operation, View, Work, Works};
+use crate::questions::Questions;
 use crate::sampler::Source;
 
 /// A host that is worked on and looked at.
@@ -42,6 +44,21 @@ impl Source for OnHost {
 
     async fn metrics(&self) -> Result<HostMetrics, Coded> {
         facts::metrics(&self.host).await.map_err(|error| error.coded())
+    }
+}
+
+#[async_trait]
+impl Questions for OnHost {
+    async fn etcd_status(&self) -> Result<EtcdStatus, Coded> {
+        etcd::status(&self.host).await.map_err(|error| error.coded())
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, Coded> {
+        let begun = async {
+            let local = etcd::required(&self.host).await?;
+            self.host.etcd.snapshot(&local.access).await
+        };
+        begun.await.map_err(|error| error.coded())
     }
 }
 

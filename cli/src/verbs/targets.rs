@@ -16,6 +16,9 @@ pub struct Nodes {
     /// All nodes with these labels, such as pool=batch
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
+    /// All nodes of a pool, by its name in the coordinator's configuration
+    #[arg(long, value_name = "POOL")]
+    pub pool: Option<String>,
 }
 
 impl Nodes {
@@ -23,6 +26,7 @@ impl Nodes {
     pub fn put(&self, params: &mut Params) {
         params.set("nodes", json!(self.nodes));
         params.set_some("selector", self.selector.as_ref());
+        params.set_some("pool", self.pool.as_ref());
     }
 }
 

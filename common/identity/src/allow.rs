@@ -43,6 +43,9 @@ pub const RULES: &[Rule] = &[
     reads("slipway.agent.v1.AgentService/WatchOperation", COORDINATORS),
     changes("slipway.agent.v1.AgentService/CancelOperation", COORDINATORS),
     changes("slipway.agent.v1.AgentService/RaiseFence", COORDINATORS),
+    reads("slipway.agent.v1.AgentService/Query", COORDINATORS),
+    // It changes nothing, but it reads every Secret: who was allowed to is recorded all the same.
+    changes("slipway.agent.v1.AgentService/FetchSnapshot", COORDINATORS),
     reads("slipway.coordinator.v1.FlowService/ListFlows", READERS),
     reads("slipway.coordinator.v1.FlowService/PlanFlow", READERS),
     changes("slipway.coordinator.v1.FlowService/StartFlow", OPERATORS),
@@ -56,6 +59,7 @@ pub const RULES: &[Rule] = &[
     reads("slipway.coordinator.v1.NodeService/ListNodes", READERS),
     reads("slipway.coordinator.v1.NodeService/GetNode", READERS),
     reads("slipway.coordinator.v1.NodeService/ListHosts", READERS),
+    reads("slipway.coordinator.v1.EtcdService/GetEtcdStatus", READERS),
     changes("slipway.coordinator.v1.AdminService/CreateToken", ADMINS),
     reads("slipway.coordinator.v1.AdminService/Doctor", READERS),
     changes("slipway.enrol.v1.EnrolmentService/Enrol", ANYONE),

@@ -1,5 +1,7 @@
 //! Keys that leave the machine leave it encrypted, in the age format, so that a person can open them with common tools and without Slipway.
 
+use std::io::Write;
+
 use age::secrecy::{ExposeSecret, SecretString};
 
 /// Cost of guessing a passphrase, as a power of two: about a second and 256 MiB for each guess. Fixed, because the library's own choice
@@ -66,9 +68,64 @@ impl BackupKey {
         self.0.to_public().to_string()
     }
 
+    /// What was encrypted to the public half.
+    pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        age::decrypt(&self.0, sealed).map_err(|why| Error::Decrypt(why.to_string()))
+    }
+
     /// The private half as text, sealed at once.
     pub fn seal_private(&self, passphrase: &Passphrase) -> Result<Vec<u8>, Error> {
         seal(passphrase, self.0.to_string().expose_secret().as_bytes())
+    }
+}
+
+/// The public half of a [`BackupKey`]: what is encrypted to it, the machine that did so cannot read again.
+#[derive(Clone)]
+pub struct BackupRecipient(age::x25519::Recipient);
+
+impl BackupRecipient {
+    /// Reads the text form, `age1...`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        text.trim().parse().map(Self).map_err(|why: &str| Error::Encrypt(why.to_owned()))
+    }
+
+    /// A writer that encrypts to `out` all that is written to it. Nothing can be read of it before [`Sealing::finish`].
+    pub fn sealing<W: Write>(&self, out: W) -> Result<Sealing<W>, Error> {
+        let recipients = std::iter::once(&self.0 as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(recipients).map_err(|why| Error::Encrypt(why.to_string()))?;
+        encryptor.wrap_output(out).map(Sealing).map_err(|why| Error::Encrypt(why.to_string()))
+    }
+}
+
+impl std::fmt::Display for BackupRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for BackupRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BackupRecipient({})", self.0)
+    }
+}
+
+/// Encrypts what is written to it.
+pub struct Sealing<W: Write>(age::stream::StreamWriter<W>);
+
+impl<W: Write> Sealing<W> {
+    /// Writes what makes it whole, and gives back what it wrote to.
+    pub fn finish(self) -> std::io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for Sealing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -89,5 +146,21 @@ mod tests {
     fn a_short_passphrase_is_refused_and_a_long_one_is_not_shown() {
         assert_eq!(Passphrase::new("short\n").unwrap_err(), Error::Short);
         assert!(!format!("{:?}", Passphrase::new("correct horse battery").unwrap()).contains("horse"));
+    }
+
+    #[test]
+    fn what_is_sealed_piece_by_piece_opens_with_the_key_alone_and_only_when_it_is_whole() {
+        let key = BackupKey::generate();
+        let recipient = BackupRecipient::parse(&format!("{}\n", key.public())).unwrap();
+        assert_eq!(recipient.to_string(), key.public());
+        let mut sealing = recipient.sealing(Vec::new()).unwrap();
+        for piece in [&[1_u8; 100_000][..], &[], &[2; 7]] {
+            sealing.write_all(piece).unwrap();
+        }
+        let sealed = sealing.finish().unwrap();
+        assert_eq!(key.open(&sealed).unwrap(), [&[1_u8; 100_000][..], &[2; 7]].concat());
+        assert!(key.open(&sealed[..sealed.len() - 1]).is_err(), "a part was taken for the whole");
+        assert!(BackupKey::generate().open(&sealed).is_err());
+        assert!(BackupRecipient::parse("age1nobody").is_err());
     }
 }

@@ -43,9 +43,15 @@ pub struct ServerVersion {
 }
 
 impl ClusterApi {
-    /// Connects as the file's current context says. Nothing is sent yet: [`Self::version`] tells whether somebody is there.
-    pub async fn from_kubeconfig(path: &Path, gate: Arc<dyn WriteGate>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Ok(Self { client: connect::from_kubeconfig(path).await?, gate, clock })
+    /// Connects as the file's current context says, or to `endpoints` in turn where some are given. Nothing is sent yet: [`Self::version`]
+    /// tells whether somebody is there.
+    pub async fn from_kubeconfig(
+        path: &Path,
+        endpoints: &[String],
+        gate: Arc<dyn WriteGate>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        Ok(Self { client: connect::from_kubeconfig(path, endpoints).await?, gate, clock })
     }
 
     /// Speaks to a service in this process instead of a socket, such as the fake API server. Needs a tokio runtime.

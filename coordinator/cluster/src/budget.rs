@@ -2,9 +2,14 @@
 //! so in its plan.
 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
 use crate::{Pod, Selector};
+
+mod impasse;
+
+pub use impasse::{Impasse, ImpasseKind, impasses, refusal};
 
 /// The name of a disruption budget, written `namespace/name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,10 +39,65 @@ pub struct Budget {
     pub healthy: i32,
     /// How many have to be.
     pub desired: i32,
+    /// How many there are meant to be; zero where nobody could count them.
+    pub expected: i32,
+    /// What it asks for.
+    pub rule: BudgetRule,
+    /// The controller could not work it out, and says why.
+    pub failing: Option<String>,
     /// The status was worked out for the present specification.
     pub current: bool,
     /// Pods that are not healthy may always go (`unhealthyPodEvictionPolicy: AlwaysAllow`).
     pub frees_unhealthy: bool,
+}
+
+/// What a budget asks for, as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BudgetRule {
+    /// At most so many may be away.
+    MaxUnavailable(Share),
+    /// At least so many have to be there.
+    MinAvailable(Share),
+    /// It says nothing.
+    Nothing,
+}
+
+/// A number of pods, or a part of those that are meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// So many.
+    Count(i32),
+    /// So many in a hundred, rounded up.
+    Percent(i32),
+}
+
+impl Share {
+    /// How many pods that is.
+    pub fn of(self, expected: i32) -> i32 {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => {
+                let hundredths = i64::from(expected) * i64::from(percent);
+                i32::try_from((hundredths + 99).div_euclid(100)).unwrap_or(i32::MAX)
+            }
+        }
+    }
+
+    fn read(value: &IntOrString) -> Option<Self> {
+        match value {
+            IntOrString::Int(count) => Some(Self::Count(*count)),
+            IntOrString::String(text) => text.strip_suffix('%')?.parse().ok().map(Self::Percent),
+        }
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
 }
 
 impl Budget {
@@ -67,6 +127,18 @@ impl Budget {
             allowed: status.disruptions_allowed,
             healthy: status.current_healthy,
             desired: status.desired_healthy,
+            expected: status.expected_pods,
+            rule: match (&spec.max_unavailable, &spec.min_available) {
+                (Some(most), _) => Share::read(most).map_or(BudgetRule::Nothing, BudgetRule::MaxUnavailable),
+                (None, Some(least)) => Share::read(least).map_or(BudgetRule::Nothing, BudgetRule::MinAvailable),
+                (None, None) => BudgetRule::Nothing,
+            },
+            failing: status
+                .conditions
+                .unwrap_or_default()
+                .into_iter()
+                .find(|one| one.type_ == "DisruptionAllowed" && one.reason == "SyncFailed")
+                .map(|one| one.message),
             current: status.observed_generation.unwrap_or_default() >= meta.generation.unwrap_or_default(),
             frees_unhealthy: spec.unhealthy_pod_eviction_policy.as_deref() == Some("AlwaysAllow"),
         }

@@ -2,7 +2,9 @@
 //! case that passes on one and fails on the other means that the fake lies.
 
 mod cordons;
+mod denials;
 mod drains;
+mod ghosts;
 mod objects;
 
 use std::time::Duration;
@@ -70,6 +72,20 @@ pub const CASES: &[Case] = &[
         run: |f| Box::pin(drains::opening(f)),
     },
     Case { name: "two budgets on one pod are both named", run: |f| Box::pin(drains::two_budgets(f)) },
+    Case {
+        name: "what a deleted node leaves is swept, and nothing while its Node is there",
+        run: |f| Box::pin(ghosts::swept(f)),
+    },
+    Case {
+        name: "the out-of-service taint needs a proof for this Node and is taken back by its run alone",
+        run: |f| Box::pin(ghosts::tainted(f)),
+    },
+    Case { name: "pods are deleted by force only with a proof for this Node", run: |f| Box::pin(ghosts::forced(f)) },
+    Case { name: "a denied kubelet registers nothing until it is admitted", run: |f| Box::pin(denials::denied(f)) },
+    Case {
+        name: "the pods of the worker are weighed against the other nodes",
+        run: |f| Box::pin(objects::capacity(f)),
+    },
 ];
 
 /// Waits for a condition, looking again and again until the deadline.

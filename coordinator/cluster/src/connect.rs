@@ -7,12 +7,13 @@ use http::header::{HeaderValue, USER_AGENT};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::Error;
+use crate::failover::Failover;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const AGENT: &str = concat!("slipway-coordinator/", env!("CARGO_PKG_VERSION"));
 
-/// A client from the file's current context.
-pub(crate) async fn from_kubeconfig(path: &Path) -> Result<kube::Client, Error> {
+/// A client from the file's current context, over `endpoints` in turn where some are given.
+pub(crate) async fn from_kubeconfig(path: &Path, endpoints: &[String]) -> Result<kube::Client, Error> {
     let refused = |reason: String| Error::Kubeconfig { path: path.display().to_string(), reason };
     let text = tokio::fs::read_to_string(path).await.map_err(|error| refused(error.to_string()))?;
     let mut file: Kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| refused(error.to_string()))?;
@@ -24,7 +25,16 @@ pub(crate) async fn from_kubeconfig(path: &Path) -> Result<kube::Client, Error> 
     // A client that repeats a write by itself would hide from us what was tried.
     config.default_retry = false;
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
-    kube::Client::try_from(config).map_err(|error| refused(error.to_string()))
+    let client = |config: kube::Config| kube::Client::try_from(config).map_err(|error| refused(error.to_string()));
+    if endpoints.is_empty() {
+        return client(config);
+    }
+    let mut clients = Vec::with_capacity(endpoints.len());
+    for endpoint in endpoints {
+        let cluster_url = endpoint.parse().map_err(|error| refused(format!("the endpoint {endpoint:?}: {error}")))?;
+        clients.push(client(kube::Config { cluster_url, ..config.clone() })?);
+    }
+    Ok(Failover::over(clients))
 }
 
 /// Relative paths in a kubeconfig are meant from the file's own folder, as kubectl takes them.
@@ -52,7 +62,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.conf");
         std::fs::write(&path, text).unwrap();
-        match from_kubeconfig(&path).await {
+        match from_kubeconfig(&path, &[]).await {
             Err(error @ Error::Kubeconfig { .. }) => error.to_string(),
             Err(other) => panic!("{other:?}"),
             Ok(_) => panic!("taken: {text}"),
@@ -61,7 +71,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_is_missing_or_broken_is_named_with_the_reason() {
-        let error = from_kubeconfig(Path::new("/nowhere/admin.conf")).await.err().unwrap();
+        let error = from_kubeconfig(Path::new("/nowhere/admin.conf"), &[]).await.err().unwrap();
         assert!(error.to_string().contains("/nowhere/admin.conf"), "{error}");
         assert!(refusal(": : :").await.contains("admin.conf"));
         assert!(refusal("apiVersion: v1\nkind: Config\n").await.contains("context"));

@@ -84,7 +84,7 @@ fn mark_in(annotations: &BTreeMap<String, String>) -> Option<CordonMark> {
 }
 
 /// Either an outcome already, or the patch that leads to it.
-type Decision<T> = Result<T, Value>;
+pub(crate) type Decision<T> = Result<T, Value>;
 
 fn decide_cordon(node: &Node, mark: &CordonMark) -> Decision<CordonOutcome> {
     if !node.unschedulable {
@@ -135,7 +135,8 @@ impl ClusterApi {
         self.change_node(&doing, name, uid, UncordonOutcome::Uncordoned, |node| decide_uncordon(node, whose)).await
     }
 
-    async fn change_node<T>(
+    /// Looks at the node, decides, and patches it under the version that was looked at, as often as it takes.
+    pub(crate) async fn change_node<T>(
         &self,
         doing: &str,
         name: &NodeName,

@@ -57,6 +57,22 @@ pub enum Error {
         /// In the server's words.
         reason: String,
     },
+    /// An object of our name is somebody else's.
+    #[error("cannot {doing}: {what} is there already and is not ours")]
+    Foreign {
+        /// What was being done.
+        doing: String,
+        /// The object.
+        what: String,
+    },
+    /// What is asked for needs the proof that a host is off.
+    #[error("cannot {doing}: {why}")]
+    Unproved {
+        /// What was being done.
+        doing: String,
+        /// Why there is none.
+        why: crate::Unproved,
+    },
     /// The write gate is shut: nothing was sent.
     #[error("{0}")]
     Gate(Coded),
@@ -94,6 +110,9 @@ impl From<Error> for Coded {
                 Self::new(Code::KUBE_FORBIDDEN, message).do_this("bind the role that Slipway ships to this user")
             }
             Error::NotFound { .. } | Error::Refused { .. } => Self::new(Code::KUBE_REFUSED, message),
+            Error::Foreign { .. } => Self::new(Code::DENIAL_FOREIGN, message)
+                .do_this("look at that object; if it is a changed copy of ours, delete it"),
+            Error::Unproved { why, .. } => Self { message, ..why.into() },
             Error::Gate(coded) => coded,
         }
     }
@@ -114,6 +133,15 @@ mod tests {
             (Error::Forbidden { doing: doing(), reason: reason() }, Code::KUBE_FORBIDDEN, false),
             (Error::NotFound { doing: doing() }, Code::KUBE_REFUSED, false),
             (Error::Refused { doing: doing(), status: 422, reason: reason() }, Code::KUBE_REFUSED, false),
+            (Error::Foreign { doing: doing(), what: "x".into() }, Code::DENIAL_FOREIGN, false),
+            (
+                Error::Unproved {
+                    doing: doing(),
+                    why: crate::Unproved { node: slipway_types::NodeName::new("w2").unwrap(), reason: reason() },
+                },
+                Code::FENCING_UNPROVED,
+                false,
+            ),
             (Error::Gate(Coded::new(Code::STORE_STALE_TERM, "no leader")), Code::STORE_STALE_TERM, false),
         ];
         for (error, code, retryable) in rows {

@@ -2,8 +2,11 @@
 //! real client speaks to it, in this process or over HTTP, so what is proved against it is proved of the client's own requests. Its clock is
 //! handed in; nothing in it moves by itself except when somebody looks, or when time has passed for whoever is watching.
 
+mod admission;
 mod audit;
 mod controllers;
+#[cfg(test)]
+mod dead_host_tests;
 mod delete;
 mod digest;
 mod eviction;
@@ -134,6 +137,11 @@ impl FakeApiServer {
     /// restart; the node of a stopped one becomes not ready after a while.
     pub fn kubelet(&self, name: &str, running: bool) {
         self.change(|world, now| world.set_kubelet(name, running, now));
+    }
+
+    /// What the API server calls the client certificate of a machine's kubelet; a machine that is added again has another one.
+    pub fn credential(&self, name: &str) -> Option<String> {
+        self.change(|world, _| world.machines.get(name).map(|machine| machine.credential.clone()))
     }
 
     /// Lets everything happen that is due by now. Any request does the same.

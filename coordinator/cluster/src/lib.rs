@@ -3,13 +3,19 @@
 
 mod api;
 mod budget;
+pub mod capacity;
 mod classify;
 pub mod conformance;
+mod config_maps;
 mod connect;
 mod cordon;
+mod denial;
 mod drain;
 mod error;
+mod failover;
+pub mod etcd;
 pub mod fake;
+mod fencing;
 mod follow;
 mod gate;
 mod node;
@@ -19,24 +25,33 @@ mod pods;
 mod remains;
 mod selector;
 mod status;
+mod sweep;
 mod volumes;
 
 pub use api::{ClusterApi, ServerVersion};
-pub use budget::{Budget, BudgetRef, blocking};
+pub use budget::{
+    Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal,
+};
 pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
 pub use cordon::{
     CORDON_OWNER, CORDON_REASON, CORDON_RUN, CordonMark, CordonOutcome, UncordonOutcome, Whose, cordon_mark,
     is_foreign_cordon,
 };
+pub use denial::{Admission, CredentialId, DENIAL_NAME, Denial, DenialOutcome, InvalidCredentialId};
 pub use drain::{
     Blocked, BlockedBy, DrainError, DrainOptions, DrainPreview, DrainProgress, DrainReport, DrainReporter, Drainer,
     Ladder, PodVerdict, ShorterGrace, Silent,
 };
 pub use error::Error;
+pub use fencing::{
+    FencingProof, ForcedDeletes, Harmless, OUT_OF_SERVICE, OUT_OF_SERVICE_OWNER, OperatorStatement, TaintOutcome,
+    Unproved,
+};
 pub use gate::{OpenGate, WriteGate};
 pub use node::{Address, Node, NodeTaint, disrupted};
 pub use nodes::DeleteOutcome;
 pub use pod::{Owner, Pod, PodPhase, PodRef};
 pub use remains::Remains;
 pub use selector::{InvalidSelector, Selector};
+pub use sweep::Swept;
 pub use volumes::VolumeProgress;

@@ -54,6 +54,9 @@ pub struct NodeTaint {
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
     pub effect: String,
+    /// When it was added: what pods that bear it only for a while are counted from.
+    #[serde(default)]
+    pub added: Option<Timestamp>,
 }
 
 /// An address of a node.
@@ -109,9 +112,28 @@ impl Node {
     }
 }
 
+impl NodeTaint {
+    /// As it stands in a Node object; an empty value is left out, as the API server does.
+    pub(crate) fn object(self) -> serde_json::Value {
+        let mut object = serde_json::json!({"key": self.key, "effect": self.effect});
+        if !self.value.is_empty() {
+            object["value"] = self.value.into();
+        }
+        if let Some(added) = self.added {
+            object["timeAdded"] = added.to_string().into();
+        }
+        object
+    }
+}
+
 impl From<core::Taint> for NodeTaint {
     fn from(taint: core::Taint) -> Self {
-        Self { key: taint.key, value: taint.value.unwrap_or_default(), effect: taint.effect }
+        Self {
+            key: taint.key,
+            value: taint.value.unwrap_or_default(),
+            effect: taint.effect,
+            added: taint.time_added.map(|time| time.0),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Attempt {
     pub unresolved: Vec<u32>,
     /// Whether an earlier attempt may have changed something: what is found as wanted then counts as ours.
     pub acted_before: bool,
+    /// Whether somebody resumed the run after this step had failed, and so wants it tried again.
+    pub resumed: bool,
     /// Whether the step is being undone.
     pub undoing: bool,
 }
@@ -39,6 +41,8 @@ pub struct StepCx<'a, W> {
     pub previous_attempt: Option<u32>,
     /// All attempts whose outcome is not known, oldest first.
     pub unresolved: Vec<u32>,
+    /// Whether somebody resumed the run after this step had failed.
+    pub resumed: bool,
     /// The leadership that every change is made under.
     pub fence: Fence,
     /// Cancelled when the run is aborted or this process has to stop: a step that waits should end soon after.
@@ -65,6 +69,7 @@ impl<'a, W> StepCx<'a, W> {
             attempt: attempt.number,
             previous_attempt: attempt.unresolved.last().copied(),
             unresolved: attempt.unresolved.clone(),
+            resumed: attempt.resumed,
             fence,
             cancelled,
             clock,
@@ -75,7 +80,15 @@ impl<'a, W> StepCx<'a, W> {
     /// A first attempt outside of any engine, with the system's clock and nobody listening: for tests of single steps.
     pub fn detached(world: &'a W, run: &str, step: StepId) -> Self {
         let attempt =
-            Attempt { run: run.into(), step, number: 1, unresolved: Vec::new(), acted_before: false, undoing: false };
+            Attempt {
+                run: run.into(),
+                step,
+                number: 1,
+                unresolved: Vec::new(),
+                acted_before: false,
+                resumed: false,
+                undoing: false,
+            };
         let silent: Arc<SayFn> = Arc::new(|_, _, _| {});
         Self::new(world, &attempt, Fence::default(), CancellationToken::new(), Arc::new(SystemClock), silent)
     }
@@ -108,6 +121,7 @@ mod tests {
             number: 4,
             unresolved: vec![1, 3],
             acted_before: true,
+            resumed: false,
             undoing: false,
         };
         let silent: Arc<SayFn> = Arc::new(|_, _, _| {});

@@ -45,6 +45,8 @@ pub enum Section<W> {
     Group {
         /// How many lanes may be under way at once.
         width: usize,
+        /// After so many failed lanes no other one goes on; at least 1.
+        stop_after: usize,
         /// The lanes, in the order in which they begin.
         lanes: Vec<Lane<W>>,
     },

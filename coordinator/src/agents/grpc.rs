@@ -17,7 +17,7 @@ use slipway_types::{Fence, HostId};
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
-use super::{Agents, Messages};
+use super::{Agents, Messages, Query};
 use crate::fleet::HostRecord;
 
 /// For questions and short orders.
@@ -145,5 +145,16 @@ impl Agents for GrpcAgents {
     async fn raise_fence(&self, host: &HostRecord, fence: Fence) -> Result<agent::RaiseFenceResponse, Coded> {
         let request = agent::RaiseFenceRequest { target: Some(self.anywhen(host)), fence: Some(fence.into()) };
         answer(host, SHORT, self.client(host)?.raise_fence(request)).await
+    }
+
+    async fn query(&self, host: &HostRecord, query: Query) -> Result<agent::QueryResponse, Coded> {
+        let request = agent::QueryRequest { target: Some(self.anywhen(host)), query: Some(query) };
+        answer(host, LONG, self.client(host)?.query(request)).await
+    }
+
+    async fn fetch_snapshot(&self, host: &HostRecord) -> Result<Messages<agent::FetchSnapshotResponse>, Coded> {
+        let request = agent::FetchSnapshotRequest { target: Some(self.anywhen(host)) };
+        let stream = answer(host, LONG, self.client(host)?.fetch_snapshot(request)).await?;
+        Ok(messages(host, stream, LONG))
     }
 }

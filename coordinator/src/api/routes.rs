@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use slipway_net::{Audit, MAX_ANSWER, MAX_MESSAGE};
 use slipway_proto::coordinator::admin_service_server::AdminServiceServer;
+use slipway_proto::coordinator::etcd_service_server::EtcdServiceServer;
 use slipway_proto::coordinator::flow_service_server::FlowServiceServer;
 use slipway_proto::coordinator::node_service_server::NodeServiceServer;
 use slipway_proto::enrol::enrolment_service_server::EnrolmentServiceServer;
@@ -11,6 +12,7 @@ use tonic::service::Routes;
 
 use super::admin::AdminApi;
 use super::enrol::EnrolmentApi;
+use super::etcd::EtcdApi;
 use super::flow::FlowApi;
 use super::node::NodeApi;
 use crate::enrolment::Enrolment;
@@ -52,6 +54,7 @@ pub fn routes(parts: &Parts) -> Result<Routes, tonic_reflection::server::Error> 
         .add_service(reflection)
         .add_service(limited!(FlowServiceServer::new(FlowApi { runs: runs.clone() })))
         .add_service(limited!(NodeServiceServer::new(NodeApi { world: world.clone(), runs: runs.clone() })))
+        .add_service(limited!(EtcdServiceServer::new(EtcdApi { world: world.clone() })))
         .add_service(limited!(AdminServiceServer::new(admin)))
         .add_service(limited!(EnrolmentServiceServer::new(newcomers))))
 }

@@ -34,6 +34,8 @@ pub struct HostRecord {
 pub enum HostState {
     /// It serves as a node, or may do so at any time.
     InService,
+    /// Its node was removed while it was silent: once it is heard again it is cleaned, before it may be used for anything.
+    ToBeCleaned,
     /// Its node was removed; it waits to be joined again or decommissioned.
     Waiting,
 }
@@ -43,6 +45,7 @@ impl HostState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InService => "in-service",
+            Self::ToBeCleaned => "to-be-cleaned",
             Self::Waiting => "waiting",
         }
     }
@@ -55,7 +58,7 @@ impl HostRecord {
             let runs = facts.units.iter().any(|unit| unit.unit == "kubelet.service" && unit.active == "active");
             runs && !facts.kubelet_certificate_sha256.is_empty()
         };
-        if facts.is_some_and(serves) { HostState::InService } else { self.state }
+        if self.state == HostState::Waiting && facts.is_some_and(serves) { HostState::InService } else { self.state }
     }
 }
 

@@ -8,6 +8,7 @@ use slipway_types::NodeName;
 
 use super::parameters::Chosen;
 use crate::fleet::HostState;
+use crate::pools::{MASTERS, WORKERS, share_of};
 use crate::world::World;
 
 /// The most nodes of one run.
@@ -16,9 +17,9 @@ const MOST_NODES: usize = 1_000;
 /// The nodes that were chosen, by name.
 pub(super) async fn choose(world: &World, chosen: &Chosen) -> Result<Vec<Node>, Coded> {
     let names = names(&chosen.nodes)?;
-    if names.is_empty() && chosen.selector.is_none() {
+    if names.is_empty() && chosen.selector.is_none() && chosen.pool.is_none() {
         return Err(Coded::new(Code::RUN_BAD_PARAMETER, "no node is named")
-            .do_this("name nodes, or give a label selector with -l"));
+            .do_this("name nodes, or give a label selector with -l or a pool with --pool"));
     }
     let mut nodes = Vec::new();
     for name in &names {
@@ -31,17 +32,34 @@ pub(super) async fn choose(world: &World, chosen: &Chosen) -> Result<Vec<Node>, 
         let found = world.cluster.nodes(Some(selector)).await?;
         nodes.extend(found.into_iter().filter(|node| !names.contains(&node.name)));
     }
+    if let Some(pool) = &chosen.pool {
+        let known: BTreeSet<NodeName> = nodes.iter().map(|node: &Node| node.name.clone()).collect();
+        let all = world.cluster.nodes(None).await?;
+        nodes.extend(of_pool(all, pool, world)?.into_iter().filter(|node| !known.contains(&node.name)));
+    }
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     match nodes.len() {
         0 => Err(Coded::new(
             Code::NODE_UNKNOWN,
-            format!("no node matches {:?}", chosen.selector.as_deref().unwrap_or_default()),
+            format!("no node matches {:?}", chosen.selector.as_deref().or(chosen.pool.as_deref()).unwrap_or_default()),
         )),
         count if count > MOST_NODES => {
             Err(Coded::new(Code::RUN_BAD_PARAMETER, format!("{count} nodes in one run; {MOST_NODES} is the limit")))
         }
         _ => Ok(nodes),
     }
+}
+
+/// The nodes of a pool; a name that no pool has is a mistake.
+fn of_pool(all: Vec<Node>, pool: &str, world: &World) -> Result<Vec<Node>, Coded> {
+    let budget = &world.settings.budget;
+    if !budget.pools.contains_key(pool) && ![WORKERS, MASTERS].contains(&pool) {
+        let mut known: Vec<&str> = budget.pools.keys().map(String::as_str).collect();
+        known.extend([WORKERS, MASTERS]);
+        return Err(Coded::new(Code::RUN_BAD_PARAMETER, format!("there is no pool {pool:?}"))
+            .do_this(format!("the pools are {}", known.join(", "))));
+    }
+    Ok(all.into_iter().filter(|node| share_of(node.role, &node.labels, budget).pool == pool).collect())
 }
 
 /// Names as given, checked; a name twice is a mistake.

@@ -16,6 +16,8 @@ pub(super) struct Chosen {
     pub(super) nodes: Vec<String>,
     /// A label selector, such as `pool=web`; adds to the names.
     pub(super) selector: Option<String>,
+    /// The name of a pool; adds all of its nodes.
+    pub(super) pool: Option<String>,
 }
 
 /// How pods are got off a node.

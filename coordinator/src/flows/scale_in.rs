@@ -1,53 +1,74 @@
-//! `scale-in`: a worker leaves the cluster for good, and its host is left clean. The order is the one that operators know: nothing is reset
-//! while pods run, the kubelet is masked before the Node goes (it would register again), and the Node goes last, so that a host that is not
-//! clean is still seen.
+//! `scale-in`: nodes leave the cluster for good, and their hosts are left clean. Workers go side by side as far as their pool's budget allows;
+//! masters strictly one after the other, after them.
 
 mod host_work;
+mod leaving;
+mod master;
+mod phases;
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_cluster::{Node, is_foreign_cordon};
-use slipway_errors::{Code, Coded};
-use slipway_flow::{Flow, Plan};
+use slipway_errors::Coded;
+use slipway_flow::{Flow, LaneBuilder, Plan, PlanBuilder};
 use slipway_types::{NodeName, NodeRole};
 
-use super::evacuate::{Evacuation, evacuation};
-use super::parameters::{DrainParameters, facts, read, schema, stored};
-use crate::pools::share_of;
-use crate::steps::{Cordon, DeleteNode, Drain, HostTarget, NodeIsGone, ReleaseHost, VolumesDetached};
+use super::parameters::{Chosen, DrainParameters, facts, read, schema, stored};
+use crate::steps::{CanaryHolds, Consent};
 use crate::world::World;
-use host_work::{HostWork, host_work};
+pub(in crate::flows) use host_work::{HostWork, host_work};
+use leaving::{Leaving, leaving};
+pub(in crate::flows) use master::{disagreement, survivors_of};
+use phases::phases;
+pub(in crate::flows) use phases::wipe_etcd_data;
 
 /// See the module.
 pub(super) struct ScaleIn;
 
 #[derive(Serialize, Deserialize, schemars::JsonSchema)]
 struct Parameters {
-    /// The node; one for each run in this release.
-    #[serde(default)]
-    nodes: Vec<String>,
+    #[serde(flatten)]
+    chosen: Chosen,
     #[serde(flatten)]
     drain: DrainParameters,
     /// Nodes of the pool that may be disrupted at once, instead of what is configured.
     #[serde(default)]
     budget: Option<u32>,
+    /// The first node goes alone; the others follow after `soak_s` seconds, or after somebody resumes the run.
+    #[serde(default)]
+    canary: bool,
+    /// Seconds for which every other node has to stay Ready after the canary; none: the run pauses there.
+    #[serde(default)]
+    soak_s: Option<u32>,
+    /// Failed nodes after which no other one is begun; 1 without it.
+    #[serde(default)]
+    stop_after: Option<u32>,
+    /// Yes to pods that find no other node.
+    #[serde(default)]
+    accept_pending_pods: bool,
+    /// Yes to an etcd that survives fewer failures.
+    #[serde(default)]
+    accept_less_tolerance: bool,
+    /// Yes to an etcd of one member.
+    #[serde(default)]
+    leave_one_etcd_member: bool,
     /// Who asked; the coordinator writes it.
     #[serde(default)]
     actor: String,
 }
 
+impl Parameters {
+    fn consent(&self) -> Consent {
+        Consent { less_tolerance: self.accept_less_tolerance, one_member: self.leave_one_etcd_member }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Facts {
-    name: NodeName,
-    uid: String,
-    version: String,
-    address: String,
-    pool: String,
-    foreign_cordon: bool,
-    host: HostTarget,
-    evacuation: Evacuation,
-    work: Vec<HostWork>,
+    nodes: Vec<Leaving>,
+    warnings: Vec<String>,
 }
 
 #[async_trait]
@@ -57,7 +78,7 @@ impl Flow<World> for ScaleIn {
     }
 
     fn summary(&self) -> &'static str {
-        "takes a worker out of the cluster for good and leaves its host clean"
+        "takes nodes out of the cluster for good and leaves their hosts clean"
     }
 
     fn params_schema(&self) -> Value {
@@ -66,87 +87,120 @@ impl Flow<World> for ScaleIn {
 
     async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
         let parameters: Parameters = read(params)?;
-        let node = the_worker(world, &parameters.nodes).await?;
-        let record = world.host_of(&node.name).await?;
-        let said = world.agents.describe(&record).await?;
-        let host = said.facts.unwrap_or_default();
-        if host.machine_id != node.machine_id {
-            let text = format!(
-                "Node {} has machine id {}, and the host {} has {}",
-                node.name, node.machine_id, record.name, host.machine_id
-            );
-            return Err(Coded::new(Code::NODE_IDENTITY, text)
-                .do_this("find out which machine serves as that node, and enrol its agent"));
+        let chosen = super::choose::choose(world, &parameters.chosen).await?;
+        let mut nodes = Vec::with_capacity(chosen.len());
+        for node in &chosen {
+            nodes.push(leaving(world, node, &parameters).await?);
         }
-        stored(&Facts {
-            evacuation: evacuation(world, &node.name, &parameters.drain).await?,
-            work: host_work(world, &record, &host).await?,
-            address: node.internal_ip().unwrap_or_default().to_owned(),
-            pool: share_of(node.role, &node.labels, &world.settings.budget).pool,
-            foreign_cordon: is_foreign_cordon(&node),
-            host: HostTarget { node: node.name.clone(), host_id: record.id, machine_id: host.machine_id },
-            name: node.name,
-            uid: node.uid,
-            version: node.version,
-        })
+        nodes.sort_by_key(|node| node.role == NodeRole::ControlPlane);
+        let warnings = together(world, &nodes, &parameters).await?;
+        stored(&Facts { nodes, warnings })
     }
 
     fn plan(&self, params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
         let (parameters, facts): (Parameters, Facts) = (read(params)?, facts(stored)?);
-        let (name, uid) = (facts.name.clone(), facts.uid.clone());
-        let cordon = Cordon {
-            node: name.clone(),
-            uid: uid.clone(),
-            owner: parameters.actor.clone(),
-            reason: "scale-in".to_owned(),
-            foreign: facts.foreign_cordon,
-            for_disruption: true,
-        };
-        let plan = Plan::of(self.name())
-            .title(format!("scale-in {name}: worker, {}, {}", facts.version, facts.address))
-            .node(&name, &facts.pool)
-            .disrupts();
-        let plan = facts.evacuation.warnings.iter().fold(plan, |plan, warning| plan.warn(warning.as_str()));
-        plan.phase("evacuate", |phase| {
-            phase
-                .step(cordon)
-                .step(Drain::new(&name, &parameters.drain, &facts.evacuation))
-                .step(VolumesDetached { node: name.clone() })
-        })
-        .point_of_no_return("the node leaves the cluster")
-        .phase("clean host", |phase| facts.work.iter().fold(phase, |phase, work| phase.step(work.step(&facts.host))))
-        .phase("leave", |phase| phase.step(DeleteNode { node: name.clone(), uid: uid.clone() }))
-        .phase("verify", |phase| {
-            phase
-                .step(NodeIsGone { node: name.clone() })
-                .step(ReleaseHost { node: name.clone(), host: facts.host.host_id.clone() })
-        })
+        let mut plan = Plan::of(self.name()).title(title(&facts.nodes)).disrupts();
+        for node in &facts.nodes {
+            plan = plan.node(&node.name, &node.pool);
+            plan = node.evacuation.warnings.iter().fold(plan, |plan, warning| match facts.nodes.len() {
+                1 => plan.warn(warning.as_str()),
+                _ => plan.warn(format!("{}: {warning}", node.name)),
+            });
+        }
+        plan = facts.warnings.iter().fold(plan, |plan, warning| plan.warn(warning.as_str()));
+        match &facts.nodes[..] {
+            [node] => alone(plan, node, &parameters),
+            nodes => many(plan, nodes, &parameters),
+        }
         .build()
     }
 }
 
-/// The one worker that was named; anything else is refused with the way to it.
-async fn the_worker(world: &World, names: &[String]) -> Result<Node, Coded> {
-    let chosen = super::parameters::Chosen { nodes: names.to_vec(), selector: None };
-    let mut nodes = super::choose::choose(world, &chosen).await?;
-    if nodes.len() > 1 {
-        return Err(Coded::new(Code::RUN_BAD_PARAMETER, "scale-in takes one node for each run in this release")
-            .do_this("slipway node remove one after the other"));
+/// What is to be known of all nodes together: whether their pods fit elsewhere, and which budgets would hold them for ever.
+async fn together(world: &World, nodes: &[Leaving], parameters: &Parameters) -> Result<Vec<String>, Coded> {
+    let names: BTreeSet<NodeName> = nodes.iter().map(|node| node.name.clone()).collect();
+    let capacity = world.cluster.capacity_without(&names).await?;
+    if let Some(refusal) = capacity.refusal().filter(|_| !parameters.accept_pending_pods) {
+        return Err(refusal.do_this("if they may stay Pending, say --accept-pending-pods"));
     }
-    let Some(node) = nodes.pop() else {
-        return Err(Coded::new(Code::RUN_BAD_PARAMETER, "no node is named"));
-    };
-    if node.role == NodeRole::ControlPlane {
-        return Err(Coded::new(
-            Code::NODE_CONTROL_PLANE,
-            format!("{} is a control-plane node; this release removes workers", node.name),
-        )
-        .do_this("see slipway explain SLIP-NODE-004 for the way by hand"));
+    let mut warnings: Vec<String> = Vec::new();
+    if !capacity.fits() {
+        warnings.push(capacity.sentence());
     }
-    let own = world.coordinator_machine_id.as_deref();
-    if own.is_some_and(|own| own == node.machine_id) {
-        return Err(Coded::new(Code::NODE_OF_COORDINATOR, format!("the coordinator itself runs on {}", node.name))
-            .do_this("move the coordinator to another host first"));
+    warnings.extend(capacity.warnings);
+    if !capacity.not_considered.is_empty() && capacity.moving > 0 {
+        warnings.push(format!("whether pods fit elsewhere was judged without {}", capacity.not_considered.join(", ")));
     }
-    Ok(node)
+    let list: Vec<NodeName> = names.into_iter().collect();
+    let held = world.cluster.budget_impasses(&list, parameters.drain.options().flags).await?;
+    warnings.extend(held.into_iter().map(|one| format!("{}; {}", one.sentence, one.way_out)));
+    Ok(warnings)
+}
+
+fn title(nodes: &[Leaving]) -> String {
+    match nodes {
+        [node] => format!("scale-in {}: {}, {}, {}", node.name, node.role, node.version, node.address),
+        nodes => {
+            let names: Vec<_> = nodes.iter().map(|node| node.name.to_string()).collect();
+            format!("scale-in of {} nodes: {}", nodes.len(), names.join(", "))
+        }
+    }
+}
+
+/// One node: its phases are the plan's.
+fn alone(plan: PlanBuilder<World>, node: &Leaving, parameters: &Parameters) -> PlanBuilder<World> {
+    phases(node, parameters).into_iter().fold(plan, |plan, phase| {
+        let plan = match phase.no_return {
+            Some(sentence) => plan.point_of_no_return(sentence),
+            None => plan,
+        };
+        plan.phase(phase.name, |stage| stage.steps(phase.steps))
+    })
+}
+
+/// Several: a lane each, workers within their budget, then masters one by one.
+fn many(mut plan: PlanBuilder<World>, nodes: &[Leaving], parameters: &Parameters) -> PlanBuilder<World> {
+    let mut rest = nodes;
+    if let (true, Some((canary, others))) = (parameters.canary, nodes.split_first()) {
+        plan = group(plan, std::slice::from_ref(canary), 1, parameters).phase("canary", |phase| {
+            phase.step(CanaryHolds {
+                canary: canary.name.clone(),
+                leaving: nodes.iter().map(|node| node.name.clone()).collect(),
+                soak: parameters.soak_s.map(|seconds| std::time::Duration::from_secs(seconds.into())),
+            })
+        });
+        rest = others;
+    }
+    let (workers, masters): (Vec<Leaving>, Vec<Leaving>) =
+        rest.iter().cloned().partition(|node| node.role == NodeRole::Worker);
+    let width = workers.iter().map(|node| node.limit).min().unwrap_or(1);
+    plan = group(plan, &workers, width as usize, parameters);
+    group(plan, &masters, 1, parameters)
+}
+
+fn group(
+    plan: PlanBuilder<World>,
+    nodes: &[Leaving],
+    width: usize,
+    parameters: &Parameters,
+) -> PlanBuilder<World> {
+    let names = nodes.iter().map(|node| &node.name);
+    let built = plan.for_each(names, |name, lane| {
+        let Some(node) = nodes.iter().find(|node| node.name == *name) else { return lane };
+        in_lane(lane, node, parameters)
+    });
+    if nodes.is_empty() {
+        return built;
+    }
+    built.at_most(width).stop_after(parameters.stop_after.unwrap_or(1) as usize)
+}
+
+fn in_lane(lane: LaneBuilder<World>, node: &Leaving, parameters: &Parameters) -> LaneBuilder<World> {
+    phases(node, parameters).into_iter().fold(lane, |lane, phase| {
+        let lane = match phase.no_return {
+            Some(sentence) => lane.point_of_no_return(sentence),
+            None => lane,
+        };
+        lane.phase(phase.name, |stage| stage.steps(phase.steps))
+    })
 }

@@ -53,6 +53,21 @@ pub struct HostAction {
 }
 
 impl HostAction {
+    /// An action with nothing to be said of it beforehand.
+    pub fn once(target: &HostTarget, action: Action, name: &'static str, deadline: Duration) -> Self {
+        Self {
+            target: target.clone(),
+            action,
+            name,
+            summary: name.replace('-', " "),
+            by_hand: Vec::new(),
+            changes: Vec::new(),
+            deadline,
+            reads_only: false,
+            undo: None,
+        }
+    }
+
     async fn host(&self, cx: &StepCx<'_, World>) -> Result<HostRecord, StepError> {
         let host = cx.world.hosts.get(&self.target.host_id).await.map_err(StepError::retry)?;
         host.ok_or_else(|| {

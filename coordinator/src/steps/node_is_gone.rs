@@ -1,4 +1,5 @@
-//! Waits until nothing of the node is left at the API server. A Lease that a kubelet wrote in its last moment is taken away.
+//! Waits until nothing of the node is left at the API server. A Lease that a kubelet wrote in its last moment is taken away, and so are the
+//! pods of DaemonSets and the shadows of static ones, for which Kubernetes would take a minute.
 
 use std::time::Duration;
 
@@ -58,17 +59,22 @@ impl Step<World> for NodeIsGone {
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
         let remains = cx.world.cluster.remains(&self.node).await.map_err(|error| api(error.into()))?;
-        let Some(lease) = &remains.lease else {
-            if remains.is_gone() {
-                return Ok(Vec::new());
-            }
+        let mut record = Vec::new();
+        if let Some(lease) = &remains.lease {
+            cx.world.cluster.delete_lease(&self.node, lease).await.map_err(|error| api(error.into()))?;
+            record.push(format!("deleted lease kube-node-lease/{}", self.node));
+        }
+        if !remains.pods.is_empty() {
+            let swept = cx.world.cluster.sweep_pods_of(&self.node).await.map_err(|error| api(error.into()))?;
+            record.extend(swept.deleted.iter().map(|pod| format!("deleted pod {pod}, bound to a node that is gone")));
+        }
+        if record.is_empty() && !remains.is_gone() {
             cx.say(remains.sentence());
             return Err(StepError::Wait {
                 after: Some(LOOK_AGAIN),
                 why: Coded::new(Code::KUBE_CONFLICT, format!("still there: {}", remains.sentence())),
             });
-        };
-        cx.world.cluster.delete_lease(&self.node, lease).await.map_err(|error| api(error.into()))?;
-        Ok(vec![format!("deleted lease kube-node-lease/{}", self.node)])
+        }
+        Ok(record)
     }
 }

@@ -1,4 +1,5 @@
-//! Notes that a host no longer serves as a node. Its identity stays: it waits to be joined again, or to be decommissioned.
+//! Notes what a host is for now that it no longer serves as a node. Its identity stays: it has to be able to come back and be cleaned, to be
+//! joined again, or to be decommissioned.
 
 use async_trait::async_trait;
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
@@ -7,12 +8,14 @@ use slipway_types::{HostId, NodeName, StepId};
 use crate::fleet::HostState;
 use crate::world::World;
 
-/// Puts a host into `waiting`.
+/// See the module.
 pub struct ReleaseHost {
     /// The node it served as.
     pub node: NodeName,
     /// The host.
     pub host: HostId,
+    /// What it is for from now on.
+    pub state: HostState,
 }
 
 #[async_trait]
@@ -22,7 +25,10 @@ impl Step<World> for ReleaseHost {
     }
 
     fn summary(&self) -> String {
-        format!("the host of {} waits for its next use", self.node)
+        match self.state {
+            HostState::ToBeCleaned => format!("the host of {} is cleaned as soon as it is heard again", self.node),
+            HostState::InService | HostState::Waiting => format!("the host of {} waits for its next use", self.node),
+        }
     }
 
     fn node(&self) -> Option<NodeName> {
@@ -35,11 +41,11 @@ impl Step<World> for ReleaseHost {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let host = cx.world.hosts.get(&self.host).await.map_err(StepError::retry)?;
-        Ok(host.is_none_or(|host| host.state == HostState::Waiting))
+        Ok(host.is_none_or(|host| host.state == self.state))
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        cx.world.hosts.set_state(&self.host, HostState::Waiting).await.map_err(super::fail::api)?;
+        cx.world.hosts.set_state(&self.host, self.state).await.map_err(super::fail::api)?;
         Ok(Vec::new())
     }
 }

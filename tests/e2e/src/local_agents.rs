@@ -1,14 +1,14 @@
 //! Real agents without sockets, for tests that crash things at every boundary: each call goes straight into an agent's core. Between two calls
 //! the simulated hosts and the simulated cluster are kept in step.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use slipway_agent::core::AgentCore;
 use slipway_cluster::fake::FakeApiServer;
-use slipway_coordinator::agents::{Agents, Messages};
+use slipway_coordinator::agents::{Agents, Messages, Query};
 use slipway_coordinator::fleet::HostRecord;
 use slipway_errors::{Code, Coded};
 use slipway_host::fake::FakeHandle;
@@ -40,11 +40,26 @@ pub struct LocalAgents {
     pub api: FakeApiServer,
     /// What the cluster was told of the hosts.
     pub wire: crate::link::Wire,
+    /// Hosts that nobody reaches.
+    pub silent: Arc<Mutex<BTreeSet<HostId>>>,
 }
 
 impl LocalAgents {
+    /// From now on nobody reaches the host, or everybody again.
+    pub fn set_silent(&self, host: &HostId, silent: bool) {
+        let mut all = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if silent { all.insert(host.clone()) } else { all.remove(host) };
+    }
+
+    fn is_silent(&self, host: &HostId) -> bool {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
+    }
+
     fn site(&self, host: &HostRecord) -> Result<&Site, Coded> {
         self.keep_in_step();
+        if self.is_silent(&host.id) {
+            return Err(Coded::new(Code::WIRE_UNREACHABLE, format!("{} is cut off", host.name)));
+        }
         self.sites
             .get(&host.id)
             .ok_or_else(|| Coded::new(Code::WIRE_UNREACHABLE, format!("nobody answers for {}", host.name)))
@@ -52,7 +67,10 @@ impl LocalAgents {
 
     /// Tells the cluster how every kubelet is.
     pub fn keep_in_step(&self) {
-        for site in self.sites.values() {
+        for (id, site) in &self.sites {
+            if self.is_silent(id) {
+                continue;
+            }
             let speaks = site.machine.change(|state| crate::link::kubelet_speaks(state));
             self.wire.tell(&self.api, &site.name, speaks);
         }
@@ -121,5 +139,15 @@ impl Agents for LocalAgents {
     async fn raise_fence(&self, host: &HostRecord, fence: Fence) -> Result<agent::RaiseFenceResponse, Coded> {
         let request = agent::RaiseFenceRequest { target: Some(self.anywhen(host)), fence: Some(fence.into()) };
         self.site(host)?.core.raise_fence(CALLER, request).await
+    }
+
+    async fn query(&self, host: &HostRecord, query: Query) -> Result<agent::QueryResponse, Coded> {
+        let request = agent::QueryRequest { target: Some(self.anywhen(host)), query: Some(query) };
+        self.site(host)?.core.query(CALLER, request).await
+    }
+
+    async fn fetch_snapshot(&self, host: &HostRecord) -> Result<Messages<agent::FetchSnapshotResponse>, Coded> {
+        let request = agent::FetchSnapshotRequest { target: Some(self.anywhen(host)) };
+        self.site(host)?.core.fetch_snapshot(CALLER, request).await
     }
 }

@@ -45,7 +45,14 @@ impl MatrixWorld for Seen<Outside> {
                 (site.name.as_str(), format!("{state:?}"))
             })
             .collect();
-        format!("{machines:?}\n{}", cluster(&sites.api))
+        let members: Vec<String> = sites
+            .etcd
+            .cluster()
+            .members
+            .iter()
+            .map(|member| format!("{} {} {}", member.name, member.runs, member.learner))
+            .collect();
+        format!("{machines:?}\n{members:?}\n{}", cluster(&sites.api))
     }
 
     fn effects(&self) -> BTreeMap<String, u32> {
@@ -55,6 +62,9 @@ impl MatrixWorld for Seen<Outside> {
             for (effect, count) in site.machine.state().effects {
                 effects.insert(format!("{}: {effect}", site.name), u32::try_from(count).unwrap_or(u32::MAX));
             }
+        }
+        for (effect, count) in sites.etcd.all_effects() {
+            effects.insert(effect, u32::try_from(count).unwrap_or(u32::MAX));
         }
         // A pod that an eviction removes has a new name each time it is made again, so only what is about nodes can be compared by name.
         for entry in sites.api.audit() {

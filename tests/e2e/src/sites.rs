@@ -11,9 +11,12 @@ use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
 use slipway_coordinator::settings::Settings;
-use slipway_host::fake::{FakeHost, State, preset};
+use slipway_coordinator::snapshot::Backups;
+use slipway_host::fake::{FakeHost, SharedEtcd, State, preset};
+use slipway_identity::init::Cluster;
+use slipway_identity::sealed::BackupKey;
 use slipway_store::{Store, Url};
-use slipway_types::{Clock, HostId, IdGen, Lineage, RandomIds, SystemClock, Term};
+use slipway_types::{Clock, HostId, IdGen, Lineage, NodeRole, RandomIds, SystemClock, Term};
 use tempfile::TempDir;
 
 use crate::local_agents::{LocalAgents, Site};
@@ -28,13 +31,24 @@ pub struct Sites {
     pub api: FakeApiServer,
     /// The hosts.
     pub agents: LocalAgents,
+    /// The etcd that the masters share.
+    pub etcd: SharedEtcd,
     /// Where the store lies.
     folder: TempDir,
 }
 
 /// A host that a kubeadm reset takes `reset_ms` on.
-fn machine(name: &str, reset_ms: u64) -> State {
-    State { reset_ms, ..preset::worker(name) }
+fn machine(name: &str, role: NodeRole, reset_ms: u64) -> State {
+    let state = match role {
+        NodeRole::ControlPlane => preset::with_vip(preset::master(name), workload::VIP, name == "m1"),
+        NodeRole::Worker => preset::worker(name),
+    };
+    State { reset_ms, ..state }
+}
+
+/// Every node: those that everybody sees, and more masters.
+fn nodes() -> impl Iterator<Item = (&'static str, NodeRole)> {
+    workload::NODES.into_iter().chain(workload::MORE_MASTERS.map(|name| (name, NodeRole::ControlPlane)))
 }
 
 impl Sites {
@@ -45,9 +59,13 @@ impl Sites {
         let folder = folder()?;
         let api = FakeApiServer::new(clock.clone());
         workload::fill(&api, workload::quick());
+        for name in workload::MORE_MASTERS {
+            workload::add_node(&api, name, NodeRole::ControlPlane);
+        }
+        let etcd = SharedEtcd::new();
         let mut sites = BTreeMap::new();
-        for (name, _) in workload::NODES {
-            let (host, handle) = FakeHost::of(machine(name, 20), clock.clone());
+        for (name, role) in nodes() {
+            let (host, handle) = FakeHost::sharing(machine(name, role, 20), clock.clone(), &etcd);
             let identity = HostIdentity { cluster: CLUSTER.to_owned(), host_id: host_id(name).0 };
             let core = AgentCore::new(host, &folder.path().join(name), identity, clock.clone(), ids.clone())
                 .await
@@ -55,8 +73,14 @@ impl Sites {
             sites.insert(host_id(name), Site { name: name.to_owned(), core, machine: handle });
         }
         let agents =
-            LocalAgents { cluster: CLUSTER.to_owned(), sites, api: api.clone(), wire: crate::link::Wire::default() };
-        let this = Self { api, agents, folder };
+            LocalAgents {
+            cluster: CLUSTER.to_owned(),
+            sites,
+            api: api.clone(),
+            wire: crate::link::Wire::default(),
+            silent: Arc::default(),
+        };
+        let this = Self { api, agents, etcd, folder };
         this.enrol().await?;
         Ok(this)
     }
@@ -65,10 +89,10 @@ impl Sites {
         let store = self.store()?;
         let leadership = store.campaign("setup", Term(0)).await?;
         let hosts = Hosts::new(store, leadership.fence);
-        for (index, (name, _)) in workload::NODES.iter().enumerate() {
-            let address = format!("{}:7443", workload::address(index));
+        for (name, _) in nodes() {
+            let address = format!("{}:7443", workload::address(name));
             let machine_id = workload::machine_id(name);
-            let (id, name) = (host_id(name), (*name).to_owned());
+            let (id, name) = (host_id(name), name.to_owned());
             hosts
                 .add(&HostRecord { id, name, address, machine_id, enrolled_ms: 0, state: HostState::InService })
                 .await?;
@@ -99,11 +123,46 @@ impl Sites {
             store,
             cluster: self.api.client(),
             agents: Arc::new(self.agents.clone()),
+            backups: Arc::new(self.backups()?),
             holder: format!("c1/{}", ids.next()),
             accept_old_copy: false,
             ids,
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// Keeps snapshots beside the store, under a key that nobody has: tests look at what is listed.
+    fn backups(&self) -> anyhow::Result<Backups> {
+        let cluster = Cluster {
+            cluster: CLUSTER.to_owned(),
+            lineage: Lineage("simulated".to_owned()),
+            coordinator: "c1".to_owned(),
+            address: "c1:7400".to_owned(),
+            ca_hash: String::new(),
+            backup_recipient: BackupKey::generate().public(),
+            created_ms: 0,
+        };
+        Ok(Backups::new(self.folder.path(), &cluster, Arc::new(SystemClock))?)
+    }
+
+    /// Notes what the host of that name is for, as a run before would have done. Needs a runtime with several threads.
+    pub fn mark(&self, name: &str, state: HostState) -> anyhow::Result<()> {
+        let marked = async {
+            let store = self.store()?;
+            let leadership = store.campaign("setup", Term(0)).await?;
+            Ok(Hosts::new(store, leadership.fence).set_state(&host_id(name), state).await?)
+        };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(marked))
+    }
+
+    /// Cuts the power of a host, as seen from outside: its agent is silent and its kubelet says nothing; or gives it back.
+    pub fn silence(&self, name: &str, silent: bool) {
+        self.agents.set_silent(&host_id(name), silent);
+        self.api.kubelet(name, !silent);
+        self.api.edit("nodes", "", name, |node| {
+            let status = if silent { "Unknown" } else { "True" };
+            node["status"]["conditions"] = serde_json::json!([{"type": "Ready", "status": status}]);
+        });
     }
 
     /// The simulated machine of that name.

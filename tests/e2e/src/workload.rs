@@ -18,9 +18,14 @@ pub const NODES: [(&str, NodeRole); 5] = [
     ("w4", NodeRole::Worker),
 ];
 
-/// The address of the node with that index.
-pub fn address(index: usize) -> String {
-    format!("10.70.0.{}", 11 + index)
+/// More masters, for worlds in which one of them leaves: with `m1` they share one etcd.
+pub const MORE_MASTERS: [&str; 2] = ["m2", "m3"];
+/// The address that moves between masters.
+pub const VIP: &str = "10.70.0.10";
+
+/// The address of the node of that name, as its simulated host has it.
+pub fn address(name: &str) -> String {
+    slipway_host::fake::preset::address(name)
 }
 
 /// A machine id as the simulated host has it.
@@ -31,11 +36,8 @@ pub fn machine_id(name: &str) -> String {
 /// Puts nodes and pods into `api`; `pace` says how long things take there.
 pub fn fill(api: &FakeApiServer, pace: Pace) {
     api.set_pace(pace);
-    for (index, (name, role)) in NODES.iter().enumerate() {
-        api.add_node(name, *role, &address(index), VERSION);
-        api.edit("nodes", "", name, |node| {
-            node["status"]["nodeInfo"]["machineID"] = machine_id(name).into();
-        });
+    for (name, role) in NODES {
+        add_node(api, name, role);
     }
     let objects = [
         daemon_set("kube-system", "kube-proxy"),
@@ -50,6 +52,14 @@ pub fn fill(api: &FakeApiServer, pace: Pace) {
     }
 }
 
+/// Adds a node of that name, as its simulated host would register it.
+pub fn add_node(api: &FakeApiServer, name: &str, role: NodeRole) {
+    api.add_node(name, role, &address(name), VERSION);
+    api.edit("nodes", "", name, |node| {
+        node["status"]["nodeInfo"]["machineID"] = machine_id(name).into();
+    });
+}
+
 /// So fast that a test does not wait.
 pub fn quick() -> Pace {
     Pace {
@@ -57,6 +67,7 @@ pub fn quick() -> Pace {
         exit: Duration::from_millis(5),
         detach: Duration::from_millis(5),
         node_grace: Duration::from_secs(40),
+        pod_gc: Duration::from_millis(5),
         heartbeat: Duration::from_secs(5),
     }
 }

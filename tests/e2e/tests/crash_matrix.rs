@@ -8,6 +8,7 @@
 )]
 
 use serde_json::{Value, json};
+use slipway_coordinator::fleet::HostState;
 use slipway_coordinator::flows::registry;
 use slipway_e2e::adapt::FlowOn;
 use slipway_e2e::matrix::{FakeWorldRig, Prepare};
@@ -28,21 +29,45 @@ fn isolated(sites: &Sites) {
     }
 }
 
-/// What each flow is run with.
-fn case(flow: &str) -> Option<(Value, Prepare)> {
-    match flow {
-        "isolate" => Some((json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"}), untouched)),
+/// The host of w2 has lost its power.
+fn silent(sites: &Sites) {
+    sites.silence("w2", true);
+}
+
+/// The host of m2 has lost its power, and its member of etcd with it.
+fn silent_master(sites: &Sites) {
+    sites.silence("m2", true);
+    sites.etcd.cut("m2", true).unwrap();
+}
+
+/// w2 was taken out while it was silent, and is back.
+fn returned(sites: &Sites) {
+    sites.mark("w2", HostState::ToBeCleaned).unwrap();
+}
+
+/// What flows are run with, by a name of each case; the flow is its first word.
+fn case(name: &str) -> Option<(Value, Prepare)> {
+    let two = || json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"});
+    let flags = |nodes: &[&str]| json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true});
+    match name {
+        "isolate" => Some((two(), untouched)),
         "recover" => Some((json!({"nodes": ["w1", "w2"], "actor": "operator/matrix"}), isolated)),
-        "drain" | "scale-in" => {
-            Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched))
+        "drain" | "scale-in" => Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched)),
+        "scale-in of a master" => Some((flags(&["m1"]), untouched)),
+        "scale-in-unreachable" => Some((json!({"nodes": ["w2"], "fenced": "w2 is powered off", "actor": "operator/matrix"}), silent)),
+        "scale-in-unreachable of a master" => {
+            Some((json!({"nodes": ["m2"], "fenced": "m2 is powered off", "actor": "operator/matrix"}), silent_master))
         }
+        "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
+        "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
 }
 
-async fn matrix_of(flow: &str, planted: bool) -> Report {
+async fn matrix_of(name: &str, planted: bool) -> Report {
     let (params, prepare) =
-        case(flow).unwrap_or_else(|| panic!("flow {flow} has no parameters in the crash matrix: add a line"));
+        case(name).unwrap_or_else(|| panic!("{name} has no parameters in the crash matrix: add a line"));
+    let flow = name.split(' ').next().unwrap();
     let flow = std::sync::Arc::new(FlowOn(registry().get(flow).unwrap()));
     run(&FakeWorldRig { prepare, planted }, flow, &params, 8).await
 }
@@ -85,6 +110,26 @@ async fn drain_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scale_in_survives_everything() {
     holds("scale-in", 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_of_a_master_survives_everything() {
+    holds("scale-in of a master", 120).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_of_a_silent_host_survives_everything() {
+    holds("scale-in-unreachable", 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_of_a_silent_master_survives_everything() {
+    holds("scale-in-unreachable of a master", 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cleaning_a_host_that_is_back_survives_everything() {
+    holds("clean-host", 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

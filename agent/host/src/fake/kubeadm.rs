@@ -58,6 +58,7 @@ fn reset(state: &mut State) -> i32 {
     if state.runtime_up {
         state.containers.clear();
         state.sandboxes.clear();
+        state.static_pods.clear();
         state.processes.retain(|process| !process.exe.as_deref().unwrap_or_default().starts_with("/container/"));
     }
     for folder in EMPTIED {

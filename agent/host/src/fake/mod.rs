@@ -1,6 +1,7 @@
 //! A machine that exists only in memory (and, where wanted, in one file): it keeps state and enforces the rules that real ones have, so that
 //! code which would fail on a machine fails here. Everything that changes it is counted, and any call can be made to fail or hang.
 
+mod etcd;
 mod faults;
 mod files;
 mod kubeadm;
@@ -10,12 +11,14 @@ pub mod preset;
 mod programs;
 mod services;
 mod state;
+mod static_pods;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slipway_types::{Clock, SystemClock};
 
+pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
 pub use state::{Node, State, TransientRun, Unit};
 
@@ -35,6 +38,7 @@ struct Inner {
     state: Mutex<State>,
     faults: faults::Faults,
     file: Option<PathBuf>,
+    etcd: Option<SharedEtcd>,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,13 +55,38 @@ impl FakeHost {
 
     /// A machine in `state`, whose long commands take as long as `clock` says.
     pub fn of(state: State, clock: Arc<dyn Clock>) -> (Host, FakeHandle) {
-        let fake = Self {
-            inner: Arc::new(Inner { state: Mutex::new(state), faults: faults::Faults::default(), file: None, clock }),
-        };
+        let fake = Self::made(state, None, None, clock);
         (fake.host(), fake)
     }
 
-    /// A machine kept in `folder`: as it was left, or in `first` if it is new. It lives on while no process has it open.
+    /// The same as one of the machines that share `etcd`: if its files describe a member, that one founds the cluster or is let in.
+    pub fn sharing(state: State, clock: Arc<dyn Clock>, etcd: &SharedEtcd) -> (Host, FakeHandle) {
+        let fake = Self::made(state, None, Some(etcd.clone()), clock);
+        fake.enter();
+        (fake.host(), fake)
+    }
+
+    fn made(state: State, file: Option<PathBuf>, etcd: Option<SharedEtcd>, clock: Arc<dyn Clock>) -> Self {
+        let faults = faults::Faults::default();
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), faults, file, etcd, clock }) }
+    }
+
+    /// A member of etcd that comes with the machine was let in long ago.
+    fn enter(&self) {
+        let mut state = self.settled();
+        if let Some(shared) = &self.inner.etcd
+            && let Err(error) = etcd::sit(&mut state, shared, true)
+        {
+            tracing::debug!(%error, "the simulated etcd has no place for the machine");
+        }
+    }
+
+    fn etcd(&self) -> Option<&SharedEtcd> {
+        self.inner.etcd.as_ref()
+    }
+
+    /// A machine kept in `folder`: as it was left, or in `first` if it is new. It lives on while no process has it open. Machines in folders
+    /// beside each other share one etcd, in `etcd.json` above them.
     pub fn open(
         folder: &Path,
         first: impl FnOnce() -> State,
@@ -72,8 +101,9 @@ impl FakeHost {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => first(),
             Err(error) => return Err(Error::io(doing())(error)),
         };
-        let faults = faults::Faults::default();
-        let fake = Self { inner: Arc::new(Inner { state: Mutex::new(state), faults, file: Some(file), clock }) };
+        let etcd = folder.parent().map(|above| SharedEtcd::in_file(&above.join("etcd.json")));
+        let fake = Self::made(state, Some(file), etcd, clock);
+        fake.enter();
         fake.keep()?;
         Ok((fake.host(), fake))
     }
@@ -91,6 +121,7 @@ impl FakeHost {
             processes: this.clone(),
             runtime: this.clone(),
             kubeadm: this.clone(),
+            etcd: this.clone(),
             metrics: this.clone(),
             identity: this,
             profiles: Arc::new(Profiles::embedded().unwrap_or_default()),
@@ -128,12 +159,19 @@ impl FakeHost {
     fn settled(&self) -> MutexGuard<'_, State> {
         let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
         kubeadm::settle(&mut state, self.inner.clock.since_boot());
+        static_pods::settle(&mut state);
+        if let Some(shared) = &self.inner.etcd
+            && let Err(error) = etcd::sit(&mut state, shared, false)
+        {
+            tracing::debug!(%error, "the simulated etcd does not know how the machine is");
+        }
         state
     }
 
     fn keep(&self) -> Result<(), Error> {
-        let Some(file) = &self.inner.file else { return Ok(()) };
+        // Whoever shares something with this machine hears of what was done to it.
         let state = self.settled();
+        let Some(file) = &self.inner.file else { return Ok(()) };
         let text = serde_json::to_vec_pretty(&*state).map_err(|error| Error::Unreadable {
             doing: "writing the simulated host".into(),
             why: error.to_string(),

@@ -7,6 +7,10 @@ use crate::{
 
 use super::{State, Unit};
 
+mod master;
+
+pub use master::{external_etcd, master, with_vip};
+
 const CERTIFICATE: &str = include_str!("../../fixtures/certificate.pem");
 const NFT: &str = include_str!("../../fixtures/nft-kube-proxy.json");
 const IPTABLES: &str = include_str!("../../fixtures/iptables-nft.rules");
@@ -79,10 +83,16 @@ pub fn machine(name: &str) -> State {
     state.mounts.push(mount("/", "ext4", "/dev/vda1"));
     state.mounts.push(mount("/var/lib/kubelet", "ext4", "/dev/vda2"));
     state.links.push(link("lo", "", &["127.0.0.1/8", "::1/128"]));
-    state.links.push(link("eth0", "", &[&format!("10.70.0.{}/24", 20 + digits(name)), "fe80::1/64"]));
+    state.links.push(link("eth0", "", &[&format!("{}/24", address(name)), "fe80::1/64"]));
     state.routes.push(route("0.0.0.0/0", Some("10.70.0.1"), "eth0", 4));
     state.routes.push(route("10.244.1.0/24", Some("10.70.0.21"), "eth0", 4));
     state
+}
+
+/// The machine's address: `m1` is 10.70.0.11, `w1` is 10.70.0.21.
+pub fn address(name: &str) -> String {
+    let first = if name.starts_with('m') { 10 } else { 20 };
+    format!("10.70.0.{}", first + digits(name))
 }
 
 fn digits(name: &str) -> u32 {
@@ -149,7 +159,7 @@ fn users_own(state: &mut State) {
 
 fn joined(state: &mut State) {
     state.start_unit("kubelet.service");
-    state.write("/etc/kubernetes/kubelet.conf", "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://10.70.0.10:6443\n  name: default-cluster\n");
+    state.write("/etc/kubernetes/kubelet.conf", &kubeconfig("10.70.0.10"));
     state.write("/etc/kubernetes/pki/ca.crt", CERTIFICATE);
     state.write(
         "/var/lib/kubelet/config.yaml",
@@ -186,6 +196,13 @@ fn joined(state: &mut State) {
         exe: Some("/usr/sbin/sshd".into()),
         cmdline: vec![],
     });
+}
+
+/// A kubeconfig of the API server at that address.
+fn kubeconfig(server: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://{server}:6443\n  name: default-cluster\n"
+    )
 }
 
 fn network_of(state: &mut State, file: &str, config: &str, network: &str) {

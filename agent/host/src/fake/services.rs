@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::{FakeHost, Node, State, TransientRun};
+use super::{FakeHost, Node, State, TransientRun, Unit};
 use crate::{Active, Enablement, Error, ServiceState, Services, Transient, TransientStatus};
 
 fn mask_path(unit: &str) -> std::path::PathBuf {
@@ -42,6 +42,43 @@ impl Services for FakeHost {
                 state.witness(format!("stop {unit}"));
             }
             state.stop_unit(unit);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn enable(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.enable", |state| {
+            startable(state, unit, "enabling")?;
+            if let Some(known) = state.units.get_mut(unit)
+                && known.enablement == Enablement::Disabled
+            {
+                known.enablement = Enablement::Enabled;
+                state.witness(format!("enable {unit}"));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn start(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.start", |state| {
+            startable(state, unit, "starting")?;
+            if state.units.get(unit).is_some_and(|unit| unit.active != Active::Active) {
+                state.witness(format!("start {unit}"));
+            }
+            state.start_unit(unit);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn restart(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.restart", |state| {
+            startable(state, unit, "restarting")?;
+            state.witness(format!("restart {unit}"));
+            state.stop_unit(unit);
+            state.start_unit(unit);
             Ok(())
         })
         .await
@@ -148,6 +185,23 @@ fn takes_ms(state: &State, argv: &[String]) -> u64 {
         [program, ..] if program.ends_with("/kubeadm") => state.reset_ms,
         _ => 0,
     }
+}
+
+/// A unit is there once its file is, and a mask keeps it down.
+fn startable(state: &mut State, unit: &str, doing: &'static str) -> Result<(), Error> {
+    let no = |why: &str| Error::Service { unit: unit.to_owned(), doing, why: why.to_owned() };
+    if is_masked(state, unit) {
+        return Err(no("Unit is masked."));
+    }
+    if !state.units.contains_key(unit) {
+        if !matches!(state.files.get(&mask_path(unit)), Some(Node::File(_))) {
+            return Err(no("Unit not found."));
+        }
+        let (active, enablement) = (Active::Inactive, Enablement::Disabled);
+        let comm = unit.trim_end_matches(".service").to_owned();
+        state.units.insert(unit.to_owned(), Unit { active, enablement, unmasked: enablement, restarts: true, comm });
+    }
+    Ok(())
 }
 
 fn refused(unit: &str, why: &str) -> Error {

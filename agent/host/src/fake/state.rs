@@ -9,6 +9,8 @@ use crate::{
     Active, Container, Enablement, Link, MachineIdentity, Mount, Namespace, Process, Route, Ruleset, Sandbox, Transient,
 };
 
+const KEEPALIVED: &str = "keepalived.service";
+
 /// Something in the fake file tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +90,15 @@ pub struct State {
     pub kubelet: Option<String>,
     /// How long a `kubeadm reset` takes, in milliseconds.
     pub reset_ms: u64,
+    /// Which member of the simulated etcd its data belongs to.
+    #[serde(default)]
+    pub etcd: Option<super::Seating>,
+    /// Static pods that its kubelet has started.
+    #[serde(default)]
+    pub static_pods: BTreeSet<String>,
+    /// The virtual address that its keepalived may hold.
+    #[serde(default)]
+    pub vip: Option<String>,
     /// The next process number.
     pub next_pid: u32,
     /// How often each thing that changes the machine was done: an independent witness.
@@ -150,17 +161,61 @@ impl State {
         true
     }
 
+    /// Starts what has a manifest, as the kubelet does before anybody looks.
+    pub(super) fn static_pods_settled(&mut self) {
+        super::static_pods::settle(self);
+    }
+
     /// Stops a unit and its process.
     pub fn stop_unit(&mut self, name: &str) {
         let Some(unit) = self.units.get_mut(name) else { return };
         unit.active = Active::Inactive;
         let comm = unit.comm.clone();
         self.processes.retain(|process| process.comm != comm);
+        if name == KEEPALIVED {
+            self.drop_vip();
+        }
+    }
+
+    /// Whether it has the virtual address now.
+    pub fn holds_vip(&self) -> bool {
+        let Some(vip) = &self.vip else { return false };
+        self.links.iter().any(|link| link.addresses.iter().any(|address| address.split('/').next() == Some(vip)))
+    }
+
+    /// Takes the virtual address, if its keepalived runs.
+    pub fn take_vip(&mut self) -> bool {
+        let runs = self.units.get(KEEPALIVED).is_some_and(|unit| unit.active == Active::Active);
+        if let (true, Some(vip)) = (runs, self.vip.clone())
+            && !self.holds_vip()
+            && let Some(link) = self.links.iter_mut().find(|link| link.name == "eth0")
+        {
+            link.addresses.push(format!("{vip}/32"));
+        }
+        self.holds_vip()
+    }
+
+    fn drop_vip(&mut self) {
+        let Some(vip) = self.vip.clone() else { return };
+        for link in &mut self.links {
+            link.addresses.retain(|address| address.split('/').next() != Some(vip.as_str()));
+        }
     }
 
     /// The machine goes down and comes up: what lived in memory is gone, what is enabled starts.
     pub fn reboot(&mut self) {
+        self.power_off();
         self.identity.boot_id = format!("{}+", self.identity.boot_id);
+        let enabled = |unit: &Unit| unit.enablement == Enablement::Enabled;
+        let names: Vec<String> =
+            self.units.iter().filter(|(_, unit)| enabled(unit)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.start_unit(&name);
+        }
+    }
+
+    /// The power is cut: what lived in memory is gone, and nothing starts until a reboot.
+    pub fn power_off(&mut self) {
         self.transients.clear();
         self.processes.clear();
         self.containers.clear();
@@ -176,11 +231,6 @@ impl State {
         for unit in self.units.values_mut() {
             unit.active = Active::Inactive;
         }
-        let enabled = |unit: &Unit| unit.enablement == Enablement::Enabled;
-        let names: Vec<String> =
-            self.units.iter().filter(|(_, unit)| enabled(unit)).map(|(name, _)| name.clone()).collect();
-        for name in names {
-            self.start_unit(&name);
-        }
+        self.drop_vip();
     }
 }

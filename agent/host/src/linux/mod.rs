@@ -1,5 +1,6 @@
 //! The real machine. Dull on purpose: each file does what one trait says with one interface of the kernel or of systemd, and decides nothing.
 
+mod etcd;
 mod exec;
 mod files;
 mod identity;
@@ -38,6 +39,7 @@ impl Host {
             processes: Arc::new(processes::Proc),
             runtime: Arc::new(runtime::Cri),
             kubeadm: Arc::new(versions::Installed::new(exec)),
+            etcd: Arc::new(etcd::Client),
             metrics: Arc::new(metrics::Sampler::default()),
             identity: Arc::new(identity::Machine),
             profiles: Arc::new(profiles),

@@ -137,6 +137,25 @@ impl Services for Systemd {
         doing.job(&manager, &NO_UNIT, manager.stop_unit(unit, "replace")).await.map(|_| ())
     }
 
+    async fn enable(&self, unit: &str) -> Result<(), Error> {
+        let doing = Doing { unit, what: "enabling" };
+        let manager = self.manager(doing).await?;
+        doing.call(manager.enable_unit_files(&[unit], false, false)).await?;
+        doing.call(manager.reload()).await
+    }
+
+    async fn start(&self, unit: &str) -> Result<(), Error> {
+        let doing = Doing { unit, what: "starting" };
+        let manager = self.manager(doing).await?;
+        doing.job(&manager, &[], manager.start_unit(unit, "replace")).await.map(|_| ())
+    }
+
+    async fn restart(&self, unit: &str) -> Result<(), Error> {
+        let doing = Doing { unit, what: "restarting" };
+        let manager = self.manager(doing).await?;
+        doing.job(&manager, &[], manager.restart_unit(unit, "replace")).await.map(|_| ())
+    }
+
     async fn disable(&self, unit: &str) -> Result<(), Error> {
         let doing = Doing { unit, what: "disabling" };
         let manager = self.manager(doing).await?;

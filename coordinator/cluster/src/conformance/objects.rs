@@ -50,6 +50,22 @@ pub(super) async fn wrong_uid(fixture: &dyn Fixture) -> Outcome {
     ensure(unknown == DeleteOutcome::AlreadyGone, || format!("the delete of an unknown node ended as {unknown:?}"))
 }
 
+pub(super) async fn capacity(fixture: &dyn Fixture) -> Outcome {
+    let inventory = fixture.api().inventory().await.map_err(told)?;
+    let worker = inventory.rooms.iter().find(|room| room.node.name == fixture.worker());
+    let room = worker.ok_or_else(|| "the worker is not in the inventory".to_owned())?;
+    for resource in ["cpu", "memory", "pods"] {
+        ensure(room.allocatable.get(resource).is_some_and(|amount| *amount > 0), || {
+            format!("the worker has no {resource}: {:?}", room.allocatable)
+        })?;
+    }
+    ensure(inventory.demands.iter().all(|demand| !demand.pod.is_finished()), || "finished pods were listed".into())?;
+    ensure(inventory.namespaces.contains_key("kube-system"), || "no namespace kube-system".into())?;
+    let all = inventory.rooms.iter().map(|room| room.node.name.clone()).collect();
+    let report = fixture.api().capacity_without(&all).await.map_err(told)?;
+    ensure(report.placed.is_empty(), || format!("with no node left, pods were placed: {report:?}"))
+}
+
 fn unknown() -> Result<NodeName, String> {
     NodeName::new("no-such-node").map_err(told)
 }

@@ -31,6 +31,8 @@ pub struct Pace {
     pub detach: Duration,
     /// From a kubelet's silence until its node counts as not ready.
     pub node_grace: Duration,
+    /// From a node's end until the pods that are bound to it are collected.
+    pub pod_gc: Duration,
     /// Between two renewals of a node's lease.
     pub heartbeat: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for Pace {
             exit: Duration::from_millis(500),
             detach: Duration::from_millis(500),
             node_grace: Duration::from_secs(40),
+            pod_gc: Duration::from_secs(20),
             heartbeat: Duration::from_secs(10),
         }
     }
@@ -74,7 +77,8 @@ impl World {
             self.pods.values().flat_map(|times| [times.ready_at, times.ends_at.filter(|_| !times.ended)]).flatten();
         let machines = self.machines.values().filter_map(|machine| nodes::due(machine, &self.pace));
         let detaching = self.detaching.values().copied();
-        pods.chain(machines).chain(detaching).filter(|due| *due > now).min()
+        let collecting = self.collecting.values().copied();
+        pods.chain(machines).chain(detaching).chain(collecting).filter(|due| *due > now).min()
     }
 }
 

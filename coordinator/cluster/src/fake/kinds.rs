@@ -41,6 +41,18 @@ pub(super) const KINDS: &[Kind] = &[
     kind("secrets", "v1", "Secret", true),
     kind("services", "v1", "Service", true),
     kind("statefulsets.apps", "apps/v1", "StatefulSet", true),
+    kind(
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicy",
+        false,
+    ),
+    kind(
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicyBinding",
+        false,
+    ),
     kind("volumeattachments.storage.k8s.io", "storage.k8s.io/v1", "VolumeAttachment", false),
 ];
 

@@ -22,7 +22,8 @@ pub(super) struct Filter {
     pub(super) resource: &'static str,
     namespace: String,
     labels: Selector,
-    fields: Vec<(String, String)>,
+    /// Field, value, and whether it has to be that value or any other.
+    fields: Vec<(String, String, bool)>,
 }
 
 impl Filter {
@@ -38,19 +39,20 @@ impl Filter {
         let pointer = |field: &str| format!("/{}", field.replace('.', "/"));
         (self.namespace.is_empty() || text(object, "/metadata/namespace") == self.namespace)
             && self.labels.matches(&map(object, "/metadata/labels"))
-            && self.fields.iter().all(|(field, value)| text(object, &pointer(field)) == value)
+            && self.fields.iter().all(|(field, value, equal)| (text(object, &pointer(field)) == value) == *equal)
     }
 }
 
-fn read_field(part: &str) -> Result<(String, String), Failure> {
+fn read_field(part: &str) -> Result<(String, String, bool), Failure> {
     const SUPPORTED: [&str; 5] =
         ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "spec.signerName"];
     let (field, value) =
         part.split_once('=').ok_or_else(|| Failure::bad_request(format!("unable to parse {part:?}")))?;
+    let (field, equal) = field.strip_suffix('!').map_or((field, true), |field| (field, false));
     if !SUPPORTED.contains(&field) {
         return Err(Failure::bad_request(format!("field label not supported: {field}")));
     }
-    Ok((field.to_owned(), value.trim_start_matches('=').to_owned()))
+    Ok((field.to_owned(), value.trim_start_matches('=').to_owned(), equal))
 }
 
 /// Answers whatever is not a watch.
@@ -92,6 +94,12 @@ fn act(world: &mut World, request: &ApiRequest, http: &Request<Bytes>, key: &Key
     if !request.parameter("dryRun").is_empty() {
         return Err(Failure::bad_request("this server has no dry run"));
     }
+    let named = if request.name.is_empty() && request.verb == "create" {
+        body(http).map(|object| text(&object, "/metadata/name").to_owned()).unwrap_or_default()
+    } else {
+        request.name.clone()
+    };
+    world.admit_request(request, http.headers(), &named)?;
     match (request.verb, request.subresource.as_str()) {
         ("get", "" | "status") => Ok((200, found(world)?)),
         ("list", "") => Ok((200, list(world, request)?)),

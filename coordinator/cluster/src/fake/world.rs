@@ -38,6 +38,8 @@ pub(super) struct Machine {
     pub(super) running: bool,
     pub(super) stopped_at: Option<Timestamp>,
     pub(super) renewed_at: Option<Timestamp>,
+    /// Its kubelet's client certificate, as admission sees it.
+    pub(super) credential: String,
 }
 
 /// What a kubelet keeps of a pod.
@@ -60,6 +62,8 @@ pub(super) struct World {
     pub(super) pods: BTreeMap<String, PodTimes>,
     /// VolumeAttachments that nobody needs any more, and when they will be gone.
     pub(super) detaching: BTreeMap<String, Timestamp>,
+    /// Nodes that are no more while pods are bound to them, and when those pods will be collected.
+    pub(super) collecting: BTreeMap<String, Timestamp>,
     pub(super) pace: Pace,
     pub(super) audit: Audit,
     pub(super) faults: Faults,
@@ -261,7 +265,9 @@ impl World {
     }
 
     pub(super) fn add_machine(&mut self, name: &str, role: NodeRole, address: &str, version: &str) {
+        let before = self.machines.get(name).map(|machine| machine.credential.as_str());
         let machine = Machine {
+            credential: next_credential(name, before),
             role,
             address: address.to_owned(),
             version: version.to_owned(),
@@ -287,6 +293,7 @@ impl World {
             "machines": self.machines,
             "pods": self.pods,
             "detaching": self.detaching,
+            "collecting": self.collecting,
             "pace": self.pace,
         })
     }
@@ -300,14 +307,25 @@ impl World {
         let objects: Vec<(Key, Value)> = read(snapshot, "objects")?;
         let (machines, pods) = (read(snapshot, "machines")?, read(snapshot, "pods")?);
         let (detaching, pace) = (read(snapshot, "detaching")?, read(snapshot, "pace")?);
+        let collecting = read(snapshot, "collecting")?;
         self.objects.clear();
         for (key, object) in objects {
             self.put(&key, object);
         }
         self.compact();
         (self.made, self.machines, self.pods, self.detaching, self.pace) = (made, machines, pods, detaching, pace);
+        self.collecting = collecting;
         Ok(())
     }
+}
+
+/// A name that is like a fingerprint, the same in every run, and another one each time a machine is set up anew.
+fn next_credential(name: &str, before: Option<&str>) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in name.bytes().chain(before.unwrap_or_default().bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("X509SHA256={hash:064x}")
 }
 
 pub(super) fn key(resource: &str, namespace: &str, name: &str) -> Key {

@@ -13,7 +13,7 @@ impl Engine {
         for section in &shape.sections {
             let over = match section {
                 SectionShape::Stage(steps) => self.advance(steps, now),
-                SectionShape::Group { width, lanes } => self.advance_group(*width, lanes, now),
+                SectionShape::Group { width, lanes, .. } => self.advance_group(*width, lanes, now),
             };
             if !over {
                 return;
@@ -36,7 +36,8 @@ impl Engine {
     }
 
     fn advance_group(&mut self, width: usize, lanes: &[Vec<StepId>], now: Now) -> bool {
-        let under_way = |engine: &Self, lane: &[StepId]| engine.has_begun(lane) && !engine.all_over(lane);
+        let under_way =
+            |engine: &Self, lane: &[StepId]| engine.has_begun(lane) && !engine.all_over(lane) && !engine.has_failed(lane);
         let mut taken = lanes.iter().filter(|lane| under_way(self, lane)).count();
         let mut over = true;
         for lane in lanes {
@@ -44,6 +45,9 @@ impl Engine {
                 continue;
             }
             over = false;
+            if self.has_failed(lane) {
+                continue;
+            }
             if under_way(self, lane) {
                 self.advance(lane, now);
             } else if taken < width {
@@ -87,6 +91,7 @@ impl Engine {
             number: known.map_or(0, |known| known.attempts) + 1,
             unresolved: unresolved.cloned().unwrap_or_default(),
             acted_before: known.is_some_and(|known| known.acted),
+            resumed: known.is_some_and(|known| known.retry),
             undoing,
         };
         let event = if undoing {

@@ -25,6 +25,8 @@ pub enum SectionShape {
     Group {
         /// How many.
         width: usize,
+        /// After so many failed lanes no other one goes on.
+        stop_after: usize,
         /// The lanes' steps.
         lanes: Vec<Vec<StepId>>,
     },
@@ -50,12 +52,12 @@ impl Shape {
         for section in &plan.sections {
             let outline = match section {
                 Section::Stage(stage) => SectionShape::Stage(shape.take(None, stage)),
-                Section::Group { width, lanes } => {
+                Section::Group { width, stop_after, lanes } => {
                     let lanes = lanes
                         .iter()
                         .map(|lane| lane.stages.iter().flat_map(|stage| shape.take(Some(&lane.node), stage)).collect())
                         .collect();
-                    SectionShape::Group { width: *width, lanes }
+                    SectionShape::Group { width: *width, stop_after: *stop_after, lanes }
                 }
             };
             shape.sections.push(outline);

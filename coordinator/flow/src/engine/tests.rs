@@ -50,7 +50,7 @@ fn trunk(steps: &str) -> Shape {
 fn group(width: usize, nodes: &[&str], steps: &str) -> Shape {
     let mut shape = Shape::default();
     let lanes = nodes.iter().map(|node| add(&mut shape, Some(node), steps)).collect();
-    shape.sections.push(SectionShape::Group { width, lanes });
+    shape.sections.push(SectionShape::Group { width, stop_after: 1, lanes });
     shape
 }
 

@@ -4,7 +4,7 @@
 use slipway_events::{Event, RunState};
 use slipway_types::StepId;
 
-use super::{Engine, Now, Order};
+use super::{Engine, Now, Order, SectionShape};
 use crate::OnFailure;
 use crate::book::StepState;
 
@@ -94,9 +94,29 @@ impl Engine {
         }
     }
 
-    /// Failures that still want a decision.
+    /// Failures that want a decision now.
     fn failures(&self) -> impl Iterator<Item = &StepId> {
-        self.steps_in(StepState::Failed).filter(|step| !self.retried(step) && !self.is_passed_over(step))
+        self.steps_in(StepState::Failed).filter(|step| self.is_undecided(step) && !self.is_spared(step))
+    }
+
+    fn is_undecided(&self, step: &StepId) -> bool {
+        self.state_of(step) == StepState::Failed && !self.retried(step) && !self.is_passed_over(step)
+    }
+
+    /// Whether a lane stands at a failure.
+    pub(super) fn has_failed(&self, lane: &[StepId]) -> bool {
+        lane.iter().any(|step| self.is_undecided(step))
+    }
+
+    /// Whether a failure leaves the other lanes of its group alone for now: there are not too many, and those have something to do.
+    fn is_spared(&self, step: &StepId) -> bool {
+        self.shape.sections.iter().any(|section| match section {
+            SectionShape::Group { stop_after, lanes, .. } if lanes.iter().any(|lane| lane.contains(step)) => {
+                let failed = lanes.iter().filter(|lane| self.has_failed(lane)).count();
+                failed < *stop_after && lanes.iter().any(|lane| !self.has_failed(lane) && !self.all_over(lane))
+            }
+            _ => false,
+        })
     }
 
     fn nothing_to_undo(&self) -> bool {

@@ -103,7 +103,7 @@ impl<W: Send + Sync + 'static> PlanBuilder<W> {
             .filter(|lane| !lane.stages.is_empty())
             .collect();
         if !lanes.is_empty() {
-            self.plan.sections.push(Section::Group { width: 1, lanes });
+            self.plan.sections.push(Section::Group { width: 1, stop_after: 1, lanes });
         }
         self
     }
@@ -112,6 +112,15 @@ impl<W: Send + Sync + 'static> PlanBuilder<W> {
     pub fn at_most(mut self, lanes: usize) -> Self {
         if let Some(Section::Group { width, .. }) = self.plan.sections.last_mut() {
             *width = lanes.max(1);
+        }
+        self
+    }
+
+    /// After how many failed lanes the group just added stands still. Up to then a failed one stays as it is and the others go on: it has
+    /// its say when they are over.
+    pub fn stop_after(mut self, failures: usize) -> Self {
+        if let Some(Section::Group { stop_after, .. }) = self.plan.sections.last_mut() {
+            *stop_after = failures.max(1);
         }
         self
     }
@@ -149,6 +158,12 @@ impl<W: Send + Sync + 'static> StageBuilder<W> {
     /// The next step.
     pub fn step(mut self, step: impl Step<W> + 'static) -> Self {
         self.steps.push(Arc::new(step));
+        self
+    }
+
+    /// The next steps, where a flow has put them together elsewhere.
+    pub fn steps(mut self, steps: impl IntoIterator<Item = Arc<dyn Step<W>>>) -> Self {
+        self.steps.extend(steps);
         self
     }
 

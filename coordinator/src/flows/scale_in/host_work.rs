@@ -17,7 +17,7 @@ use crate::world::World;
 
 /// One action with what the agent said of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct HostWork {
+pub(in crate::flows) struct HostWork {
     kind: WorkKind,
     cri_socket: String,
     by_hand: Vec<String>,
@@ -47,7 +47,7 @@ const ORDER: [WorkKind; 7] = [
 ];
 
 /// Asks the agent what each action would change.
-pub(super) async fn host_work(world: &World, host: &HostRecord, facts: &HostFacts) -> Result<Vec<HostWork>, Coded> {
+pub(in crate::flows) async fn host_work(world: &World, host: &HostRecord, facts: &HostFacts) -> Result<Vec<HostWork>, Coded> {
     let mut work = Vec::new();
     for kind in ORDER {
         if kind == WorkKind::StopKubeProxy && !has_kube_proxy_service(facts) {
@@ -70,6 +70,11 @@ fn has_kube_proxy_service(facts: &HostFacts) -> bool {
 }
 
 impl HostWork {
+    /// Whether it is the reset itself.
+    pub(in crate::flows) fn is_reset(&self) -> bool {
+        self.kind == WorkKind::Reset
+    }
+
     fn action(&self) -> Action {
         let action = match self.kind {
             WorkKind::StopKubeProxy => Kind::StopService(StopService { unit: "kube-proxy.service".to_owned() }),
@@ -84,7 +89,7 @@ impl HostWork {
     }
 
     /// The step that does it.
-    pub(super) fn step(&self, target: &HostTarget) -> HostAction {
+    pub(in crate::flows) fn step(&self, target: &HostTarget) -> HostAction {
         let (name, summary, minutes) = match self.kind {
             WorkKind::StopKubeProxy => ("stop-kube-proxy", "stop and disable kube-proxy", 2),
             WorkKind::MaskKubelet => ("mask-kubelet", "stop and mask kubelet", 2),

@@ -19,6 +19,7 @@ fn pace() -> Pace {
         exit: Duration::from_millis(500),
         detach: Duration::from_millis(300),
         node_grace: Duration::from_secs(40),
+        pod_gc: Duration::from_secs(2),
         heartbeat: Duration::from_secs(2),
     }
 }

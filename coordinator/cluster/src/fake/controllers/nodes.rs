@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use slipway_types::{NodeRole, Timestamp};
 
+use super::super::admission::{Asked, Asker};
 use super::super::kinds;
 use super::super::world::{Machine, World, key, stamp, text};
 use super::{Pace, later};
@@ -20,7 +21,9 @@ pub(super) fn run(world: &mut World, now: Timestamp) {
         if machine.running {
             register(world, &name, &machine, now);
             renew(world, &name, &machine, now);
-            set_ready(world, &name, "True", now);
+            if may(world, &name, &machine, "UPDATE", "nodes", "status") {
+                set_ready(world, &name, "True", now);
+            }
         } else if machine.stopped_at.is_some_and(|at| later(at, world.pace.node_grace) <= now) {
             set_ready(world, &name, "Unknown", now);
         }
@@ -39,8 +42,14 @@ pub(super) fn due(machine: &Machine, pace: &Pace) -> Option<Timestamp> {
     }
 }
 
+/// Kubelets ask like anybody else.
+fn may(world: &World, name: &str, machine: &Machine, operation: &str, resource: &str, subresource: &str) -> bool {
+    let asked = Asked { operation, resource, subresource, name };
+    world.admit(&Asker::kubelet(name, &machine.credential), asked).is_ok()
+}
+
 fn register(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
-    if world.find("nodes", "", name).is_none() {
+    if world.find("nodes", "", name).is_none() && may(world, name, machine, "CREATE", "nodes", "") {
         make(world, "nodes", "", node(name, machine), now);
     }
     let Some(uid) = world.find("nodes", "", name).map(|node| text(node, "/metadata/uid").to_owned()) else { return };
@@ -54,7 +63,7 @@ fn register(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
             now,
         );
     }
-    if world.find(LEASES, LEASE_NAMESPACE, name).is_none() {
+    if world.find(LEASES, LEASE_NAMESPACE, name).is_none() && may(world, name, machine, "CREATE", LEASES, "") {
         let lease = json!({"metadata": {"name": name, "ownerReferences": owner}, "spec": {"holderIdentity": name, "leaseDurationSeconds": 40}});
         make(world, LEASES, LEASE_NAMESPACE, lease, now);
     }
@@ -118,6 +127,8 @@ fn node(name: &str, machine: &Machine) -> Value {
         "spec": {"taints": taints},
         "status": {
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+            "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+            "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "addresses": [{"type": "InternalIP", "address": machine.address}, {"type": "Hostname", "address": name}],
             "nodeInfo": {
                 "kubeletVersion": machine.version, "kubeProxyVersion": machine.version, "machineID": format!("machine-{name}"),

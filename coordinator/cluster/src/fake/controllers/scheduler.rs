@@ -31,7 +31,7 @@ fn fits(node: &Value, pod: &Value) -> bool {
     ready && selected && taints.into_iter().flatten().all(|taint| tolerates(pod, taint))
 }
 
-fn tolerates(pod: &Value, taint: &Value) -> bool {
+pub(super) fn tolerates(pod: &Value, taint: &Value) -> bool {
     let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
     let fits = |toleration: &Value| {
         let key = text(toleration, "/key");

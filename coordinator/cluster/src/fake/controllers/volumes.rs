@@ -8,6 +8,7 @@ use slipway_types::Timestamp;
 
 use super::super::kinds;
 use super::super::world::{World, text};
+use super::garbage::out_of_service;
 use super::later;
 
 const ATTACHMENTS: &str = "volumeattachments.storage.k8s.io";
@@ -58,7 +59,7 @@ fn detach(world: &mut World, needed: &BTreeMap<String, (String, String)>, now: T
         let node = text(attachment, "/spec/nodeName").to_owned();
         let ours = text(attachment, "/spec/attacher") == "fake.csi";
         let silent = world.machines.get(&node).is_some_and(|machine| !machine.running)
-            && world.find("nodes", "", &node).is_some();
+            && world.find("nodes", "", &node).is_some_and(|node| out_of_service(node).is_none());
         if !ours || needed.contains_key(&key.2) || silent {
             continue;
         }

@@ -59,7 +59,7 @@ fn lanes_without_a_line_are_undone_even_when_they_are_over() {
 fn the_trunk_is_kept_while_a_lane_stands_on_it() {
     let mut shape = trunk("t");
     let lanes = ["w1", "w2"].iter().map(|node| add(&mut shape, Some(node), "a | b")).collect();
-    shape.sections.push(SectionShape::Group { width: 2, lanes });
+    shape.sections.push(SectionShape::Group { width: 2, stop_after: 1, lanes });
     let mut bench = Bench::begin(shape);
     bench.end("t", done());
     bench.end("a-w1", done());
@@ -106,4 +106,48 @@ fn a_pause_in_one_lane_lets_the_steps_of_others_end() {
     assert_eq!((bench.state(), bench.open().len()), (RunState::Paused, 0));
     bench.command(Command::Resume).unwrap();
     assert_eq!(bench.open(), ["a-w1", "b-w2"]);
+}
+
+fn tolerant(mut shape: Shape, failures: usize) -> Shape {
+    for section in &mut shape.sections {
+        if let SectionShape::Group { stop_after, .. } = section {
+            *stop_after = failures;
+        }
+    }
+    shape
+}
+
+#[test]
+fn fewer_failures_than_the_limit_leave_the_other_lanes_alone_and_are_told_when_those_are_over() {
+    let shape = tolerant(group(1, &["w1", "w2", "w3"], "a | b"), 2);
+    let shape = on_failure(shape, "a-w1", OnFailure::Pause);
+    let mut bench = Bench::begin(shape);
+    bench.end("a-w1", failed());
+    assert_eq!((bench.state(), bench.open()), (RunState::Running, vec!["a-w2"]));
+    bench.end("a-w2", done());
+    bench.end("b-w2", done());
+    bench.end("a-w3", done());
+    bench.end("b-w3", done());
+    assert_eq!(bench.state(), RunState::Paused);
+    assert!(bench.engine.book().why.starts_with("step a-w1"), "{}", bench.engine.book().why);
+    bench.command(Command::Resume).unwrap();
+    assert_eq!(bench.open(), ["a-w1"], "it is tried again");
+    bench.end("a-w1", done());
+    bench.end("b-w1", done());
+    assert_eq!(bench.state(), RunState::Completed);
+}
+
+#[test]
+fn as_many_failures_as_the_limit_stop_the_rest() {
+    let mut shape = tolerant(group(2, &["w1", "w2", "w3", "w4"], "a"), 2);
+    for step in ["a-w1", "a-w2"] {
+        shape = on_failure(shape, step, OnFailure::Pause);
+    }
+    let mut bench = Bench::begin(shape);
+    bench.end("a-w1", failed());
+    bench.end("a-w2", failed());
+    assert_eq!((bench.state(), bench.open()), (RunState::Running, vec!["a-w3"]), "what runs comes to its end");
+    bench.end("a-w3", done());
+    assert_eq!(bench.state(), RunState::Paused);
+    assert!(!bench.story().iter().any(|line| line.contains("w4")), "no lane began after the second failure");
 }

@@ -1,0 +1,121 @@
+//! The part of the fake kubelet that a master lives by: what has a manifest runs, what has none any more ends, and a manifest that was changed
+//! restarts its pod. Containers go on while the kubelet is down, as in life.
+
+use std::path::Path;
+
+use super::{Node, State};
+use crate::{Active, Container, Sandbox};
+
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+const COMM: usize = 15;
+
+/// What the manifests want: name and command.
+fn wanted(state: &State) -> Vec<(String, Vec<String>)> {
+    let below =
+        state.files.range(Path::new(MANIFESTS).to_path_buf()..).take_while(|(path, _)| path.starts_with(MANIFESTS));
+    below
+        .filter_map(|(path, node)| match node {
+            Node::File(text) if path.extension().is_some_and(|end| end == "yaml") => {
+                Some((path.file_stem()?.to_str()?.to_owned(), command(text)))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The words of the one container's command. Kubeadm writes one a line.
+fn command(text: &str) -> Vec<String> {
+    let from = text.lines().skip_while(|line| !line.trim_start().starts_with("- command:")).skip(1);
+    from.map_while(|line| line.trim_start().strip_prefix("- ")).map(str::to_owned).collect()
+}
+
+fn program(name: &str) -> String {
+    format!("/container/{name}")
+}
+
+/// Brings the static pods of a machine with a running kubelet in step with its manifests.
+pub(super) fn settle(state: &mut State) {
+    let kubelet = state.units.get("kubelet.service").is_some_and(|unit| unit.active == Active::Active);
+    if !kubelet || !state.runtime_up {
+        return;
+    }
+    let wanted = wanted(state);
+    let gone: Vec<String> =
+        state.static_pods.iter().filter(|name| !wanted.iter().any(|(known, _)| known == *name)).cloned().collect();
+    for name in gone {
+        end(state, &name);
+        state.static_pods.remove(&name);
+    }
+    for (name, argv) in wanted {
+        let exe = program(&name);
+        let running = state.processes.iter().find(|process| process.exe.as_deref() == Some(&exe));
+        if running.is_some_and(|process| process.cmdline == argv) && state.static_pods.contains(&name) {
+            continue;
+        }
+        end(state, &name);
+        start(state, &name, argv);
+        state.static_pods.insert(name);
+    }
+}
+
+fn sandbox_of(state: &State, name: &str) -> String {
+    format!("{name}-{}-sandbox", state.identity.hostname)
+}
+
+fn end(state: &mut State, name: &str) {
+    let (exe, sandbox) = (program(name), sandbox_of(state, name));
+    state.processes.retain(|process| process.exe.as_deref() != Some(&exe));
+    state.containers.retain(|container| container.sandbox != sandbox);
+    state.sandboxes.retain(|known| known.id != sandbox);
+}
+
+fn start(state: &mut State, name: &str, argv: Vec<String>) {
+    let comm: String = name.chars().take(COMM).collect();
+    let pid = state.spawn(&comm, &program(name));
+    if let Some(process) = state.processes.iter_mut().find(|process| process.pid == pid) {
+        process.cmdline = argv;
+    }
+    let (id, pod) = (sandbox_of(state, name), format!("{name}-{}", state.identity.hostname));
+    state.sandboxes.push(Sandbox { id: id.clone(), namespace: "kube-system".into(), name: pod, ready: true });
+    state.containers.push(Container { id: format!("c{pid}"), sandbox: id, name: name.to_owned() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::preset;
+
+    fn runs(state: &State, comm: &str) -> Option<u32> {
+        state.processes.iter().find(|process| process.comm == comm).map(|process| process.pid)
+    }
+
+    #[test]
+    fn a_masters_pods_run_and_a_changed_manifest_restarts_its_own() {
+        let mut state = preset::master("m1");
+        settle(&mut state);
+        let (etcd, api) = (runs(&state, "etcd").unwrap(), runs(&state, "kube-apiserver").unwrap());
+        let path = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+        let Some(Node::File(text)) = state.files.get(Path::new(path)).cloned() else { panic!("no manifest") };
+        state.write(path, &text.replace("127.0.0.1:2379", "10.70.0.12:2379"));
+        settle(&mut state);
+        assert_eq!(runs(&state, "etcd"), Some(etcd));
+        assert_ne!(runs(&state, "kube-apiserver"), Some(api));
+        assert!(
+            state.processes.iter().any(|process| process.cmdline.iter().any(|word| word.contains("10.70.0.12:2379")))
+        );
+    }
+
+    #[test]
+    fn a_pod_without_a_manifest_ends_only_while_the_kubelet_runs() {
+        let mut state = preset::master("m1");
+        settle(&mut state);
+        state.stop_unit("kubelet.service");
+        state.files.remove(Path::new("/etc/kubernetes/manifests/etcd.yaml"));
+        settle(&mut state);
+        assert!(runs(&state, "etcd").is_some(), "the container ended with the kubelet");
+        state.start_unit("kubelet.service");
+        settle(&mut state);
+        assert_eq!(runs(&state, "etcd"), None);
+        assert!(!state.containers.iter().any(|container| container.name == "etcd"));
+    }
+}

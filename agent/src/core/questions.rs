@@ -1,0 +1,84 @@
+//! Questions that are answered out of the host, and the one stream of a snapshot: who may have it, how many at a time, and what is noted of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use slipway_errors::{Code, Coded};
+use slipway_proto::agent::{FetchSnapshotRequest, QueryRequest, QueryResponse, query_request, query_response};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::AgentCore;
+use crate::fence::Boot;
+use crate::snapshot::{self, Message};
+
+/// The most that an answer may take. A coordinator waits a little longer.
+const LONGEST_QUERY: Duration = Duration::from_secs(25);
+/// Before the first byte of a snapshot.
+const LONGEST_BEGIN: Duration = Duration::from_secs(25);
+const RPC: &str = "FetchSnapshot";
+
+/// The messages of a snapshot.
+pub type Snapshots = BoxStream<'static, Message>;
+
+impl AgentCore {
+    /// Answers one of a closed list of questions. It changes nothing, so an agent that only looks answers too.
+    pub async fn query(&self, caller: &str, request: QueryRequest) -> Result<QueryResponse, Coded> {
+        let answer = async {
+            self.meant(request.target, Boot::Any)?;
+            let Some(query_request::Query::EtcdStatus(_)) = request.query else {
+                return Err(Coded::new(Code::WIRE_BAD_REQUEST, "the request asks nothing that this agent knows")
+                    .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions"));
+            };
+            let asked = async {
+                let _turn = self.checks.acquire().await;
+                self.questions.etcd_status().await
+            };
+            let status = tokio::time::timeout(LONGEST_QUERY, asked).await.unwrap_or_else(|_| Err(late("etcd")))?;
+            Ok(QueryResponse { answer: Some(query_response::Answer::EtcdStatus(status)) })
+        };
+        self.refusals(caller, "Query", answer.await)
+    }
+
+    /// Streams a snapshot of the host's etcd: one at a time, since each reads all of it. All Secrets of the cluster are in it, so who fetches
+    /// one is noted before it begins, and an agent that only looks gives none.
+    pub async fn fetch_snapshot(
+        self: &Arc<Self>,
+        caller: &str,
+        request: FetchSnapshotRequest,
+    ) -> Result<Snapshots, Coded> {
+        let answer = async {
+            self.meant(request.target, Boot::Any)?;
+            self.may_change()?;
+            let turn = self.snapshots.clone().try_acquire_owned().map_err(|_| {
+                Coded::new(Code::BACKUP_BUSY, "another snapshot of this host's etcd is under way")
+                    .do_this("wait for it to end, or ask another master")
+            })?;
+            let begun = tokio::time::timeout(LONGEST_BEGIN, self.questions.snapshot()).await;
+            let snapshot = begun.unwrap_or_else(|_| Err(late("etcd")))?;
+            self.witness.intent(caller, RPC, format!("fetches {snapshot:?}"))?;
+            let (to, from) = mpsc::channel(snapshot::QUEUE);
+            let (witness, caller, stopping) = (self.witness.clone(), caller.to_owned(), self.stopping());
+            self.run(async move {
+                match snapshot::send(snapshot, to, stopping).await {
+                    Ok(total) => witness.note(&caller, RPC, None, format!("{total} bytes were sent")),
+                    Err(error) => witness.note(&caller, RPC, Some(error.code), error.message),
+                }
+                drop(turn);
+            });
+            Ok(ReceiverStream::new(from).boxed())
+        };
+        self.refusals(caller, RPC, answer.await)
+    }
+}
+
+fn late(what: &str) -> Coded {
+    Coded::new(Code::WIRE_DEADLINE, format!("{what} on this host did not answer in time"))
+        .do_this("see on the host what it waits for: its disk, or the other members")
+}
+
+#[cfg(test)]
+#[path = "questions_tests.rs"]
+mod tests;

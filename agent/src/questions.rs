@@ -1,0 +1,16 @@
+//! What is asked of the host too rarely, or costs too much, for every heartbeat. A seam of its own beside the sampler's, so that the core's
+//! limits can be tested without an etcd.
+
+use async_trait::async_trait;
+use slipway_errors::Coded;
+use slipway_host::etcd::Snapshot;
+use slipway_proto::types::EtcdStatus;
+
+/// Answers questions about the host.
+#[async_trait]
+pub trait Questions: Send + Sync + std::fmt::Debug {
+    /// The etcd that the host has a member of, every member asked.
+    async fn etcd_status(&self) -> Result<EtcdStatus, Coded>;
+    /// Begins a snapshot of that etcd.
+    async fn snapshot(&self) -> Result<Snapshot, Coded>;
+}

@@ -1,0 +1,139 @@
+//! Who reaches the API by which address. A master whose own address is the only way in for somebody must not leave before that is changed:
+//! the kubelet behind it would go silent, and its pods be moved, an hour after everything looked well.
+
+use std::collections::BTreeSet;
+
+use slipway_cluster::Node;
+use slipway_errors::Coded;
+use slipway_proto::types::HostFacts;
+use slipway_types::NodeRole;
+
+use crate::world::World;
+
+/// Somebody who reaches the API by an address that one node alone has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependent {
+    /// A host, or an object of the cluster.
+    pub who: String,
+    /// The file or key.
+    pub place: String,
+    /// The address.
+    pub server: String,
+}
+
+impl std::fmt::Display for Dependent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}: {})", self.who, self.place, self.server)
+    }
+}
+
+/// All who would be without an API server if `node` left. The files of the node's own host go with it, and do not count.
+pub async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded> {
+    let own = own_addresses(node);
+    let mut found = BTreeSet::new();
+    for host in world.hosts.list().await? {
+        if host.name == node.name.as_str() {
+            continue;
+        }
+        let facts = match world.fleet.view(&host.id).facts {
+            Some(facts) => facts,
+            None => match world.agents.describe(&host).await {
+                Ok(said) => said.facts.unwrap_or_default(),
+                // A silent host is no reason to keep a master for ever; that it could not be asked is said by the fleet's own findings.
+                Err(_) => continue,
+            },
+        };
+        found.extend(of_host(&host.name, &facts, &own));
+    }
+    for (namespace, name) in [("kube-system", "kube-proxy"), ("kube-public", "cluster-info")] {
+        if let Some(text) = world.cluster.config_map_text(namespace, name).await? {
+            let servers = servers_in(&text).into_iter().filter(|server| own.contains(host_of(server)));
+            found.extend(servers.map(|server| Dependent {
+                who: format!("ConfigMap {namespace}/{name}"),
+                place: "server".to_owned(),
+                server: server.to_owned(),
+            }));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn of_host(name: &str, facts: &HostFacts, own: &BTreeSet<String>) -> Vec<Dependent> {
+    let uses = facts.kubeconfigs.iter().filter(|file| own.contains(host_of(&file.server)));
+    uses.map(|file| Dependent { who: name.to_owned(), place: file.path.clone(), server: file.server.clone() }).collect()
+}
+
+/// What leads to this machine and to no other: an address that moves is none of them.
+fn own_addresses(node: &Node) -> BTreeSet<String> {
+    node.addresses.iter().map(|address| address.address.clone()).chain([node.name.to_string()]).collect()
+}
+
+/// The address that moves between masters: a kubeconfig's server on this host, or an address of the host, that no Node lists as its own.
+pub fn virtual_address(facts: &HostFacts, nodes: &[Node]) -> Option<String> {
+    let of_nodes: BTreeSet<String> = nodes.iter().flat_map(own_addresses).collect();
+    let servers = facts.kubeconfigs.iter().map(|file| host_of(&file.server));
+    let mut candidates = servers.filter(|host| {
+        host.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback()) && !of_nodes.contains(*host)
+    });
+    candidates.next().map(str::to_owned)
+}
+
+/// The control-plane nodes other than `name`.
+pub fn masters_beside<'n>(nodes: &'n [Node], name: &slipway_types::NodeName) -> Vec<&'n Node> {
+    nodes.iter().filter(|node| node.role == NodeRole::ControlPlane && node.name != *name).collect()
+}
+
+/// The servers of a kubeconfig's text: each is on a line of its own.
+fn servers_in(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("server:"));
+    lines.map(|server| server.trim().trim_matches(['"', '\''])).collect()
+}
+
+/// `10.0.0.1` of `https://10.0.0.1:6443`.
+pub fn host_of(server: &str) -> &str {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.strip_prefix('[') {
+        Some(inner) => inner.split(']').next().unwrap_or_default(),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_proto::types::KubeconfigServer;
+
+    fn facts(servers: &[&str]) -> HostFacts {
+        let file = |server: &&str| KubeconfigServer { path: "/etc/kubernetes/kubelet.conf".into(), server: (*server).into() };
+        HostFacts { kubeconfigs: servers.iter().map(file).collect(), ..Default::default() }
+    }
+
+    #[test]
+    fn whoever_uses_the_leaving_masters_own_address_is_named_with_the_file() {
+        let own = BTreeSet::from(["10.0.0.1".to_owned(), "m1".to_owned()]);
+        let found = of_host("w1", &facts(&["https://10.0.0.1:6443", "https://10.0.0.9:6443", "https://m1:6443"]), &own);
+        let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "w1 (/etc/kubernetes/kubelet.conf: https://10.0.0.1:6443)",
+                "w1 (/etc/kubernetes/kubelet.conf: https://m1:6443)"
+            ]
+        );
+    }
+
+    #[test]
+    fn servers_are_found_in_the_text_of_a_kubeconfig() {
+        let text = "clusters:\n- cluster:\n    server: \"https://api.lab:6443\"\n  name: default\n";
+        assert_eq!(servers_in(text), ["https://api.lab:6443"]);
+        assert_eq!(host_of("https://[fd00::1]:6443"), "fd00::1");
+        assert_eq!(host_of("https://api.lab"), "api.lab");
+    }
+
+    #[test]
+    fn the_address_that_moves_is_one_that_no_node_lists() {
+        assert_eq!(virtual_address(&facts(&["https://127.0.0.1:6443", "https://10.0.0.9:6443"]), &[]).unwrap(), "10.0.0.9");
+        assert_eq!(virtual_address(&facts(&["https://api.lab:6443"]), &[]), None, "a name says nothing of who holds it");
+    }
+}

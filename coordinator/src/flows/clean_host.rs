@@ -1,0 +1,103 @@
+//! `clean-host`: a host that was taken out of the cluster while it was silent is back. It is cleaned like any other that leaves, and what is
+//! left of its Node goes with it. Begun by the coordinator itself, as soon as the host is heard.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slipway_errors::{Code, Coded};
+use slipway_flow::{Flow, Plan};
+use slipway_types::NodeName;
+
+use super::parameters::{facts, read, schema, stored};
+use super::scale_in::{HostWork, host_work, wipe_etcd_data};
+use crate::fleet::HostState;
+use crate::pools::WORKERS;
+use crate::steps::{DeleteNode, HostTarget, NodeIsGone, ReleaseHost};
+use crate::world::World;
+
+/// See the module.
+pub(super) struct CleanHost;
+
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+struct Parameters {
+    /// The node that the host served as; one for each run.
+    #[serde(default)]
+    nodes: Vec<String>,
+    /// Who asked; the coordinator writes it.
+    #[serde(default)]
+    actor: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    host: HostTarget,
+    work: Vec<HostWork>,
+    /// The data folder of the member that it had.
+    etcd_data_dir: String,
+    /// The uid of a Node of that name that is this very machine's.
+    node_uid: Option<String>,
+}
+
+#[async_trait]
+impl Flow<World> for CleanHost {
+    fn name(&self) -> &'static str {
+        "clean-host"
+    }
+
+    fn summary(&self) -> &'static str {
+        "cleans a host that comes back after its node was taken out of the cluster"
+    }
+
+    fn params_schema(&self) -> Value {
+        schema::<Parameters>()
+    }
+
+    async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
+        let parameters: Parameters = read(params)?;
+        let names = super::choose::names(&parameters.nodes)?;
+        let (Some(name), 1) = (names.first(), names.len()) else {
+            return Err(Coded::new(Code::RUN_BAD_PARAMETER, "one host is cleaned in each run"));
+        };
+        let record = world.host_of(name).await?;
+        if record.state != HostState::ToBeCleaned {
+            let text = format!("the host of {name} was not taken out while it was silent; it is {}", record.state.as_str());
+            return Err(Coded::new(Code::RUN_BAD_PARAMETER, text).do_this(format!("slipway node remove {name}")));
+        }
+        let said = world.agents.describe(&record).await?.facts.unwrap_or_default();
+        let node = world.cluster.node(name).await?.filter(|node| node.machine_id == said.machine_id);
+        stored(&Facts {
+            work: host_work(world, &record, &said).await?,
+            etcd_data_dir: said.etcd_data_dir.clone(),
+            node_uid: node.map(|node| node.uid),
+            host: HostTarget { node: name.clone(), host_id: record.id, machine_id: said.machine_id },
+        })
+    }
+
+    fn plan(&self, _params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
+        let facts: Facts = facts(stored)?;
+        let name: NodeName = facts.host.node.clone();
+        Plan::of(self.name())
+            .title(format!("clean the host of {name}, which is back"))
+            .node(&name, WORKERS)
+            .point_of_no_return("the host is cleaned")
+            .phase("clean host", |phase| {
+                facts.work.iter().fold(phase, |phase, work| {
+                    let phase = phase.step(work.step(&facts.host));
+                    let wipe = work.is_reset() && !facts.etcd_data_dir.is_empty();
+                    phase.step_if(wipe.then(|| wipe_etcd_data(&facts.host, &facts.etcd_data_dir)))
+                })
+            })
+            .phase("leave", |phase| {
+                let delete = facts.node_uid.as_ref().map(|uid| DeleteNode { node: name.clone(), uid: uid.clone() });
+                phase.step_if(delete)
+            })
+            .phase("verify", |phase| {
+                phase.step(NodeIsGone { node: name.clone() }).step(ReleaseHost {
+                    node: name.clone(),
+                    host: facts.host.host_id.clone(),
+                    state: HostState::Waiting,
+                })
+            })
+            .build()
+    }
+}

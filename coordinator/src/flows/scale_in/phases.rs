@@ -1,0 +1,191 @@
+//! The order of a removal, once for workers and once for masters, as the runbook has it. Nothing is reset while pods run; a member leaves etcd
+//! before its host is touched; the kubelet is masked before the Node goes, and the Node goes last, so that a host that is not clean is still
+//! seen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slipway_flow::Step;
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, StartService, StopService, WipeEtcdData};
+
+use super::Parameters;
+use super::leaving::Leaving;
+use super::master::{Etcd, Master};
+use crate::fleet::HostState;
+use crate::steps::{
+    Cordon, DeleteNode, Drain, EtcdIsWhole, EtcdKeepsQuorum, HostAction, HostTarget, MoveEtcdLeader, NodeIsGone, NobodyIsLeftBehind,
+    ReleaseHost, RemoveEtcdMember, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
+};
+use crate::world::World;
+
+type Steps = Vec<Arc<dyn Step<World>>>;
+
+/// A phase of a removal.
+pub(super) struct Phase {
+    pub(super) name: &'static str,
+    /// Set where a point of no return lies before it.
+    pub(super) no_return: Option<&'static str>,
+    pub(super) steps: Steps,
+}
+
+/// Collects phases; one without steps leaves no trace.
+#[derive(Default)]
+struct Phases {
+    all: Vec<Phase>,
+    no_return: Option<&'static str>,
+}
+
+impl Phases {
+    fn add(&mut self, name: &'static str, steps: Steps) {
+        if !steps.is_empty() {
+            self.all.push(Phase { name, no_return: self.no_return.take(), steps });
+        }
+    }
+}
+
+/// All phases of the removal of one node.
+pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
+    let mut phases = Phases::default();
+    if let Some(master) = &node.master {
+        phases.add("preflight", preflight(node, master, parameters));
+        phases.add("hand over", hand_over(node, master));
+    }
+    phases.add("evacuate", evacuate(node, parameters));
+    if let Some(etcd) = etcd_of(node) {
+        phases.add("last look", last_look(node, etcd, parameters));
+    }
+    phases.no_return = Some("the node leaves the cluster");
+    if let (Some(master), Some(etcd)) = (&node.master, etcd_of(node)) {
+        phases.add("leave etcd", leave_etcd(node, master, etcd));
+    }
+    phases.add("clean host", clean_host(node));
+    phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
+    phases.add(
+        "verify",
+        vec![
+            Arc::new(NodeIsGone { node: node.name.clone() }),
+            Arc::new(ReleaseHost {
+                node: node.name.clone(),
+                host: node.host.host_id.clone(),
+                state: HostState::Waiting,
+            }),
+        ],
+    );
+    phases.all
+}
+
+fn etcd_of(node: &Leaving) -> Option<&Etcd> {
+    node.master.as_ref()?.etcd.as_ref()
+}
+
+fn keeps_quorum(node: &Leaving, etcd: &Etcd, parameters: &Parameters, name: &'static str) -> EtcdKeepsQuorum {
+    EtcdKeepsQuorum {
+        node: node.name.clone(),
+        member: etcd.member.id,
+        consent: parameters.consent(),
+        name,
+        sentence: etcd.sentence.clone(),
+    }
+}
+
+fn preflight(node: &Leaving, master: &Master, parameters: &Parameters) -> Steps {
+    let mut steps: Steps = Vec::new();
+    if let Some(etcd) = &master.etcd {
+        steps.push(Arc::new(keeps_quorum(node, etcd, parameters, "etcd-keeps-quorum")));
+    }
+    steps.push(Arc::new(NobodyIsLeftBehind { node: node.name.clone() }));
+    steps
+}
+
+fn hand_over(node: &Leaving, master: &Master) -> Steps {
+    let mut steps: Steps = Vec::new();
+    if master.etcd.is_some() {
+        steps.push(Arc::new(SnapshotEtcd {
+            node: node.name.clone(),
+            survivors: master.survivors.clone(),
+            since_ms: master.planned_ms,
+        }));
+    }
+    if let Some(vip) = &master.vip {
+        steps.push(Arc::new(withdraw_vip(node)));
+        steps.push(Arc::new(VipIsElsewhere {
+            node: node.name.clone(),
+            host: node.host.clone(),
+            vip: vip.clone(),
+            survivors: master.survivors.clone(),
+        }));
+    }
+    steps
+}
+
+fn withdraw_vip(node: &Leaving) -> HostAction {
+    let unit = || "keepalived.service".to_owned();
+    let stop = Action { action: Some(Kind::StopService(StopService { unit: unit() })) };
+    let start = Action { action: Some(Kind::StartService(StartService { unit: unit() })) };
+    HostAction {
+        summary: "keepalived hands the address over and stays off".to_owned(),
+        by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
+        undo: Some(start),
+        ..HostAction::once(&node.host, stop, "withdraw-vip", Duration::from_mins(2))
+    }
+}
+
+fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
+    let cordon = Cordon {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        owner: parameters.actor.clone(),
+        reason: "scale-in".to_owned(),
+        foreign: node.foreign_cordon,
+        for_disruption: true,
+    };
+    vec![
+        Arc::new(cordon),
+        Arc::new(Drain::new(&node.name, &parameters.drain, &node.evacuation)),
+        Arc::new(VolumesDetached { node: node.name.clone() }),
+    ]
+}
+
+fn last_look(node: &Leaving, etcd: &Etcd, parameters: &Parameters) -> Steps {
+    vec![
+        Arc::new(MoveEtcdLeader { host: node.host.clone(), member: etcd.member.id }),
+        Arc::new(keeps_quorum(node, etcd, parameters, "etcd-still-keeps-quorum")),
+    ]
+}
+
+fn leave_etcd(node: &Leaving, master: &Master, etcd: &Etcd) -> Steps {
+    vec![
+        Arc::new(RemoveEtcdMember {
+            node: node.name.clone(),
+            member: etcd.member.clone(),
+            survivors: master.survivors.clone(),
+        }),
+        Arc::new(EtcdIsWhole {
+            node: node.name.clone(),
+            gone: etcd.member.id,
+            were_down: etcd.were_down.clone(),
+        }),
+    ]
+}
+
+fn clean_host(node: &Leaving) -> Steps {
+    let mut steps: Steps = Vec::new();
+    for work in &node.work {
+        steps.push(Arc::new(work.step(&node.host)));
+        if let Some(etcd) = etcd_of(node).filter(|_| work.is_reset()) {
+            steps.push(Arc::new(wipe_etcd_data(&node.host, &etcd.data_dir)));
+        }
+    }
+    steps
+}
+
+/// The reset leaves the data of a member whose removal it was told to skip, with every Secret of the cluster in it.
+pub(in crate::flows) fn wipe_etcd_data(host: &HostTarget, data_dir: &str) -> HostAction {
+    let action = Action { action: Some(Kind::WipeEtcdData(WipeEtcdData { data_dir: data_dir.to_owned() })) };
+    HostAction {
+        summary: format!("empty etcd's data folder {data_dir}"),
+        by_hand: vec![format!("find {data_dir} -xdev -mindepth 1 -delete")],
+        ..HostAction::once(host, action, "wipe-etcd-data", Duration::from_mins(5))
+    }
+}

@@ -1,0 +1,236 @@
+//! `scale-in-unreachable`: a node whose host no longer answers leaves the cluster. Silence proves nothing: a host that is only cut off goes on
+//! writing to its volumes. So without somebody's word that it has no power, only what cannot harm is done; and the host keeps the identity of
+//! its agent, so that it is cleaned when it comes back.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slipway_cluster::etcd::{Change, Member, MemberId, member_of_silent, project};
+use slipway_cluster::{CredentialId, FencingProof, Node, is_foreign_cordon};
+use slipway_errors::{Code, Coded};
+use slipway_flow::{Flow, Plan, PlanBuilder};
+use slipway_types::{HostId, NodeName, NodeRole};
+
+use super::parameters::{Chosen, facts, read, schema, stored};
+use super::scale_in::{disagreement, survivors_of};
+use crate::etcd::look;
+use crate::fleet::HostState;
+use crate::pools::share_of;
+use crate::steps::{
+    Consent, Cordon, DeleteNode, DenyKubelet, EtcdIsWhole, EtcdKeepsQuorum, GiveUpPods, HostIsSilent, HostTarget, NodeIsGone,
+    NothingIsHeld, ReleaseHost, RemoveEtcdMember, VolumesDetached, refuse_one_that_answers,
+};
+use crate::world::World;
+
+/// See the module.
+pub(super) struct ScaleInUnreachable;
+
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+struct Parameters {
+    /// The node, by its name; one for each run.
+    #[serde(default)]
+    nodes: Vec<String>,
+    /// The words `NODE is powered off`, by somebody who has made sure of it; none: only what cannot harm is done.
+    #[serde(default)]
+    fenced: Option<String>,
+    /// Yes to an etcd that survives fewer failures.
+    #[serde(default)]
+    accept_less_tolerance: bool,
+    /// Yes to an etcd of one member.
+    #[serde(default)]
+    leave_one_etcd_member: bool,
+    /// Who asked; the coordinator writes it.
+    #[serde(default)]
+    actor: String,
+}
+
+impl Parameters {
+    fn consent(&self) -> Consent {
+        Consent { less_tolerance: self.accept_less_tolerance, one_member: self.leave_one_etcd_member }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    name: NodeName,
+    uid: String,
+    pool: String,
+    foreign_cordon: bool,
+    host: HostId,
+    credential: Option<CredentialId>,
+    etcd: Option<Etcd>,
+    /// What the node holds that could be harmed; empty: nothing.
+    held: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Etcd {
+    member: Member,
+    sentence: String,
+    were_down: Vec<MemberId>,
+    survivors: Vec<HostTarget>,
+}
+
+#[async_trait]
+impl Flow<World> for ScaleInUnreachable {
+    fn name(&self) -> &'static str {
+        "scale-in-unreachable"
+    }
+
+    fn summary(&self) -> &'static str {
+        "takes a node out of the cluster whose host no longer answers; more than what cannot harm needs a proof that it is off"
+    }
+
+    fn params_schema(&self) -> Value {
+        schema::<Parameters>()
+    }
+
+    async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
+        let parameters: Parameters = read(params)?;
+        let node = the_node(world, &parameters.nodes).await?;
+        let host = world.host_of(&node.name).await?;
+        refuse_one_that_answers(world, &node.name, &host.id).await?;
+        if let Some(words) = &parameters.fenced {
+            check_words(&node.name, words)?;
+        }
+        let seen = world.fleet.view(&host.id).facts.unwrap_or_default();
+        let held = world.cluster.harmless(&node.name).await?;
+        stored(&Facts {
+            etcd: match node.role {
+                NodeRole::ControlPlane => etcd(world, &node, parameters.consent()).await?,
+                NodeRole::Worker => None,
+            },
+            pool: share_of(node.role, &node.labels, &world.settings.budget).pool,
+            foreign_cordon: is_foreign_cordon(&node),
+            host: host.id,
+            credential: CredentialId::parse(&seen.kubelet_certificate_sha256).ok(),
+            held: if held.is_harmless() { String::new() } else { held.sentence() },
+            name: node.name,
+            uid: node.uid,
+        })
+    }
+
+    fn plan(&self, params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
+        let (parameters, facts): (Parameters, Facts) = (read(params)?, facts(stored)?);
+        let name = facts.name.clone();
+        let plan = Plan::of(self.name())
+            .title(format!("scale-in {name}, whose host does not answer"))
+            .node(&name, &facts.pool)
+            .disrupts()
+            .phase("look", |phase| {
+                phase.step(HostIsSilent { node: name.clone(), host: facts.host.clone() }).step_if(keeps_quorum(&facts, &parameters))
+            })
+            .phase("isolate", |phase| {
+                phase
+                    .step(cordon(&facts, &parameters))
+                    .step(DenyKubelet { node: name.clone(), credential: facts.credential.clone() })
+            })
+            .point_of_no_return("the node leaves the cluster");
+        let plan = match &facts.etcd {
+            Some(etcd) => leave_etcd(plan, &name, etcd),
+            None => plan,
+        };
+        give_up(plan, &facts, &parameters)
+            .phase("remember", |phase| {
+                phase.step(ReleaseHost { node: name.clone(), host: facts.host.clone(), state: HostState::ToBeCleaned })
+            })
+            .build()
+    }
+}
+
+fn keeps_quorum(facts: &Facts, parameters: &Parameters) -> Option<EtcdKeepsQuorum> {
+    facts.etcd.as_ref().map(|etcd| EtcdKeepsQuorum {
+        node: facts.name.clone(),
+        member: etcd.member.id,
+        consent: parameters.consent(),
+        name: "etcd-keeps-quorum",
+        sentence: etcd.sentence.clone(),
+    })
+}
+
+fn cordon(facts: &Facts, parameters: &Parameters) -> Cordon {
+    Cordon {
+        node: facts.name.clone(),
+        uid: facts.uid.clone(),
+        owner: parameters.actor.clone(),
+        reason: "unreachable".to_owned(),
+        foreign: facts.foreign_cordon,
+        for_disruption: true,
+    }
+}
+
+fn leave_etcd(plan: PlanBuilder<World>, name: &NodeName, etcd: &Etcd) -> PlanBuilder<World> {
+    plan.phase("leave etcd", |phase| {
+        phase
+            .step(RemoveEtcdMember { node: name.clone(), member: etcd.member.clone(), survivors: etcd.survivors.clone() })
+            .step(EtcdIsWhole { node: name.clone(), gone: etcd.member.id, were_down: etcd.were_down.clone() })
+    })
+}
+
+/// With a proof everything goes; without one only a node that holds nothing.
+fn give_up(plan: PlanBuilder<World>, facts: &Facts, parameters: &Parameters) -> PlanBuilder<World> {
+    let name = facts.name.clone();
+    let node = || DeleteNode { node: name.clone(), uid: facts.uid.clone() };
+    match (&parameters.fenced, facts.held.is_empty()) {
+        (Some(words), _) => plan
+            .phase("give up", |phase| {
+                phase
+                    .step(GiveUpPods {
+                        node: name.clone(),
+                        uid: facts.uid.clone(),
+                        by: parameters.actor.clone(),
+                        words: words.clone(),
+                    })
+                    .step(VolumesDetached { node: name.clone() })
+            })
+            .phase("leave", |phase| phase.step(node()).step(NodeIsGone { node: name.clone() })),
+        (None, true) => plan.phase("leave", |phase| {
+            phase.step(NothingIsHeld { node: name.clone() }).step(node()).step(NodeIsGone { node: name.clone() })
+        }),
+        (None, false) => plan.warn(format!(
+            "{name} stays a Node: {}, and nothing proves that its host is off. Once it is, run it again with --fenced {:?}",
+            facts.held,
+            FencingProof::wanted_words(&name)
+        )),
+    }
+}
+
+async fn the_node(world: &World, names: &[String]) -> Result<Node, Coded> {
+    let chosen = Chosen { nodes: names.to_vec(), ..Chosen::default() };
+    let mut nodes = super::choose::choose(world, &chosen).await?;
+    match (nodes.pop(), nodes.is_empty()) {
+        (Some(node), true) => Ok(node),
+        _ => Err(Coded::new(Code::RUN_BAD_PARAMETER, "an unreachable node is taken out alone")
+            .do_this("one run for each; each needs a word of its own that it is off")),
+    }
+}
+
+fn check_words(node: &NodeName, words: &str) -> Result<(), Coded> {
+    let wanted = FencingProof::wanted_words(node);
+    if words.split_whitespace().eq(wanted.split_whitespace()) {
+        return Ok(());
+    }
+    Err(Coded::new(Code::FENCING_UNPROVED, format!("{words:?} does not say that {node} is off"))
+        .do_this(format!("make sure that the host has no power, then state it: --fenced {wanted:?}")))
+}
+
+async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<Etcd>, Coded> {
+    let nodes = world.cluster.nodes(None).await?;
+    let view = look(world, Some(&node.name)).await?;
+    if view.reports.is_empty() {
+        // etcd runs elsewhere, or no master can be asked: the latter is refused below, the former has no reports at all from anybody.
+        return if view.silent.len() > 1 { view.agreed().map(|_| None) } else { Ok(None) };
+    }
+    let view = view.agreed()?;
+    let found = member_of_silent(&node.name, &view.members, &nodes, &view.reports);
+    let member = found.map_err(|mismatch| disagreement(&mismatch))?;
+    let projection = project(&view.members, &Change::Remove(member.id));
+    consent.judge(&projection.verdict)?;
+    let down = view.members.iter().filter(|other| other.id != member.id && !other.counts());
+    Ok(Some(Etcd {
+        were_down: down.map(|other| other.id).collect(),
+        survivors: survivors_of(world, &nodes, &node.name).await?,
+        sentence: projection.sentence,
+        member,
+    }))
+}

@@ -1,0 +1,112 @@
+//! Would etcd keep its quorum without this member, and does the operator know what it costs? Asked in the preflight, and again right before
+//! the change: an answer is as old as the moment it was given in.
+
+use async_trait::async_trait;
+use slipway_cluster::etcd::{Change, MemberId, Verdict, project};
+use slipway_errors::{Code, Coded};
+use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_types::{NodeName, StepId};
+
+use crate::etcd::look;
+use crate::world::World;
+
+/// What the operator has said yes to beforehand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// Fewer failures may be survived afterwards.
+    pub less_tolerance: bool,
+    /// One member alone may be left.
+    pub one_member: bool,
+}
+
+impl Consent {
+    /// Whether a verdict may pass with what was said.
+    pub fn judge(self, verdict: &Verdict) -> Result<(), Coded> {
+        let refused = |code: Code, text: &str, way: &str| Err(Coded::new(code, text).do_this(way));
+        match verdict {
+            Verdict::Allowed => Ok(()),
+            Verdict::NeedsWord { .. } if self.less_tolerance || self.one_member => Ok(()),
+            Verdict::NeedsFlag { .. } if self.one_member => Ok(()),
+            Verdict::NeedsWord { text } => refused(Code::QUORUM_WORD, text, "if that is meant, say --accept-less-tolerance"),
+            Verdict::NeedsFlag { text } => refused(Code::QUORUM_WORD, text, "if that is meant, say --leave-one-etcd-member"),
+            Verdict::Refused { text } => refused(Code::QUORUM_LOST, text, "slipway etcd status shows each member"),
+        }
+    }
+}
+
+/// See the module.
+pub struct EtcdKeepsQuorum {
+    /// The node whose member leaves.
+    pub node: NodeName,
+    /// The member.
+    pub member: MemberId,
+    /// What the operator has said yes to.
+    pub consent: Consent,
+    /// The step's name, without the node's.
+    pub name: &'static str,
+    /// What it would be like, as it was seen when the plan was made.
+    pub sentence: String,
+}
+
+#[async_trait]
+impl Step<World> for EtcdKeepsQuorum {
+    fn id(&self) -> StepId {
+        StepId(format!("{}-{}", self.name, self.node))
+    }
+
+    fn summary(&self) -> String {
+        format!("etcd keeps its quorum without {}: {}", self.node, self.sentence)
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        vec!["etcdctl endpoint health --cluster   # on another master; every member but one that leaves".to_owned()]
+    }
+
+    fn node(&self) -> Option<NodeName> {
+        Some(self.node.clone())
+    }
+
+    fn reads_only(&self) -> bool {
+        true
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::default().tries(3).on_failure(OnFailure::Unwind)
+    }
+
+    async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        let view = look(cx.world, Some(&self.node)).await.map_err(StepError::retry)?;
+        let view = view.agreed().map_err(StepError::retry)?;
+        if view.member(self.member).is_none() {
+            cx.say(format!("member {} is not in the list any more", self.member));
+            return Ok(true);
+        }
+        let projection = project(&view.members, &Change::Remove(self.member));
+        self.consent.judge(&projection.verdict).map_err(StepError::Veto)?;
+        cx.say(projection.sentence);
+        Ok(true)
+    }
+
+    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cost_has_a_word_of_its_own_and_a_refusal_has_none() {
+        let text = || "x".to_owned();
+        let all = Consent { less_tolerance: true, one_member: true };
+        let word = Consent { less_tolerance: true, one_member: false };
+        assert!(Consent::default().judge(&Verdict::Allowed).is_ok());
+        let refused = Consent::default().judge(&Verdict::NeedsWord { text: text() }).unwrap_err();
+        assert!(refused.to_string().contains("--accept-less-tolerance"), "{refused}");
+        assert!(word.judge(&Verdict::NeedsWord { text: text() }).is_ok());
+        assert!(word.judge(&Verdict::NeedsFlag { text: text() }).is_err());
+        assert!(all.judge(&Verdict::NeedsFlag { text: text() }).is_ok());
+        assert_eq!(all.judge(&Verdict::Refused { text: text() }).unwrap_err().code, Code::QUORUM_LOST);
+    }
+}

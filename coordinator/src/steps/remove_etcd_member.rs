@@ -1,0 +1,86 @@
+//! Takes a member out of etcd, by its id, asked at a member that stays. Whether it is done is read from a list that a quorum agreed on.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use slipway_cluster::etcd::{Member, MemberId};
+use slipway_errors::{Code, Coded};
+use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, RemoveEtcdMember as Wire};
+use slipway_types::{NodeName, StepId};
+
+use super::{HostAction, HostTarget};
+use crate::etcd::look;
+use crate::world::World;
+
+/// See the module.
+pub struct RemoveEtcdMember {
+    /// The node whose member leaves.
+    pub node: NodeName,
+    /// The member, as it was when the plan was made. One of the same id with another name or other URLs is refused by the agent.
+    pub member: Member,
+    /// Hosts of members that stay, in the order in which they are asked.
+    pub survivors: Vec<HostTarget>,
+}
+
+impl RemoveEtcdMember {
+    fn action(&self) -> Action {
+        let wire = Wire {
+            member_id: self.member.id.0,
+            name: self.member.name.clone(),
+            peer_urls: self.member.peer_urls.clone(),
+        };
+        Action { action: Some(Kind::RemoveEtcdMember(wire)) }
+    }
+}
+
+#[async_trait]
+impl Step<World> for RemoveEtcdMember {
+    fn id(&self) -> StepId {
+        StepId(format!("remove-etcd-member-{}", self.node))
+    }
+
+    fn summary(&self) -> String {
+        format!("take {} out of etcd", self.member.label())
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        vec![format!("etcdctl member remove {}   # on another master", self.member.id)]
+    }
+
+    fn node(&self) -> Option<NodeName> {
+        Some(self.node.clone())
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::default().deadline(Duration::from_mins(2)).keep_trying().on_failure(OnFailure::Pause)
+    }
+
+    async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        let view = look(cx.world, Some(&self.node)).await.map_err(StepError::retry)?;
+        let view = view.agreed().map_err(StepError::retry)?;
+        Ok(view.member(self.member.id).is_none())
+    }
+
+    async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
+        let mut last = StepError::retry(none_left(&self.node));
+        for survivor in &self.survivors {
+            cx.say(format!("asked at {}", survivor.node));
+            let asked = HostAction::once(survivor, self.action(), "remove-etcd-member", Duration::from_mins(1));
+            match asked.act(cx).await {
+                Ok(record) => return Ok(record),
+                // A silent survivor is no reason to stop while another one answers; an attempt that may have arrived is looked into first.
+                Err(StepError::Wait { why, .. }) => last = StepError::retry(why),
+                Err(StepError::Pause(why)) if why.code == Code::NODE_UNREACHABLE => last = StepError::retry(why),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(last)
+    }
+}
+
+fn none_left(node: &NodeName) -> Coded {
+    Coded::new(Code::ETCD_SILENT, format!("no agent of a master beside {node} answers"))
+        .do_this("bring the agent of another master back: systemctl start slipway-agent")
+}
