@@ -20,9 +20,14 @@ pub(crate) fn join_again(lab: &Lab, host: &Host) -> Result<()> {
     let mut join: Vec<&str> = line.split_whitespace().collect();
     join.push(IGNORED);
     host.run_ok(&join)?;
+    forget_tokens(lab)?;
+    wait_serves(lab, host)
+}
+
+/// Waits until a host that has joined serves, by the cluster's word and by the coordinator's.
+pub(crate) fn wait_serves(lab: &Lab, host: &Host) -> Result<()> {
     eventually("the network to be laid again", Duration::from_mins(1), || host.read_file(NETWORK))?;
     lab.kubectl(&["wait", "--for=condition=Ready", "--timeout=90s", &format!("node/{}", host.name())])?;
-    forget_tokens(lab)?;
     eventually(&format!("the coordinator to list {} as ready", host.name()), Duration::from_secs(30), || {
         let said = lab.slipway_json(&["node", "list"])?;
         let nodes = said["nodes"].as_array().context("a list of nodes")?;
@@ -32,7 +37,8 @@ pub(crate) fn join_again(lab: &Lab, host: &Host) -> Result<()> {
     })
 }
 
-fn forget_tokens(lab: &Lab) -> Result<()> {
+/// No token may be found by a test that looks for what Slipway left.
+pub(crate) fn forget_tokens(lab: &Lab) -> Result<()> {
     let master = lab.master()?;
     let tokens = master.run_ok(&["kubeadm", "token", "list", "-o", "jsonpath={.token}{\"\\n\"}"])?;
     for token in tokens.split_whitespace() {
