@@ -54,13 +54,14 @@ pub fn reset_fence(settings: &Settings, yes: bool, clock: &dyn Clock, out: &mut 
     let _claimed = state::claim(&disk, &settings.state_dir).map_err(|error| error.coded())?;
     let audit = FileAudit::open(settings.state_dir.join(state::AUDIT))
         .map_err(|error| Coded::new(Code::AGENT_JOURNAL, format!("opening the audit records: {error}")))?;
-    audit.record(AuditEvent {
+    let noted = audit.record(AuditEvent {
         at: clock.now(),
         peer: "root on this host".into(),
         path: "fence reset".into(),
         code: None,
         says: format!("the fence is forgotten; it was: {before}"),
     });
+    noted.map_err(|error| Coded::new(Code::AUDIT_LOST, format!("{error}; nothing was changed")))?;
     kept::replace(&disk, &settings.state_dir, None).map_err(|error| error.coded())?;
     say(out, &format!("forgotten; it was: {before}"))
 }

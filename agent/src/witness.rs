@@ -57,7 +57,7 @@ impl Witness {
     pub fn intent(&self, caller: &str, about: &str, says: impl Into<String>) -> Result<(), Coded> {
         let note = Note { caller: caller.to_owned(), about: about.to_owned(), code: None, says: says.into() };
         self.record.record(&note).map_err(|error| {
-            Coded::new(Code::AGENT_JOURNAL, format!("the audit record cannot be written: {error}; nothing was begun"))
+            Coded::new(Code::AUDIT_LOST, format!("the audit record cannot be written: {error}; nothing was begun"))
                 .do_this("see that the disk of the state folder has room and can be written")
         })
     }
@@ -121,8 +121,7 @@ impl Record for Audited {
             path: note.about.clone(),
             code: note.code.map(|code| code.to_string()),
             says: note.says.clone(),
-        });
-        Ok(())
+        })
     }
 }
 
@@ -167,7 +166,7 @@ mod tests {
     #[test]
     fn what_cannot_be_noted_beforehand_is_refused() {
         let witness = Witness::new(Arc::new(Full));
-        assert_eq!(witness.intent("coordinator/c1", "operation", "begins").unwrap_err().code, Code::AGENT_JOURNAL);
+        assert_eq!(witness.intent("coordinator/c1", "operation", "begins").unwrap_err().code, Code::AUDIT_LOST);
         witness.note("agent", "operation", None, "has happened anyway");
     }
 

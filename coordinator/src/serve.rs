@@ -29,6 +29,7 @@ pub(crate) fn may_pass(error: &Coded) -> bool {
     [
         Code::STORE_IN_USE,
         Code::STORE_FULL,
+        Code::AUDIT_LOST,
         Code::STORE_IO,
         Code::STORE_STALE_TERM,
         Code::KUBE_UNREACHABLE,
@@ -132,10 +133,9 @@ async fn serve(
     tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
     tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
-    let audit: Arc<dyn Audit> = Arc::new(
-        FileAudit::open(settings.state_dir.join("audit.log"))
-            .map_err(|error| internal("opening the audit log", &error))?,
-    );
+    let audit: Arc<dyn Audit> = Arc::new(FileAudit::open(settings.state_dir.join("audit.log")).map_err(|error| {
+        Coded::new(Code::AUDIT_LOST, format!("opening it in {}: {error}", settings.state_dir.display()))
+    })?);
     let parts = Parts {
         world: world.clone(),
         runs: runs.clone(),

@@ -9,7 +9,7 @@ use slipway_errors::{Code, Coded};
 use slipway_host::fake::{FakeHandle, FakeHost};
 use slipway_net::MemoryAudit;
 use slipway_proto::agent::*;
-use slipway_proto::types::{Action, CleanCni, MaskKubelet, action};
+use slipway_proto::types::{self, Action, CleanCni, MaskKubelet, action};
 use slipway_types::{RandomIds, Role};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,61 @@ async fn a_refusal_arrives_with_its_code_and_is_in_the_audit_records() {
     assert_eq!(slipway_net::explain(&status).code, Code::AGENT_BAD_ARGUMENT);
     let status = client.watch_operation(follow("r/never/1")).await.unwrap_err();
     assert_eq!(slipway_net::explain(&status).code, Code::AGENT_UNKNOWN_OPERATION);
+}
+
+fn carrying(fence: types::Fence, boot: &str) -> StartOperationRequest {
+    StartOperationRequest { fence: Some(fence), ..start("r/mask-w2/1", boot, mask()) }
+}
+
+#[tokio::test]
+async fn whoever_no_longer_leads_is_refused_and_audited_with_the_reason() {
+    let cluster = Cluster::new();
+    let agent = agent(&cluster).await;
+    let mut client = cluster.client(Role::Coordinator, "c5", &agent.address).await.unwrap();
+    client.raise_fence(RaiseFenceRequest { target: target(""), fence: fence(5) }).await.unwrap();
+    let kept = || fence(5).unwrap();
+    let stale = [
+        (types::Fence { term: 4, ..kept() }, Code::FENCE_OLD_TERM),
+        (types::Fence { holder: "c9".into(), ..kept() }, Code::FENCE_OTHER_HOLDER),
+        (types::Fence { lineage: "b".into(), term: 99, ..kept() }, Code::FENCE_OTHER_LINEAGE),
+    ];
+    for (fence, code) in &stale {
+        let status = client.start_operation(carrying(fence.clone(), &agent.boot)).await.unwrap_err();
+        assert_eq!(slipway_net::explain(&status).code, *code);
+        let status =
+            client.raise_fence(RaiseFenceRequest { target: target(""), fence: Some(fence.clone()) }).await.unwrap_err();
+        assert_eq!(slipway_net::explain(&status).code, *code);
+    }
+    let audited = agent.audit.codes();
+    for (_, code) in &stale {
+        assert_eq!(audited.iter().filter(|noted| *noted == code.as_str()).count(), 2, "{code}: {audited:?}");
+    }
+    assert_eq!(agent.fake.effects("mask kubelet.service"), 0);
+    client.start_operation(carrying(kept(), &agent.boot)).await.unwrap();
+    assert_eq!(end_of(&mut client, "r/mask-w2/1").await.state(), OperationState::Done);
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_does_not_reach_the_host_and_is_audited() {
+    let cluster = Cluster::new();
+    let agent = agent(&cluster).await;
+    let mut client = cluster.client(Role::Coordinator, "c4", &agent.address).await.unwrap();
+    let huge = start(&"x".repeat(slipway_net::MAX_MESSAGE + 1), &agent.boot, mask());
+    let status = client.start_operation(huge).await.unwrap_err();
+    assert_eq!(slipway_net::explain(&status).code, Code::WIRE_TOO_LARGE);
+    eventually("the refusal's record", || agent.audit.codes().iter().any(|code| code == "SLIP-WIRE-001")).await;
+    assert_eq!(agent.fake.effects("mask kubelet.service"), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_that_cannot_be_audited() {
+    let cluster = Cluster::new();
+    let agent = agent(&cluster).await;
+    let mut client = cluster.client(Role::Coordinator, "c4", &agent.address).await.unwrap();
+    agent.audit.set_full(true);
+    let status = client.start_operation(start("r/mask-w2/1", &agent.boot, mask())).await.unwrap_err();
+    assert_eq!(slipway_net::explain(&status).code, Code::AUDIT_LOST);
+    assert_eq!((agent.fake.effects("mask kubelet.service"), agent.core.seen().open.as_str()), (0, ""));
 }
 
 #[tokio::test]

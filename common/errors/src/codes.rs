@@ -26,6 +26,7 @@ codes! {
     AUTH_REVOKED: "SLIP-AUTH-005", "The identity was revoked";
     AUTH_IDENTITY: "SLIP-AUTH-006", "The certificate names no identity that Slipway knows";
     AUTH_NOT_SELF: "SLIP-AUTH-007", "An agent may speak for its own host alone";
+    AUDIT_LOST: "SLIP-AUDIT-001", "The audit record cannot be written";
     ENROL_UNKNOWN_TOKEN: "SLIP-ENROL-001", "The enrolment token is unknown";
     ENROL_TOKEN_USED: "SLIP-ENROL-002", "The enrolment token was used already";
     ENROL_TOKEN_EXPIRED: "SLIP-ENROL-003", "The enrolment token has expired";

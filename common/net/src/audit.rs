@@ -25,8 +25,15 @@ pub struct AuditEvent {
     pub says: String,
 }
 
-/// Where such records go. An implementation does not block for long and never fails its caller: a full disk must not stop a rescue.
+/// Where such records go. An implementation does not block for long.
 pub trait Audit: Send + Sync + std::fmt::Debug {
-    /// Keeps `event`.
-    fn record(&self, event: AuditEvent);
+    /// Keeps `event`. Whoever is about to change something does not, if this fails.
+    fn record(&self, event: AuditEvent) -> std::io::Result<()>;
+
+    /// Keeps `event` of something that is so already, such as a refusal: nothing could be stopped any more if this fails.
+    fn note(&self, event: AuditEvent) {
+        if let Err(why) = self.record(event) {
+            tracing::error!(%why, "an audit record could not be written");
+        }
+    }
 }

@@ -49,12 +49,25 @@ impl Gate {
         Ok(allow::rule(path).is_some_and(|rule| rule.mutates))
     }
 
-    fn record(&self, peer: Option<&Peer>, path: &str, error: Option<&Coded>) {
+    fn event(&self, peer: Option<&Peer>, path: &str, error: Option<&Coded>) -> AuditEvent {
         let code = error.map(|error| error.code.to_string());
         let says = error.map_or_else(|| "allowed".to_owned(), |error| error.message.clone());
         let peer = peer.map_or_else(|| "unknown".to_owned(), ToString::to_string);
         let path = path.chars().take(200).collect();
-        self.audit.record(AuditEvent { at: self.clock.now(), peer, path, code, says });
+        AuditEvent { at: self.clock.now(), peer, path, code, says }
+    }
+
+    fn refused(&self, peer: Option<&Peer>, path: &str, error: &Coded) {
+        self.audit.note(self.event(peer, path, Some(error)));
+    }
+
+    /// What would change something and cannot be noted is not let through.
+    fn allowed(&self, peer: Option<&Peer>, path: &str) -> Result<(), Coded> {
+        self.audit.record(self.event(peer, path, None)).map_err(|why| {
+            tracing::error!(%why, path, "refused: an audit record could not be written");
+            Coded::new(Code::AUDIT_LOST, format!("who asked for it cannot be noted: {why}; nothing was done"))
+                .do_this("make room on the disk of the state folder, then ask again")
+        })
     }
 }
 
@@ -74,6 +87,7 @@ fn refusal(error: &Coded) -> tonic::Status {
         code if UNKNOWN_CALLER.contains(&code) => tonic::Code::Unauthenticated,
         code if code == Code::WIRE_BAD_REQUEST => tonic::Code::Unimplemented,
         code if code == Code::INTERNAL => tonic::Code::Internal,
+        code if code == Code::AUDIT_LOST => tonic::Code::Unavailable,
         _ => tonic::Code::PermissionDenied,
     };
     to_status(grpc, error)
@@ -111,15 +125,15 @@ where
         let path = request.uri().path().to_owned();
         match self.gate.judge(&path, peer.as_ref()) {
             Err(error) => {
-                self.gate.record(peer.as_ref(), &path, Some(&error));
+                self.gate.refused(peer.as_ref(), &path, &error);
                 Either::Right(ready(Ok(refusal(&error).into_http())))
             }
             Ok(mutates) => {
-                if mutates {
-                    self.gate.record(peer.as_ref(), &path, None);
+                if mutates && let Err(error) = self.gate.allowed(peer.as_ref(), &path) {
+                    return Either::Right(ready(Ok(refusal(&error).into_http())));
                 }
                 let gate = self.gate.clone();
-                let too_large = move |error: &Coded| gate.record(peer.as_ref(), &path, Some(error));
+                let too_large = move |error: &Coded| gate.refused(peer.as_ref(), &path, error);
                 Either::Left(self.inner.call(request.map(|body| Body::new(Limited::new(body, too_large)))))
             }
         }

@@ -134,7 +134,7 @@ where
 
     fn refuse(&self, from: SocketAddr, error: &Coded) {
         tracing::debug!(%from, %error, "a handshake failed");
-        self.door.audit.record(AuditEvent {
+        self.door.audit.note(AuditEvent {
             at: self.door.clock.now(),
             peer: format!("{} at {from}", Role::Anonymous),
             path: String::new(),

@@ -24,7 +24,7 @@ pub(super) struct EnrolmentApi {
 
 impl EnrolmentApi {
     fn refused(&self, peer: Option<&Peer>, path: &str, error: &Coded) -> Status {
-        self.audit.record(refusal(self.enrolment.clock.now(), peer, path, error));
+        self.audit.note(refusal(self.enrolment.clock.now(), peer, path, error));
         refuse(error)
     }
 }

@@ -125,7 +125,7 @@ fn row(fleet: &Fleet, node: Option<&Node>, host: Option<&HostRecord>) -> wire::N
             .map(str::to_owned)
             .or(host.map(|host| host.address.clone()))
             .unwrap_or_default(),
-        host_state: host.map_or("unknown", |host| host.state.as_str()).to_owned(),
+        host_state: host.map_or("unknown", |host| host.state_now(view.facts.as_ref()).as_str()).to_owned(),
         metrics: view.metrics,
     }
 }
@@ -141,12 +141,13 @@ fn age_ms(fleet: &Fleet, host: &HostRecord) -> i64 {
 
 fn host_row(fleet: &Fleet, host: &HostRecord) -> wire::Host {
     let view = fleet.view(&host.id);
+    let state = host.state_now(view.facts.as_ref());
     let facts = view.facts.unwrap_or_default();
     wire::Host {
         host_id: host.id.0.clone(),
         name: host.name.clone(),
         address: host.address.clone(),
-        state: host.state.as_str().to_owned(),
+        state: state.as_str().to_owned(),
         enrolled_ms: host.enrolled_ms,
         heartbeat_age_ms: age_ms(fleet, host),
         boot_id: facts.boot_id,

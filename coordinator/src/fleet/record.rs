@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use slipway_errors::{Code, Coded};
+use slipway_proto::types::HostFacts;
 use slipway_store::{Record, Store};
 use slipway_types::{Fence, HostId, NodeName};
 use tokio::sync::Notify;
@@ -44,6 +45,17 @@ impl HostState {
             Self::InService => "in-service",
             Self::Waiting => "waiting",
         }
+    }
+}
+
+impl HostRecord {
+    /// What it is for by what it says itself: a waiting host that somebody joined by hand serves again, and its kubelet shows it.
+    pub fn state_now(&self, facts: Option<&HostFacts>) -> HostState {
+        let serves = |facts: &HostFacts| {
+            let runs = facts.units.iter().any(|unit| unit.unit == "kubelet.service" && unit.active == "active");
+            runs && !facts.kubelet_certificate_sha256.is_empty()
+        };
+        if facts.is_some_and(serves) { HostState::InService } else { self.state }
     }
 }
 
@@ -121,4 +133,31 @@ fn read(record: &Record) -> Result<HostRecord, Coded> {
 
 fn write(host: &HostRecord) -> Result<Vec<u8>, Coded> {
     serde_json::to_vec(host).map_err(|error| Coded::new(Code::INTERNAL, format!("a host cannot be written: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_proto::types::UnitState;
+
+    #[test]
+    fn a_waiting_host_serves_again_once_its_kubelet_runs_with_credentials() {
+        let host = HostRecord {
+            id: "h2".into(),
+            name: "w2".into(),
+            address: "10.0.0.2:7443".into(),
+            machine_id: "m2".into(),
+            enrolled_ms: 0,
+            state: HostState::Waiting,
+        };
+        let facts = |active: &str, certificate: &str| HostFacts {
+            units: vec![UnitState { unit: "kubelet.service".into(), active: active.into(), ..Default::default() }],
+            kubelet_certificate_sha256: certificate.into(),
+            ..Default::default()
+        };
+        assert_eq!(host.state_now(None), HostState::Waiting);
+        assert_eq!(host.state_now(Some(&facts("inactive", "ab"))), HostState::Waiting);
+        assert_eq!(host.state_now(Some(&facts("active", ""))), HostState::Waiting, "it waits for its first join");
+        assert_eq!(host.state_now(Some(&facts("active", "ab"))), HostState::InService);
+    }
 }

@@ -117,7 +117,15 @@ pub(crate) fn wait_ready(lab: &Lab) -> Result<()> {
         Ok(())
     })?;
     lab.kubectl(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"])?;
-    lab.kubectl(&["-n", "lab-network", "rollout", "status", "daemonset/bridge", "--timeout=180s"])?;
+    lab.kubectl(&[
+        "-n",
+        "lab-network",
+        "rollout",
+        "status",
+        "daemonset/bridge",
+        "daemonset/addressed",
+        "--timeout=180s",
+    ])?;
     lab.kubectl(&[
         "-n",
         "kube-system",

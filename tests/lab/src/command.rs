@@ -23,6 +23,11 @@ impl Output {
     pub fn is_ok(&self) -> bool {
         self.code == Some(0)
     }
+
+    /// An error unless it ended with 0.
+    pub fn ok(&self) -> Result<()> {
+        if self.is_ok() { Ok(()) } else { bail!("{self}") }
+    }
 }
 
 impl fmt::Display for Output {

@@ -15,6 +15,7 @@ mod calls;
 mod cgroups;
 mod cluster;
 mod command;
+mod conformance;
 mod dns;
 mod each;
 mod etcd_unit;

@@ -179,18 +179,16 @@ impl FileAudit {
 }
 
 impl Audit for FileAudit {
-    fn record(&self, mut event: AuditEvent) {
+    fn record(&self, mut event: AuditEvent) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match open.flood.judge(&event) {
-            Verdict::LeaveOut => return,
+            Verdict::LeaveOut => return Ok(()),
             Verdict::Write => {}
             Verdict::WriteAfter(left_out) => {
                 event.says = format!("{} ({left_out} refusals before this one were not written)", event.says);
             }
         }
-        if let Err(why) = self.write(&mut open, event) {
-            tracing::error!(path = %self.path.display(), %why, "an audit record could not be written");
-        }
+        self.write(&mut open, event)
     }
 }
 
@@ -240,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/audit.log");
         for says in ["one", "two"] {
-            FileAudit::open(&path).unwrap().record(event(1, None, says));
+            FileAudit::open(&path).unwrap().record(event(1, None, says)).unwrap();
         }
         assert_eq!(verify(&path).unwrap(), 2);
         assert_eq!(lines(&path)[1].seq, 2);
@@ -253,7 +251,7 @@ mod tests {
         let path = folder.path().join("audit.log");
         let audit = FileAudit::open(&path).unwrap();
         for says in ["one", "two", "three"] {
-            audit.record(event(1, None, says));
+            audit.record(event(1, None, says)).unwrap();
         }
         let whole = fs::read_to_string(&path).unwrap();
         let all: Vec<&str> = whole.lines().collect();
@@ -273,14 +271,14 @@ mod tests {
     fn a_line_that_a_crash_cut_short_is_cut_off_and_the_chain_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
-        FileAudit::open(&path).unwrap().record(event(1, None, "one"));
+        FileAudit::open(&path).unwrap().record(event(1, None, "one")).unwrap();
         let mut torn = fs::read(&path).unwrap();
         torn.extend_from_slice(b"{\"seq\":2,\"at\":\"19");
         fs::write(&path, torn).unwrap();
-        FileAudit::open(&path).unwrap().record(event(2, None, "two"));
+        FileAudit::open(&path).unwrap().record(event(2, None, "two")).unwrap();
         assert_eq!(verify(&path).unwrap(), 2);
         fs::write(&path, b"{\"seq\":1,\"a").unwrap();
-        FileAudit::open(&path).unwrap().record(event(3, None, "three"));
+        FileAudit::open(&path).unwrap().record(event(3, None, "three")).unwrap();
         assert_eq!(verify(&path).unwrap(), 1);
     }
 
@@ -290,7 +288,7 @@ mod tests {
         let path = folder.path().join("audit.log");
         let audit = FileAudit::with_limit(path.clone(), 500).unwrap();
         for number in 0..100 {
-            audit.record(event(number, None, "something"));
+            audit.record(event(number, None, "something")).unwrap();
         }
         drop(audit);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + KEPT as usize);
@@ -299,7 +297,7 @@ mod tests {
         // Also when a restart falls between two files.
         fs::rename(&path, folder.path().join("moved")).unwrap();
         let again = FileAudit::with_limit(path.clone(), 500).unwrap();
-        again.record(event(100, None, "after"));
+        again.record(event(100, None, "after")).unwrap();
         assert_eq!(lines(&path)[0].prev, lines(&rotated(&path, 1)).last().unwrap().hash);
     }
 
@@ -309,10 +307,10 @@ mod tests {
         let path = folder.path().join("audit.log");
         let audit = FileAudit::open(&path).unwrap();
         for _ in 0..(MAX_REFUSALS + 30) {
-            audit.record(event(7, Some("SLIP-AUTH-001"), "no"));
+            audit.record(event(7, Some("SLIP-AUTH-001"), "no")).unwrap();
         }
-        audit.record(event(7, None, "allowed"));
-        audit.record(event(8, Some("SLIP-AUTH-001"), "no"));
+        audit.record(event(7, None, "allowed")).unwrap();
+        audit.record(event(8, Some("SLIP-AUTH-001"), "no")).unwrap();
         let written = lines(&path);
         assert_eq!(written.len(), MAX_REFUSALS as usize + 2);
         assert_eq!(written[written.len() - 2].event.says, "allowed");
@@ -320,9 +318,9 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_refuses_stops_nobody() {
+    fn a_disk_that_refuses_is_told_to_whoever_is_about_to_act_and_stops_no_refusal() {
         let audit = FileAudit::open("/dev/full").unwrap();
-        audit.record(event(1, None, "one"));
-        audit.record(event(2, None, "two"));
+        assert_eq!(audit.record(event(1, None, "one")).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        audit.note(event(2, Some("SLIP-AUTH-001"), "two"));
     }
 }

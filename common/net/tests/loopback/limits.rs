@@ -76,3 +76,18 @@ async fn a_stop_ends_every_connection_and_frees_the_port() {
     assert_eq!(doctor(channel).await.unwrap_err().code, Code::WIRE_UNREACHABLE);
     slipway_net::bind(&server.address).await.unwrap();
 }
+
+#[tokio::test]
+async fn while_the_audit_record_cannot_be_written_nothing_is_changed_and_looking_still_works() {
+    let lab = Cluster::lab();
+    let server = Server::start(&lab, Role::Coordinator, "c1", COORDINATOR).await;
+    let channel = lab.connector(Role::Admin, "alice").connect(&server.address, Expected::coordinator()).await.unwrap();
+    server.audit.set_full(true);
+    let refused = create_token(channel.clone(), "w2".into()).await.unwrap_err();
+    assert_eq!(refused.code, Code::AUDIT_LOST);
+    assert_eq!(server.reached.count(), 0);
+    doctor(channel.clone()).await.unwrap();
+    server.audit.set_full(false);
+    create_token(channel, "w2".into()).await.unwrap();
+    assert_eq!(server.reached.count(), 2);
+}

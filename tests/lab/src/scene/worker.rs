@@ -28,6 +28,7 @@ pub(crate) fn join_again(lab: &Lab, host: &Host) -> Result<()> {
 pub(crate) fn wait_serves(lab: &Lab, host: &Host) -> Result<()> {
     eventually("the network to be laid again", Duration::from_mins(1), || host.read_file(NETWORK))?;
     lab.kubectl(&["wait", "--for=condition=Ready", "--timeout=90s", &format!("node/{}", host.name())])?;
+    lab.kubectl(&["-n", "lab-network", "rollout", "status", "daemonset/addressed", "--timeout=90s"])?;
     eventually(&format!("the coordinator to list {} as ready", host.name()), Duration::from_secs(30), || {
         let said = lab.slipway_json(&["node", "list"])?;
         let nodes = said["nodes"].as_array().context("a list of nodes")?;

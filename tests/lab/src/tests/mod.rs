@@ -3,9 +3,11 @@
 mod isolate_recover_keeps_foreign_cordon;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
+mod lab_fakes_conform;
 mod lab_hosts_lose_power_and_come_back;
 mod scale_in_agent_killed_during_reset;
 mod scale_in_api_server_stopped;
+mod scale_in_bad_input;
 mod scale_in_blocked_drain;
 mod scale_in_busy_mount_below_kubelet;
 mod scale_in_coordinator_killed;
@@ -31,8 +33,10 @@ pub const ALL: &[TestCase] = &[
     scale_in_worker_unreachable::TEST,
     scale_in_api_server_stopped::TEST,
     scale_in_security_refusals::TEST,
+    scale_in_bad_input::TEST,
     lab_cleaned_worker_gets_its_network_back::TEST,
     lab_hosts_lose_power_and_come_back::TEST,
+    lab_fakes_conform::TEST,
 ];
 
 #[cfg(test)]
