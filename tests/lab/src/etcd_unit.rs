@@ -63,15 +63,11 @@ fn start(host: &Host, shape: Shape) -> Result<()> {
 fn config(host: &HostPlan, shape: Shape) -> String {
     let member = |host: &HostPlan| format!("{}=https://{}:2380", host.name, host.address());
     let cluster: Vec<String> = shape.masters().iter().map(member).collect();
-    CONFIG
-        .replace("@NAME@", &host.name)
-        .replace("@ADDRESS@", &host.address())
-        .replace("@CLUSTER@", &cluster.join(","))
+    CONFIG.replace("@NAME@", &host.name).replace("@ADDRESS@", &host.address()).replace("@CLUSTER@", &cluster.join(","))
 }
 
 fn carry(from: &Host, source: &str, to: &Host, target: &str) -> Result<()> {
-    let mode = if target.ends_with(".key") { "0600" } else { "0644" };
-    to.write_file(target, mode, from.read_file(source)?)
+    to.write_file(target, "0600", from.read_file(source)?)
 }
 
 fn at(folder: &str, file: &str) -> String {

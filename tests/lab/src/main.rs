@@ -119,6 +119,7 @@ fn up(up: &Up) -> Result<ExitCode> {
         release: up.kubernetes,
         entrance: up.endpoint,
         etcd: up.etcd,
+        fresh: true,
     };
     let binaries = Binaries::of_profile(&up.programs.profile)?;
     timed("up", || Lab::up(shape, &binaries).map(|_| ()))

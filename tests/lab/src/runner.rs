@@ -119,7 +119,7 @@ fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> 
 
 /// As many masters exactly, since that decides where the API server is; workers may be more.
 fn suits(has: Shape, wanted: Shape) -> bool {
-    has.workers >= wanted.workers && Shape { workers: wanted.workers, ..has } == wanted
+    has.workers >= wanted.workers && Shape { workers: wanted.workers, fresh: false, ..has } == wanted
 }
 
 /// A test that took the cluster for itself has said so, and the next one gets a new one.
@@ -175,6 +175,7 @@ mod tests {
         assert!(suits(Shape { workers: 4, ..small }, small));
         assert!(!suits(Shape { workers: 1, ..small }, small));
         assert!(!suits(Shape { masters: 3, ..small }, small));
+        assert!(!suits(small, Shape { fresh: true, ..small }));
         assert!(!suits(Shape { etcd: Etcd::External, ..Shape::WIDE }, Shape::WIDE));
     }
 

@@ -96,12 +96,21 @@ pub struct Shape {
     /// Who runs etcd.
     #[serde(default)]
     pub etcd: Etcd,
+    /// Whether it must be one that no test was run on. Asked for, and true of no lab for long: it is not written down.
+    #[serde(skip)]
+    pub fresh: bool,
 }
 
 impl Shape {
     /// The smallest lab in which a worker can leave: one master, two workers.
-    pub const SMALL: Self =
-        Self { masters: 1, workers: 2, release: Release::V1_33, entrance: Entrance::Vip, etcd: Etcd::Stacked };
+    pub const SMALL: Self = Self {
+        masters: 1,
+        workers: 2,
+        release: Release::V1_33,
+        entrance: Entrance::Vip,
+        etcd: Etcd::Stacked,
+        fresh: false,
+    };
 
     /// The smallest lab in which a master can leave: three masters and two workers.
     pub const WIDE: Self = Self { masters: 3, ..Self::SMALL };

@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn a_removal_is_counted_by_process() {
-        let line = |file: &str, id: &str| format!("{file} F {{\"msg\":\"removed member\",\"removed-remote-peer-id\":\"{id}\"}}\n");
+        let line = |file: &str, id: &str| {
+            format!("{file} F {{\"msg\":\"removed member\",\"removed-remote-peer-id\":\"{id}\"}}\n")
+        };
         let text = [line("0.log:", "a"), line("1.log:", "a"), line("1.log:", "b"), line("1.log:", "b")].concat();
         assert_eq!(most_for_one_process(&text, "a", 0), 1);
         assert_eq!(most_for_one_process(&text, "b", 0), 2);

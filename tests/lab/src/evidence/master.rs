@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::eventually::eventually;
 use crate::evidence::{
     EtcdMember, Moment, cluster_traces, etcd_data, evicted, host_traces, images, member_of, members_now,
     node_deletions, removals, resets, vip_answers_once,
 };
-use crate::eventually::eventually;
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::shape::Etcd;

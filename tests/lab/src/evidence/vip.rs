@@ -28,12 +28,13 @@ pub(crate) fn vip_holders(lab: &Lab) -> Result<Vec<String>> {
 
 /// Checks that one host has the address and that it alone answers for it; returns its name.
 pub(crate) fn vip_answers_once(lab: &Lab) -> Result<String> {
-    let holder = eventually("the address for all to have one holder", Duration::from_secs(15), || {
-        match vip_holders(lab)?.as_slice() {
-            [one] => Ok(one.clone()),
-            holders => bail!("{holders:?} have it"),
-        }
-    })?;
+    let holder =
+        eventually("the address for all to have one holder", Duration::from_secs(15), || {
+            match vip_holders(lab)?.as_slice() {
+                [one] => Ok(one.clone()),
+                holders => bail!("{holders:?} have it"),
+            }
+        })?;
     let answers = Answers::watch(VIP)?;
     for _ in 0..ASKED {
         answers.ask_again()?;

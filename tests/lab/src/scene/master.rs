@@ -132,8 +132,7 @@ pub(crate) fn wait_is_master(lab: &Lab, host: &Host) -> Result<()> {
 /// Adds a member that will never start, as a join leaves it that was broken off. Returns its id.
 pub(crate) fn add_ghost(lab: &Lab) -> Result<String> {
     let known: Vec<String> = members_now(lab)?.into_iter().map(|member| member.id).collect();
-    let added =
-        etcdctl(lab, lab.master()?, &["member", "add", "ghost", "--peer-urls", "https://10.70.0.99:2380"])?;
+    let added = etcdctl(lab, lab.master()?, &["member", "add", "ghost", "--peer-urls", "https://10.70.0.99:2380"])?;
     ensure!(added.is_ok(), "add a member that never starts: {added}");
     let new = members_now(lab)?.into_iter().find(|member| !known.contains(&member.id)).context("it was added")?;
     ensure!(new.name.is_empty() && !new.healthy, "a member that never started is {new:?}");

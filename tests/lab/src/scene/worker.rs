@@ -67,3 +67,23 @@ pub(crate) fn power_cycle(lab: &Lab, host: &Host) -> Result<()> {
 pub(crate) fn mask_is_off(host: &Host) -> Result<bool> {
     Ok(host.run(&["systemctl", "is-enabled", "kubelet"])?.stdout.trim() != "masked")
 }
+
+/// Waits until the coordinator has noticed that it hears nothing of a host any more.
+pub(crate) fn wait_silent(lab: &Lab, host: &Host) -> Result<()> {
+    eventually(&format!("the coordinator to miss {}", host.name()), Duration::from_mins(1), || {
+        let listed = lab.enrolled(host.name())?.context("it is not enrolled")?;
+        let age = listed["heartbeat_age_ms"].as_i64();
+        ensure!(age.is_none_or(|age| age > 6_000), "it was heard {age:?} ms ago");
+        Ok(())
+    })
+}
+
+/// Waits until the cluster takes a node for dead.
+pub(crate) fn wait_not_ready(lab: &Lab, host: &Host) -> Result<()> {
+    eventually(&format!("{} not to be ready", host.name()), Duration::from_mins(2), || {
+        let status = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+        let ready = lab.kubectl(&["get", "node", host.name(), "-o", status])?;
+        ensure!(ready.trim() == "Unknown", "it is ready: {ready}");
+        Ok(())
+    })
+}
