@@ -5,12 +5,13 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use crate::each::each;
+use crate::etcd_unit;
 use crate::eventually::eventually;
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::node;
 use crate::progress::step;
-use crate::shape::{Role, Shape, VIP};
+use crate::shape::{Etcd, Role, Shape, VIP};
 
 const INIT: &str = include_str!("../assets/init.yaml");
 const NETWORK: &str = include_str!("../assets/network.yaml");
@@ -30,6 +31,9 @@ pub(crate) fn make(lab: &Lab) -> Result<()> {
     let (masters, workers) = (of(Role::Master), of(Role::Worker));
     let [first, others @ ..] = masters.as_slice() else { bail!("a cluster needs a master") };
     step("packages and images", || each(&nodes, |host| node::prepare(host, shape.release, lab.built())))?;
+    if shape.etcd == Etcd::External {
+        etcd_unit::up(&masters, shape)?;
+    }
     step(&format!("kubeadm init on {}", first.name()), || init(first, shape))?;
     step("kubeadm join of workers", || each(&workers, |host| join(host, shape, &[])))?;
     for master in others {
@@ -41,29 +45,42 @@ pub(crate) fn make(lab: &Lab) -> Result<()> {
 
 fn init(first: &Host, shape: Shape) -> Result<()> {
     lay_audit_policy(first)?;
-    let values = [
-        ("@ADDRESS@", first.address()),
-        ("@ENDPOINT@", shape.endpoint()),
-        ("@VERSION@", shape.release.version().to_owned()),
-        ("@TOKEN@", TOKEN.to_owned()),
-        ("@CERTIFICATE_KEY@", CERTIFICATE_KEY.to_owned()),
-    ];
-    let config = values.iter().fold(INIT.to_owned(), |text, (name, value)| text.replace(name, value));
-    first.write_file("/root/init.yaml", "0600", config)?;
-    if shape.masters == 1 {
-        first.run_ok(&["kubeadm", "init", "--config", "/root/init.yaml"])?;
-    } else {
+    first.write_file("/root/init.yaml", "0600", configuration(first, shape))?;
+    let mut words = vec!["kubeadm", "init", "--config", "/root/init.yaml"];
+    if shape.masters > 1 {
+        words.push("--upload-certs");
+    }
+    if shape.has_vip() {
         // keepalived keeps the address from a host without an API server, and init wants the address first: it is lent by hand.
         let lent = format!("{VIP}/32");
         first.run_ok(&["ip", "addr", "add", &lent, "dev", "host0"])?;
-        first.run_ok(&["kubeadm", "init", "--config", "/root/init.yaml", "--upload-certs"])?;
+        first.run_ok(&words)?;
         first.run_ok(&["ip", "addr", "del", &lent, "dev", "host0"])?;
         start_keepalived(first)?;
+    } else {
+        first.run_ok(&words)?;
     }
     eventually("the API server", READY, || first.run_ok(&["kubectl", "get", "--raw", "/readyz"]))?;
     first.write_file("/root/network.yaml", "0644", NETWORK)?;
     first.run_ok(&["kubectl", "apply", "-f", "/root/network.yaml"])?;
     Ok(())
+}
+
+fn configuration(first: &Host, shape: Shape) -> String {
+    let etcd = if shape.etcd == Etcd::External { etcd_unit::as_kubeadm_sees_it(shape) } else { String::new() };
+    // Where clients know one master only, they can be moved to the address for all as soon as it is there.
+    let names = if shape.masters > 1 { VIP } else { "" };
+    let values = [
+        ("@ADDRESS@", first.address().as_str()),
+        ("@ENDPOINT@", &shape.endpoint()),
+        ("@VERSION@", shape.release.version()),
+        ("@TOKEN@", TOKEN),
+        ("@CERTIFICATE_KEY@", CERTIFICATE_KEY),
+        ("@ETCD@\n", &etcd),
+        ("@SANS@", names),
+    ]
+    .map(|(name, value)| (name, value.to_owned()));
+    values.iter().fold(INIT.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
 fn join(host: &Host, shape: Shape, more: &[&str]) -> Result<()> {
@@ -78,14 +95,16 @@ fn join_master(host: &Host, shape: Shape) -> Result<()> {
     let address = host.address();
     let more = ["--control-plane", "--certificate-key", CERTIFICATE_KEY, "--apiserver-advertise-address", &address];
     join(host, shape, &more)?;
-    start_keepalived(host)
+    if shape.has_vip() { start_keepalived(host) } else { Ok(()) }
 }
 
-fn lay_audit_policy(host: &Host) -> Result<()> {
+/// An API server refuses to start without it.
+pub(crate) fn lay_audit_policy(host: &Host) -> Result<()> {
     host.write_file("/etc/kubernetes/audit/policy.yaml", "0600", AUDIT_POLICY)
 }
 
-fn start_keepalived(host: &Host) -> Result<()> {
+/// Lets the host take part in holding the address for all.
+pub(crate) fn start_keepalived(host: &Host) -> Result<()> {
     host.run_ok(&["systemctl", "--quiet", "enable", "--now", "keepalived"]).map(|_| ())
 }
 

@@ -22,7 +22,7 @@ const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
 /// What was installed, on the coordinator's host.
 const STAMP: &str = "/root/lab-installed";
-const SETTINGS: &str = "[kubernetes]\nkubeconfig = \"/etc/slipway/kubeconfig\"\n";
+const SETTINGS_FILE: &str = "/etc/slipway/coordinator.d/10-lab.toml";
 
 /// Where this workspace's programs and units lie.
 #[derive(Clone, Debug)]
@@ -135,9 +135,40 @@ fn coordinator(lab: &Lab) -> Result<()> {
         "/root/pass",
     ])?;
     host.write_file(KUBECONFIG, "0600", lab.master()?.read_file("/etc/kubernetes/admin.conf")?)?;
-    host.write_file("/etc/slipway/coordinator.d/10-lab.toml", "0644", SETTINGS)?;
+    host.write_file(SETTINGS_FILE, "0644", settings(&api_servers(lab)))?;
     host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-coordinator"])?;
     Ok(())
+}
+
+/// With one master the kubeconfig's own address is all there is.
+fn settings(api_servers: &[String]) -> String {
+    let kubeconfig = format!("[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
+    if api_servers.len() < 2 {
+        return kubeconfig;
+    }
+    let quoted: Vec<String> = api_servers.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("{kubeconfig}endpoints = [{}]\n", quoted.join(", "))
+}
+
+fn api_servers(lab: &Lab) -> Vec<String> {
+    lab.masters().iter().map(|host| format!("https://{}:6443", host.address())).collect()
+}
+
+/// Has the coordinator ask this master's API server first, and waits until it does.
+pub(crate) fn serve_coordinator_by(lab: &Lab, master: &Host) -> Result<()> {
+    let coordinator = lab.coordinator()?;
+    let mut servers = api_servers(lab);
+    let own = format!("https://{}:6443", master.address());
+    servers.sort_by_key(|server| *server != own);
+    coordinator.write_file(SETTINGS_FILE, "0644", settings(&servers))?;
+    restart(coordinator, COORDINATOR_UNIT)?;
+    let peer = format!("{}:6443", master.address());
+    eventually(&format!("the coordinator to be served by {}", master.name()), Duration::from_secs(30), || {
+        coordinator.run_ok(&["slipway", "node", "list"])?;
+        let open = coordinator.run_ok(&["ss", "-Htnp", "state", "established", "dst", &peer])?;
+        ensure!(open.contains("slipway"), "it has no connection to {peer}");
+        Ok(())
+    })
 }
 
 fn enrol(lab: &Lab, host: &Host) -> Result<()> {
@@ -173,4 +204,16 @@ fn wait_enrolled(lab: &Lab, want: usize) -> Result<()> {
         ensure!(listed >= want, "{listed} of {want} are listed");
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_master_needs_no_list_of_api_servers() {
+        assert!(!settings(&["https://10.70.0.11:6443".to_owned()]).contains("endpoints"));
+        let text = settings(&["https://a:6443".to_owned(), "https://b:6443".to_owned()]);
+        assert!(text.ends_with("endpoints = [\"https://a:6443\", \"https://b:6443\"]\n"), "{text}");
+    }
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::eventually::eventually;
 use crate::evidence::{PodWatch, Removal, restarts};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::scene::{SHOP, Workload, join_again};
-use crate::slipway::{Run, step_begun};
+use crate::slipway::{Run, step_begun, step_ended};
 
-const UNIT: &str = "slipway-coordinator";
+pub(crate) const UNIT: &str = "slipway-coordinator";
 
 /// Which steps a kill belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,23 @@ pub(crate) enum Moments {
     Steps(&'static [&'static str]),
     /// Each one.
     EveryStep,
+    /// The start and the end of those whose names have one of these in them.
+    Around(&'static [&'static str]),
 }
 
 impl Moments {
-    fn include(self, step: &str) -> bool {
+    /// The moment that this line of `run watch` tells of, if it is one of these.
+    fn of(self, line: &Value) -> Option<String> {
+        let begun = step_begun(line);
+        let among = |step: &str, parts: &[&str]| parts.iter().any(|part| step.contains(part));
         match self {
-            Self::Steps(steps) => steps.contains(&step),
-            Self::EveryStep => true,
+            Self::Steps(steps) => begun.filter(|step| steps.contains(step)).map(|step| format!("start of {step}")),
+            Self::EveryStep => begun.map(|step| format!("start of {step}")),
+            Self::Around(parts) => {
+                let start = begun.filter(|step| among(step, parts)).map(|step| format!("start of {step}"));
+                start
+                    .or_else(|| step_ended(line).filter(|step| among(step, parts)).map(|step| format!("end of {step}")))
+            }
         }
     }
 }
@@ -54,13 +65,14 @@ pub(crate) fn removal_survives(lab: &Lab, moments: Moments, at_least: u32) -> Re
     join_again(lab, worker)
 }
 
-fn kill_along(coordinator: &Host, run: &Run<'_>, moments: Moments) -> Result<()> {
+/// Follows the run and kills the coordinator at each of its moments, once.
+pub(crate) fn kill_along(coordinator: &Host, run: &Run<'_>, moments: Moments) -> Result<()> {
     let mut over = BTreeSet::new();
     let mut killed = String::new();
     for line in run.watch()? {
         let line = line?;
-        let Some(step) = step_begun(&line) else { continue };
-        if moments.include(step) && over.insert(step.to_owned()) {
+        let Some(moment) = moments.of(&line) else { continue };
+        if over.insert(moment) {
             killed = kill(coordinator, &killed)?;
         }
     }
@@ -77,4 +89,20 @@ fn kill(coordinator: &Host, last: &str) -> Result<String> {
     })?;
     coordinator.run_ok(&["kill", "-KILL", &pid])?;
     Ok(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_step_has_a_moment_before_and_one_after_it() {
+        let line = |event: &str, step: &str| json!({"type": "entry", "entry": {"event": event, "step": step}});
+        let around = Moments::Around(&["reset-"]);
+        assert_eq!(around.of(&line("started", "reset-m2")).as_deref(), Some("start of reset-m2"));
+        assert_eq!(around.of(&line("done", "reset-m2")).as_deref(), Some("end of reset-m2"));
+        assert_eq!(around.of(&line("done", "drain-m2")), None);
+        assert_eq!(Moments::EveryStep.of(&line("done", "reset-m2")), None);
+    }
 }

@@ -16,6 +16,8 @@ use crate::shape::{COORDINATOR, HostPlan, Role, Shape};
 use crate::state::{Record, State};
 use crate::{cluster, mounts, network, paths, prerequisites};
 
+const ADMIN: &str = "/etc/kubernetes/admin.conf";
+
 /// A lab that is up.
 #[derive(Clone, Debug)]
 pub struct Lab {
@@ -119,13 +121,18 @@ impl Lab {
         self.host(COORDINATOR)
     }
 
-    /// The first master that has power.
+    /// The first master that has power and is one: after a reset the administrator's credentials are gone from there.
     pub fn master(&self) -> Result<&Host> {
-        let mut masters = self.hosts.iter().filter(|host| host.role() == Role::Master);
-        masters.find(|host| host.is_up()).context("no master is up")
+        let serves = |host: &&Host| host.is_up() && host.has_path(ADMIN).unwrap_or_default();
+        self.masters().into_iter().find(serves).context("no master is up")
     }
 
-    /// Runs kubectl with the administrator's rights on the first master that has power.
+    /// All hosts that were made masters, whatever became of them.
+    pub fn masters(&self) -> Vec<&Host> {
+        self.hosts.iter().filter(|host| host.role() == Role::Master).collect()
+    }
+
+    /// Runs kubectl with the administrator's rights on the first master that is one.
     pub fn kubectl(&self, words: &[&str]) -> Result<String> {
         self.master()?.run_ok(&[&["kubectl"], words].concat())
     }
@@ -146,6 +153,11 @@ impl Lab {
     /// Writes down whether it is whole; one that is not is never used again.
     pub(crate) fn mark(&self, ready: bool) -> Result<()> {
         self.state.write(&Record { shape: self.shape, built: self.built.clone(), ready })
+    }
+
+    /// Keeps it from every later test: what is done to it is not undone.
+    pub(crate) fn spend(&self) -> Result<()> {
+        self.mark(false)
     }
 
     pub(crate) fn built(&self) -> &Built {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use slipway_lab::{Binaries, Lab, Missing, Release, Selection, Shape, prebuild, run_tests};
+use slipway_lab::{Binaries, Entrance, Etcd, Lab, Missing, Release, Selection, Shape, prebuild, run_tests};
 
 /// Real Kubernetes on this machine: kubeadm clusters of several systemd hosts.
 #[derive(Parser)]
@@ -64,6 +64,12 @@ struct Up {
     /// The release to make the cluster of
     #[arg(long, value_enum, default_value = "1.33")]
     kubernetes: Release,
+    /// What the cluster's clients know several masters by
+    #[arg(long, value_enum, default_value = "vip")]
+    endpoint: Entrance,
+    /// Who runs etcd on the masters: kubeadm, or systemd
+    #[arg(long, value_enum, default_value = "stacked")]
+    etcd: Etcd,
     #[command(flatten)]
     programs: Programs,
 }
@@ -107,7 +113,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 fn up(up: &Up) -> Result<ExitCode> {
-    let shape = Shape { masters: up.masters, workers: up.workers, release: up.kubernetes };
+    let shape = Shape {
+        masters: up.masters,
+        workers: up.workers,
+        release: up.kubernetes,
+        entrance: up.endpoint,
+        etcd: up.etcd,
+        fresh: true,
+    };
     let binaries = Binaries::of_profile(&up.programs.profile)?;
     timed("up", || Lab::up(shape, &binaries).map(|_| ()))
 }

@@ -24,6 +24,14 @@ pub(crate) fn prepare(host: &Host, release: Release, built: &Built) -> Result<()
     install.extend(exact.iter().map(String::as_str));
     host.run_ok(&install)?;
     host.run_ok(&[&["apt-mark", "hold"][..], &PACKAGES[..]].concat())?;
+    link_etcd(host, built)
+}
+
+/// No package has them: etcd's programs lie where an operator puts them by hand.
+fn link_etcd(host: &Host, built: &Built) -> Result<()> {
+    for name in ["etcd", "etcdctl", "etcdutl"] {
+        host.run_ok(&["ln", "-sfT", &built.kubehost, &format!("/usr/local/bin/{name}")])?;
+    }
     Ok(())
 }
 

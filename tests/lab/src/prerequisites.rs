@@ -16,6 +16,7 @@ const BOOT: &[(&str, &str)] = &[
     ("setsid", "util-linux"),
     ("mount", "mount"),
     ("timeout", "coreutils"),
+    ("nft", "nftables"),
 ];
 
 const BUILD: &[(&str, &str)] = &[

@@ -59,7 +59,7 @@ pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> 
     let state = State::new(paths::state());
     let _lock = state.lock()?;
     let mut tests: Vec<&TestCase> = ALL.iter().filter(|test| selection.takes(test)).collect();
-    tests.sort_by_key(|test| (test.shape.release, test.shape.masters, test.shape.workers, test.cost));
+    tests.sort_by_key(|test| order(test.shape, test.cost));
     let mut summary = Summary::default();
     for test in tests {
         let (result, took) = run_one(test, &state, binaries);
@@ -81,6 +81,11 @@ pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> 
     Ok(summary)
 }
 
+/// Tests that can share a cluster come one after the other, cheap ones first.
+fn order(shape: Shape, cost: u32) -> impl Ord {
+    (shape.release, shape.masters, shape.etcd, shape.entrance, shape.workers, cost)
+}
+
 /// The time is the test's own: that of a cluster which had to be made first is told apart.
 fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> (Result<()>, f32) {
     let lab = match cluster_for(test.shape, state, binaries) {
@@ -88,7 +93,7 @@ fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> (Result<()>, 
         Err(error) => return (Err(error.context("make a cluster")), 0.0),
     };
     let start = Instant::now();
-    let result = (test.run)(&lab).and_then(|()| put_back(&lab));
+    let result = (test.run)(&lab).and_then(|()| put_back_unless_spent(&lab));
     let took = start.elapsed().as_secs_f32();
     let Err(error) = result else { return (Ok(()), took) };
     keep_evidence(&lab, test.name);
@@ -114,7 +119,12 @@ fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> 
 
 /// As many masters exactly, since that decides where the API server is; workers may be more.
 fn suits(has: Shape, wanted: Shape) -> bool {
-    has.release == wanted.release && has.masters == wanted.masters && has.workers >= wanted.workers
+    has.workers >= wanted.workers && Shape { workers: wanted.workers, fresh: false, ..has } == wanted
+}
+
+/// A test that took the cluster for itself has said so, and the next one gets a new one.
+fn put_back_unless_spent(lab: &Lab) -> Result<()> {
+    if lab.is_whole()? { put_back(lab) } else { Ok(()) }
 }
 
 /// Whether the cluster is as it was made. A test that leaves it otherwise has failed, whatever else it showed.
@@ -157,6 +167,7 @@ fn both(output: Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Etcd;
 
     #[test]
     fn a_cluster_is_shared_only_where_it_makes_no_difference() {
@@ -164,6 +175,8 @@ mod tests {
         assert!(suits(Shape { workers: 4, ..small }, small));
         assert!(!suits(Shape { workers: 1, ..small }, small));
         assert!(!suits(Shape { masters: 3, ..small }, small));
+        assert!(!suits(small, Shape { fresh: true, ..small }));
+        assert!(!suits(Shape { etcd: Etcd::External, ..Shape::WIDE }, Shape::WIDE));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! (routes, /etc/hosts, pod networks, certificates) is derived from one place.
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::release::Release;
@@ -58,6 +59,28 @@ impl HostPlan {
     }
 }
 
+/// Which address the cluster's clients are given for several masters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Entrance {
+    /// The one that moves between masters.
+    #[default]
+    Vip,
+    /// The first master's own, as it is where the second master was an afterthought.
+    First,
+}
+
+/// Who runs etcd on the masters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Etcd {
+    /// kubeadm, as a static pod.
+    #[default]
+    Stacked,
+    /// systemd, as a unit of its own that kubeadm knows as external.
+    External,
+}
+
 /// How large a lab is, and of which release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -67,16 +90,38 @@ pub struct Shape {
     pub workers: u8,
     /// The release that the cluster starts with.
     pub release: Release,
+    /// What clients are given as the API server's address.
+    #[serde(default)]
+    pub entrance: Entrance,
+    /// Who runs etcd.
+    #[serde(default)]
+    pub etcd: Etcd,
+    /// Whether it must be one that no test was run on. Asked for, and true of no lab for long: it is not written down.
+    #[serde(skip)]
+    pub fresh: bool,
 }
 
 impl Shape {
     /// The smallest lab in which a worker can leave: one master, two workers.
-    pub const SMALL: Self = Self { masters: 1, workers: 2, release: Release::V1_33 };
+    pub const SMALL: Self = Self {
+        masters: 1,
+        workers: 2,
+        release: Release::V1_33,
+        entrance: Entrance::Vip,
+        etcd: Etcd::Stacked,
+        fresh: false,
+    };
+
+    /// The smallest lab in which a master can leave: three masters and two workers.
+    pub const WIDE: Self = Self { masters: 3, ..Self::SMALL };
 
     /// Refuses what the numbering of hosts has no room for.
     pub fn validate(self) -> Result<Self> {
         ensure!((1..=5).contains(&self.masters), "a lab has 1 to 5 masters, not {}", self.masters);
         ensure!(self.workers <= 9, "a lab has at most 9 workers, not {}", self.workers);
+        let several = self.masters > 1;
+        ensure!(several || self.entrance == Entrance::Vip, "one master has no address but its own");
+        ensure!(several || self.etcd == Etcd::Stacked, "an etcd under systemd is set up on several masters only");
         Ok(self)
     }
 
@@ -92,9 +137,19 @@ impl Shape {
         self.hosts().into_iter().filter(HostPlan::is_node).collect()
     }
 
-    /// Where clients find the API server: the one master itself, or the address that moves between several.
+    /// The control-plane hosts.
+    pub fn masters(self) -> Vec<HostPlan> {
+        self.hosts().into_iter().filter(|host| host.role == Role::Master).collect()
+    }
+
+    /// Where clients find the API server: the first master itself, or the address that moves between several.
     pub fn endpoint(self) -> String {
-        if self.masters == 1 { "10.70.0.11".to_owned() } else { VIP.to_owned() }
+        if self.has_vip() { VIP.to_owned() } else { "10.70.0.11".to_owned() }
+    }
+
+    /// Whether the address that moves is in use from the start.
+    pub fn has_vip(self) -> bool {
+        self.masters > 1 && self.entrance == Entrance::Vip
     }
 }
 
@@ -112,6 +167,20 @@ mod tests {
     #[test]
     fn several_masters_share_an_address() {
         assert_eq!(Shape::SMALL.endpoint(), "10.70.0.11");
-        assert_eq!(Shape { masters: 3, ..Shape::SMALL }.endpoint(), VIP);
+        assert_eq!(Shape::WIDE.endpoint(), VIP);
+        assert_eq!(Shape { entrance: Entrance::First, ..Shape::WIDE }.endpoint(), "10.70.0.11");
+    }
+
+    #[test]
+    fn one_master_has_nothing_to_choose() {
+        assert!(Shape { entrance: Entrance::First, ..Shape::SMALL }.validate().is_err());
+        assert!(Shape { etcd: Etcd::External, ..Shape::SMALL }.validate().is_err());
+        assert!(Shape { etcd: Etcd::External, ..Shape::WIDE }.validate().is_ok());
+    }
+
+    #[test]
+    fn the_record_of_an_older_lab_can_be_read() {
+        let shape: Shape = serde_json::from_str(r#"{"masters":3,"workers":2,"release":"1.33"}"#).unwrap();
+        assert_eq!(shape, Shape::WIDE);
     }
 }

@@ -72,6 +72,11 @@ impl Lab {
         self.start(&[&["node", "remove", node][..], &WITH_FLAGS].concat())
     }
 
+    /// Takes a master out with all flags, and leaves the run to itself.
+    pub(crate) fn start_master_removal(&self, node: &str) -> Result<Run<'_>> {
+        self.start(&[&["node", "remove", node][..], &WITH_FLAGS, &["--accept-less-tolerance"]].concat())
+    }
+
     /// The run that a verb began and followed, from what it printed.
     pub(crate) fn run_of(&self, output: &Output) -> Result<Run<'_>> {
         Ok(Run { lab: self, id: started(output)? })
@@ -182,6 +187,12 @@ impl Drop for Watch {
 /// The step whose turn came, if this line of `run watch` says so.
 pub(crate) fn step_begun(line: &Value) -> Option<&str> {
     if line["type"] == "entry" && line["entry"]["event"] == "started" { line["entry"]["step"].as_str() } else { None }
+}
+
+/// The step that is over and done, if this line of `run watch` says so.
+pub(crate) fn step_ended(line: &Value) -> Option<&str> {
+    let ended = line["type"] == "entry" && ["done", "already-true"].contains(&line["entry"]["event"].as_str()?);
+    if ended { line["entry"]["step"].as_str() } else { None }
 }
 
 #[cfg(test)]

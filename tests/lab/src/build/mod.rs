@@ -38,6 +38,9 @@ pub(crate) struct Built {
     pub(crate) images: String,
     /// The stand-in for kubeadm that keeps count, as hosts see the file.
     pub(crate) witness: String,
+    /// Everything of Kubernetes and etcd in one program, as hosts see the file; empty in the record of an older lab.
+    #[serde(default)]
+    pub(crate) kubehost: String,
 }
 
 /// Builds what is missing for this release and says where everything is.
@@ -77,6 +80,7 @@ fn ensure_in(cache: &Cache, release: Release) -> Result<Built> {
     Ok(Built {
         images: seen(cache, &images.join("images.tar"))?,
         witness: seen(cache, &small.join("kubeadm-witness"))?,
+        kubehost: seen(cache, &kubehost.join("kubehost"))?,
         shared: cache.shared().to_owned(),
         root,
     })

@@ -11,21 +11,24 @@ use crate::host::Host;
 use crate::lab::Lab;
 
 const UNIT: &str = "lab-pod-watch";
-const FILE: &str = "/run/lab-pod-watch";
 const LINE: &str = r#"jsonpath={.type}|{.object.metadata.name}|{.object.metadata.deletionTimestamp}|{.object.status.conditions[?(@.type=="Ready")].status}{"\n"}"#;
 
 /// A watch that runs as a unit of the master's, so that it outlives nothing and is left by nothing.
 pub(crate) struct PodWatch<'a> {
     master: &'a Host,
+    /// One for each label, so that several can run.
+    unit: String,
 }
 
 impl<'a> PodWatch<'a> {
     /// Begins to watch the pods with a label, and waits until as many are healthy.
     pub(crate) fn begin(lab: &'a Lab, namespace: &str, label: &str, healthy: usize) -> Result<Self> {
-        let watch = Self { master: lab.master()? };
-        watch.master.run(&["systemctl", "stop", UNIT])?;
-        watch.master.run_ok(&["rm", "-f", FILE])?;
-        let (unit, output) = (format!("--unit={UNIT}"), format!("--property=StandardOutput=truncate:{FILE}"));
+        let unit = format!("{UNIT}-{}", label.replace('=', "-"));
+        let watch = Self { master: lab.master()?, unit };
+        watch.master.run(&["systemctl", "stop", &watch.unit])?;
+        watch.master.run_ok(&["rm", "-f", &watch.file()])?;
+        let unit = format!("--unit={}", watch.unit);
+        let output = format!("--property=StandardOutput=truncate:{}", watch.file());
         let kubectl =
             ["kubectl", "-n", namespace, "get", "pods", "-l", label, "--watch", "--output-watch-events", "-o", LINE];
         let environment = "--setenv=KUBECONFIG=/etc/kubernetes/admin.conf";
@@ -42,14 +45,18 @@ impl<'a> PodWatch<'a> {
 
     /// The lowest number of healthy pods since then. The watch must have lived all along.
     pub(crate) fn lowest(self) -> Result<usize> {
-        self.master.run_ok(&["systemctl", "is-active", UNIT]).context("the watch broke off")?;
+        self.master.run_ok(&["systemctl", "is-active", &self.unit]).context("the watch broke off")?;
         let text = self.text()?;
-        self.master.run_ok(&["systemctl", "stop", UNIT])?;
+        self.master.run_ok(&["systemctl", "stop", &self.unit])?;
         Ok(History::of(&text)?.lowest)
     }
 
     fn text(&self) -> Result<String> {
-        self.master.read_file(FILE)
+        self.master.read_file(&self.file())
+    }
+
+    fn file(&self) -> String {
+        format!("/run/{}", self.unit)
     }
 }
 

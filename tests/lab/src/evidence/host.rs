@@ -22,7 +22,17 @@ done | while read -r path; do
 done
 rm -f "$owned"
 "#;
-const PROGRAMS: [&str; 6] = ["kubelet", "kube-proxy", "flanneld", "containerd-shim", "pause", "coredns"];
+const PROGRAMS: [&str; 9] = [
+    "kubelet",
+    "kube-proxy",
+    "kube-apiserver",
+    "kube-controller",
+    "kube-scheduler",
+    "flanneld",
+    "containerd-shim",
+    "pause",
+    "coredns",
+];
 
 /// All that Kubernetes has left there, a line each. `foreign` are paths in its folders that are somebody else's.
 pub(crate) fn host_traces(host: &Host, foreign: &[&str]) -> Result<Vec<String>> {

@@ -3,11 +3,21 @@
 
 mod budget;
 mod cluster;
+mod etcd;
+mod fencing;
 pub(crate) mod firewall;
 mod host;
+mod master;
+mod readiness;
 mod removal;
+mod vip;
 
 pub(crate) use budget::PodWatch;
 pub(crate) use cluster::{Moment, cluster_traces, evicted, node_deletions};
+pub(crate) use etcd::{EtcdMember, etcd_data, etcdctl, member_of, members, members_now, removals};
+pub(crate) use fencing::{cordoned_by_slipway, denied_registrations, nothing_was_taken};
 pub(crate) use host::{foreign_files, host_traces, images, resets, restarts};
+pub(crate) use master::{MasterRemoval, nobody_is_sent_to};
+pub(crate) use readiness::ReadinessWatch;
 pub(crate) use removal::Removal;
+pub(crate) use vip::{vip_answers_once, vip_holders};

@@ -155,6 +155,16 @@ impl Host {
         self.cgroups.freeze(self.name(), false)
     }
 
+    /// Drops all that it sends and is sent: it runs on, and nobody hears of it.
+    pub fn partition(&self) -> Result<()> {
+        network::cut(self.name())
+    }
+
+    /// Gives a host that was cut off its network again.
+    pub fn heal(&self) -> Result<()> {
+        network::heal(self.name())
+    }
+
     /// Waits until it has finished booting; a failed unit is no reason to wait.
     pub fn wait_booted(&self) -> Result<()> {
         eventually(&format!("{} to boot", self.name()), Duration::from_mins(1), || {

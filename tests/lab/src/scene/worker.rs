@@ -20,10 +20,15 @@ pub(crate) fn join_again(lab: &Lab, host: &Host) -> Result<()> {
     let mut join: Vec<&str> = line.split_whitespace().collect();
     join.push(IGNORED);
     host.run_ok(&join)?;
+    forget_tokens(lab)?;
+    wait_serves(lab, host)
+}
+
+/// Waits until a host that has joined serves, by the cluster's word and by the coordinator's.
+pub(crate) fn wait_serves(lab: &Lab, host: &Host) -> Result<()> {
     eventually("the network to be laid again", Duration::from_mins(1), || host.read_file(NETWORK))?;
     lab.kubectl(&["wait", "--for=condition=Ready", "--timeout=90s", &format!("node/{}", host.name())])?;
     lab.kubectl(&["-n", "lab-network", "rollout", "status", "daemonset/addressed", "--timeout=90s"])?;
-    forget_tokens(lab)?;
     eventually(&format!("the coordinator to list {} as ready", host.name()), Duration::from_secs(30), || {
         let said = lab.slipway_json(&["node", "list"])?;
         let nodes = said["nodes"].as_array().context("a list of nodes")?;
@@ -33,7 +38,8 @@ pub(crate) fn join_again(lab: &Lab, host: &Host) -> Result<()> {
     })
 }
 
-fn forget_tokens(lab: &Lab) -> Result<()> {
+/// No token may be found by a test that looks for what Slipway left.
+pub(crate) fn forget_tokens(lab: &Lab) -> Result<()> {
     let master = lab.master()?;
     let tokens = master.run_ok(&["kubeadm", "token", "list", "-o", "jsonpath={.token}{\"\\n\"}"])?;
     for token in tokens.split_whitespace() {
@@ -60,4 +66,24 @@ pub(crate) fn power_cycle(lab: &Lab, host: &Host) -> Result<()> {
 /// Whether the kubelet could be started.
 pub(crate) fn mask_is_off(host: &Host) -> Result<bool> {
     Ok(host.run(&["systemctl", "is-enabled", "kubelet"])?.stdout.trim() != "masked")
+}
+
+/// Waits until the coordinator has noticed that it hears nothing of a host any more.
+pub(crate) fn wait_silent(lab: &Lab, host: &Host) -> Result<()> {
+    eventually(&format!("the coordinator to miss {}", host.name()), Duration::from_mins(1), || {
+        let listed = lab.enrolled(host.name())?.context("it is not enrolled")?;
+        let age = listed["heartbeat_age_ms"].as_i64();
+        ensure!(age.is_none_or(|age| age > 6_000), "it was heard {age:?} ms ago");
+        Ok(())
+    })
+}
+
+/// Waits until the cluster takes a node for dead.
+pub(crate) fn wait_not_ready(lab: &Lab, host: &Host) -> Result<()> {
+    eventually(&format!("{} not to be ready", host.name()), Duration::from_mins(2), || {
+        let status = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+        let ready = lab.kubectl(&["get", "node", host.name(), "-o", status])?;
+        ensure!(ready.trim() == "Unknown", "it is ready: {ready}");
+        Ok(())
+    })
 }

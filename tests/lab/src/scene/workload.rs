@@ -14,6 +14,13 @@ const MANIFEST: &str = include_str!("../../assets/shop.yaml");
 pub(crate) const SHOP: &str = "shop";
 const NODE_PORT: u16 = 30080;
 
+/// Something that serves and that the lab has: the cluster's own DNS server.
+pub(crate) fn server_image(lab: &Lab) -> Result<String> {
+    let image = "jsonpath={.spec.template.spec.containers[0].image}";
+    let said = lab.kubectl(&["-n", "kube-system", "get", "deployment", "coredns", "-o", image])?;
+    Ok(said.trim().to_owned())
+}
+
 /// The shop, open.
 pub(crate) struct Workload<'a> {
     lab: &'a Lab,
@@ -22,16 +29,8 @@ pub(crate) struct Workload<'a> {
 impl<'a> Workload<'a> {
     /// Opens it and waits until all of it runs, some of it on every worker.
     pub(crate) fn open(lab: &'a Lab) -> Result<Self> {
-        let image = lab.kubectl(&[
-            "-n",
-            "kube-system",
-            "get",
-            "deployment",
-            "coredns",
-            "-o",
-            "jsonpath={.spec.template.spec.containers[0].image}",
-        ])?;
-        lab.master()?.write_file("/root/shop.yaml", "0644", MANIFEST.replace("@COREDNS@", image.trim()))?;
+        let image = server_image(lab)?;
+        lab.master()?.write_file("/root/shop.yaml", "0644", MANIFEST.replace("@COREDNS@", &image))?;
         lab.kubectl(&["apply", "-f", "/root/shop.yaml"])?;
         let shop = Self { lab };
         for what in ["deployment/web", "daemonset/probe", "deployment/cache"] {

@@ -1,10 +1,21 @@
 //! All tests of the lab: one file each, one line each here.
 
+mod control_plane_endpoint_of_first_master;
+mod control_plane_external_etcd_member_replaced;
+mod control_plane_master_leaves;
+mod control_plane_member_without_a_name;
+mod control_plane_second_member_down;
+mod control_plane_two_addresses;
+mod control_plane_wrong_inputs;
 mod isolate_recover_keeps_foreign_cordon;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
+mod lab_cut_off_host_runs_on;
+mod lab_etcd_under_systemd;
 mod lab_fakes_conform;
+mod lab_first_master_is_the_endpoint;
 mod lab_hosts_lose_power_and_come_back;
+mod lab_masters_leave_and_join_by_hand;
 mod scale_in_agent_killed_during_reset;
 mod scale_in_api_server_stopped;
 mod scale_in_bad_input;
@@ -13,7 +24,16 @@ mod scale_in_busy_mount_below_kubelet;
 mod scale_in_coordinator_killed;
 mod scale_in_coordinator_killed_at_every_step;
 mod scale_in_flannel_traces;
+mod scale_in_many_canary_first;
+mod scale_in_many_workers_with_budgets;
+mod scale_in_master_coordinator_killed;
+mod scale_in_master_first_leaves_fresh_cluster;
+mod scale_in_master_second_leaves_fresh_cluster;
+mod scale_in_master_third_leaves_fresh_cluster;
 mod scale_in_security_refusals;
+mod scale_in_unreachable_master_power_cut;
+mod scale_in_unreachable_partitioned_worker;
+mod scale_in_unreachable_worker_power_cut;
 mod scale_in_worker_leaves_clean_host;
 mod scale_in_worker_unreachable;
 
@@ -37,6 +57,26 @@ pub const ALL: &[TestCase] = &[
     lab_cleaned_worker_gets_its_network_back::TEST,
     lab_hosts_lose_power_and_come_back::TEST,
     lab_fakes_conform::TEST,
+    control_plane_endpoint_of_first_master::TEST,
+    control_plane_external_etcd_member_replaced::TEST,
+    control_plane_master_leaves::TEST,
+    control_plane_member_without_a_name::TEST,
+    control_plane_second_member_down::TEST,
+    control_plane_two_addresses::TEST,
+    control_plane_wrong_inputs::TEST,
+    lab_cut_off_host_runs_on::TEST,
+    lab_etcd_under_systemd::TEST,
+    lab_first_master_is_the_endpoint::TEST,
+    lab_masters_leave_and_join_by_hand::TEST,
+    scale_in_many_canary_first::TEST,
+    scale_in_many_workers_with_budgets::TEST,
+    scale_in_master_coordinator_killed::TEST,
+    scale_in_master_first_leaves_fresh_cluster::TEST,
+    scale_in_master_second_leaves_fresh_cluster::TEST,
+    scale_in_master_third_leaves_fresh_cluster::TEST,
+    scale_in_unreachable_master_power_cut::TEST,
+    scale_in_unreachable_partitioned_worker::TEST,
+    scale_in_unreachable_worker_power_cut::TEST,
 ];
 
 #[cfg(test)]

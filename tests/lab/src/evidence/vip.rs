@@ -1,0 +1,52 @@
+//! Who has the address that moves between masters: by what each host has on its links, and by who answers for it on the segment. The
+//! second is seen on the bridge, which no host can talk past.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+use crate::network::Answers;
+use crate::shape::VIP;
+
+const ASKED: u32 = 3;
+
+/// The hosts that have the address, among all that are up.
+pub(crate) fn vip_holders(lab: &Lab) -> Result<Vec<String>> {
+    let mut holders = Vec::new();
+    for host in lab.hosts().iter().filter(|host| host.is_up()) {
+        let listed = host.run_ok(&["ip", "-o", "-4", "addr", "show", "to", VIP])?;
+        if !listed.trim().is_empty() {
+            holders.push(host.name().to_owned());
+        }
+    }
+    Ok(holders)
+}
+
+/// Checks that one host has the address and that it alone answers for it; returns its name.
+pub(crate) fn vip_answers_once(lab: &Lab) -> Result<String> {
+    let holder =
+        eventually("the address for all to have one holder", Duration::from_secs(15), || {
+            match vip_holders(lab)?.as_slice() {
+                [one] => Ok(one.clone()),
+                holders => bail!("{holders:?} have it"),
+            }
+        })?;
+    let answers = Answers::watch(VIP)?;
+    for _ in 0..ASKED {
+        answers.ask_again()?;
+        // The question for the holder's link goes out before the first packet to it.
+        TcpStream::connect_timeout(&SocketAddr::new(VIP.parse()?, 6443), Duration::from_secs(2))?;
+    }
+    let seen = answers.seen()?;
+    let own = lab.host(&holder)?.read_file("/sys/class/net/host0/address")?;
+    ensure!(
+        seen == BTreeSet::from([own.trim().to_owned()]),
+        "{holder} ({}) has {VIP}, and those who answer for it are {seen:?}",
+        own.trim()
+    );
+    Ok(holder)
+}
