@@ -50,7 +50,8 @@ fn network_was_laid_by_its_daemon_set(lab: &Lab, host: &Host) -> Result<()> {
     let laid = host.read_file("/etc/cni/net.d/10-bridge.conflist")?;
     ensure!(laid.contains(&host.plan().pod_network()), "{} has another host's network: {laid}", host.name());
     let selector = format!("spec.nodeName={}", host.name());
-    let pods = lab.kubectl_json(&["-n", "lab-network", "get", "pods", "--field-selector", &selector])?;
+    let pods =
+        lab.kubectl_json(&["-n", "lab-network", "get", "pods", "-l", "app=lab-bridge", "--field-selector", &selector])?;
     let [pod] = pods["items"].as_array().context("a list of pods")?.as_slice() else {
         bail!("{} has not one pod of the network, but {}", host.name(), pods["items"])
     };
