@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cluster::{IGNORED, lay_audit_policy, start_keepalived};
+use crate::cluster::{IGNORED, ignored_by_masters, lay_audit_policy, start_keepalived};
 use crate::eventually::eventually;
 use crate::evidence::{etcdctl, member_of, members, members_now, vip_answers_once, vip_holders};
 use crate::host::Host;
@@ -82,7 +82,9 @@ pub(crate) fn join_master_again(lab: &Lab, host: &Host) -> Result<()> {
     let line = by.run_ok(&[&token[..], &["--print-join-command"]].concat())?;
     let address = host.address();
     let mut join: Vec<&str> = line.split_whitespace().collect();
+    let ignored = ignored_by_masters(lab.shape());
     join.extend(["--apiserver-advertise-address", &address, IGNORED]);
+    join.extend(ignored.iter().map(String::as_str));
     host.run_ok(&join)?;
     if lab.shape().has_vip() {
         start_keepalived(host)?;
