@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::screen::Format;
 use crate::verbs::{
-    completions, doctor, drain, etcd_status, explain, flow_list, host_list, identity_create, init, isolate, node_list, node_show,
-    recover, remove, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
+    completions, doctor, drain, etcd_status, explain, flow_list, host_list, identity_create, init, isolate, node_list,
+    node_show, recover, remove, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
 };
 
 /// Takes Kubernetes nodes in and out of service.

@@ -26,7 +26,9 @@ use std::sync::Arc;
 
 use slipway_types::{IdGen, RandomIds};
 
-use crate::arguments::{Arguments, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, Verb};
+use crate::arguments::{
+    Arguments, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, Verb,
+};
 use crate::ask::{Manner, Wish, propose};
 use crate::config::{self, Config};
 use crate::connect::{ByTls, Dial, Session};

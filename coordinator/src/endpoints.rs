@@ -105,7 +105,8 @@ mod tests {
     use slipway_proto::types::KubeconfigServer;
 
     fn facts(servers: &[&str]) -> HostFacts {
-        let file = |server: &&str| KubeconfigServer { path: "/etc/kubernetes/kubelet.conf".into(), server: (*server).into() };
+        let file =
+            |server: &&str| KubeconfigServer { path: "/etc/kubernetes/kubelet.conf".into(), server: (*server).into() };
         HostFacts { kubeconfigs: servers.iter().map(file).collect(), ..Default::default() }
     }
 
@@ -133,7 +134,14 @@ mod tests {
 
     #[test]
     fn the_address_that_moves_is_one_that_no_node_lists() {
-        assert_eq!(virtual_address(&facts(&["https://127.0.0.1:6443", "https://10.0.0.9:6443"]), &[]).unwrap(), "10.0.0.9");
-        assert_eq!(virtual_address(&facts(&["https://api.lab:6443"]), &[]), None, "a name says nothing of who holds it");
+        assert_eq!(
+            virtual_address(&facts(&["https://127.0.0.1:6443", "https://10.0.0.9:6443"]), &[]).unwrap(),
+            "10.0.0.9"
+        );
+        assert_eq!(
+            virtual_address(&facts(&["https://api.lab:6443"]), &[]),
+            None,
+            "a name says nothing of who holds it"
+        );
     }
 }

@@ -91,9 +91,13 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
     let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
     let kubernetes = &settings.kubernetes;
-    let cluster =
-        ClusterApi::from_kubeconfig(&kubernetes.kubeconfig, &kubernetes.endpoints, Arc::new(OpenGate), own.clock.clone())
-            .await?;
+    let cluster = ClusterApi::from_kubeconfig(
+        &kubernetes.kubeconfig,
+        &kubernetes.endpoints,
+        Arc::new(OpenGate),
+        own.clock.clone(),
+    )
+    .await?;
     let foundation = Foundation {
         settings: settings.clone(),
         cluster_name: own.cluster.cluster.clone(),

@@ -32,7 +32,9 @@ pub(crate) async fn from_kubeconfig(path: &Path, endpoints: &[String]) -> Result
     let mut clients = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
         let cluster_url = endpoint.parse().map_err(|error| refused(format!("the endpoint {endpoint:?}: {error}")))?;
-        clients.push(client(kube::Config { cluster_url, ..config.clone() })?);
+        let mut config = config.clone();
+        config.cluster_url = cluster_url;
+        clients.push(client(config)?);
     }
     Ok(Failover::over(clients))
 }

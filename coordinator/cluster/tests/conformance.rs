@@ -76,8 +76,9 @@ async fn a_real_api_server_passes_every_case() {
         return;
     };
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let api =
-        ClusterApi::from_kubeconfig(Path::new(&kubeconfig), &[], Arc::new(OpenGate), Arc::new(SystemClock)).await.unwrap();
+    let api = ClusterApi::from_kubeconfig(Path::new(&kubeconfig), &[], Arc::new(OpenGate), Arc::new(SystemClock))
+        .await
+        .unwrap();
     let real = Real { api, kubeconfig };
     for case in CASES {
         (case.run)(&real).await.unwrap_or_else(|wrong| panic!("{}: {wrong}", case.name));

@@ -79,16 +79,15 @@ impl<'a, W> StepCx<'a, W> {
 
     /// A first attempt outside of any engine, with the system's clock and nobody listening: for tests of single steps.
     pub fn detached(world: &'a W, run: &str, step: StepId) -> Self {
-        let attempt =
-            Attempt {
-                run: run.into(),
-                step,
-                number: 1,
-                unresolved: Vec::new(),
-                acted_before: false,
-                resumed: false,
-                undoing: false,
-            };
+        let attempt = Attempt {
+            run: run.into(),
+            step,
+            number: 1,
+            unresolved: Vec::new(),
+            acted_before: false,
+            resumed: false,
+            undoing: false,
+        };
         let silent: Arc<SayFn> = Arc::new(|_, _, _| {});
         Self::new(world, &attempt, Fence::default(), CancellationToken::new(), Arc::new(SystemClock), silent)
     }

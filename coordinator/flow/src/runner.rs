@@ -68,7 +68,10 @@ struct Inner<W> {
     clock: Arc<dyn Clock>,
     options: Options,
     runs: Mutex<BTreeMap<RunId, Handle>>,
-    claims: tokio::sync::Mutex<BTreeMap<NodeName, admission::NodeClaim>>,
+    /// Nodes that runs take out of service. Never held while something is waited for.
+    claims: Mutex<BTreeMap<NodeName, admission::NodeClaim>>,
+    /// One admission is decided at a time. Whoever only gives a claim back does not wait for it.
+    admitting: tokio::sync::Mutex<()>,
     starting: tokio::sync::Mutex<()>,
     live: live::Live,
     ended: watch::Sender<u64>,
@@ -121,7 +124,8 @@ impl<W: Send + Sync + 'static> Runner<W> {
             clock,
             options,
             runs: Mutex::default(),
-            claims: tokio::sync::Mutex::default(),
+            claims: Mutex::default(),
+            admitting: tokio::sync::Mutex::default(),
             starting: tokio::sync::Mutex::default(),
             live: live::Live::default(),
             ended: watch::Sender::new(0),
@@ -179,7 +183,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// The nodes that steps under way take out of service, and the runs that do it.
     pub async fn under_way(&self) -> BTreeMap<NodeName, RunId> {
-        self.inner.claims.lock().await.iter().map(|(node, claim)| (node.clone(), claim.run.clone())).collect()
+        lock(&self.inner.claims).iter().map(|(node, claim)| (node.clone(), claim.run.clone())).collect()
     }
 
     /// Waits until the run is no longer open in this process.

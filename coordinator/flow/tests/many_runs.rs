@@ -145,6 +145,28 @@ async fn runs_that_ask_together_take_turns_and_none_is_forgotten() {
     assert!(desk.runner.under_way().await.is_empty(), "a claim was never given back");
 }
 
+/// Agrees to everything, and takes its time.
+struct Slowly;
+
+#[async_trait]
+impl Admission<Toy> for Slowly {
+    async fn admit(&self, _world: &Toy, _request: &AdmissionRequest) -> Result<(), StepError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_ends_while_another_waits_to_be_admitted_stops_neither() {
+    let cordon = ToyStep { disrupts_by_id: true, ..ToyStep::flag("cordon") };
+    let world = Arc::new(Toy::of(&["w1", "w2", "w3"]));
+    world.journal.lead(fence(1));
+    let flows = vec![Steps("out", vec![cordon])];
+    let desk = Desk::with(world.clone(), world.journal.clone(), Arc::new(Slowly), flows, 1);
+    desk.start_with("r1", "out", serde_json::json!({"nodes": ["w1", "w2", "w3"]})).await.unwrap();
+    assert_eq!(desk.end("r1").await.0, RunState::Completed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_release_with_another_plan_stands_still_and_can_only_be_told_to_end() {
     let desk = Desk::new(flows());

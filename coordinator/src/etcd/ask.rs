@@ -64,9 +64,11 @@ pub(super) async fn witnesses(world: &World) -> Result<Vec<Witness>, Coded> {
     let mut found = Vec::new();
     for host in world.hosts.list().await? {
         let Ok(node) = NodeName::new(host.name.as_str()) else { continue };
-        let says = world.fleet.view(&host.id).facts.is_some_and(|facts| {
-            facts.control_plane || !matches!(facts.etcd_kind, 0 | 1)
-        });
+        let says = world
+            .fleet
+            .view(&host.id)
+            .facts
+            .is_some_and(|facts| facts.control_plane || !matches!(facts.etcd_kind, 0 | 1));
         if says || by_node.contains(&node) {
             found.push(Witness { node, host });
         }

@@ -60,7 +60,8 @@ impl Flow<World> for CleanHost {
         };
         let record = world.host_of(name).await?;
         if record.state != HostState::ToBeCleaned {
-            let text = format!("the host of {name} was not taken out while it was silent; it is {}", record.state.as_str());
+            let text =
+                format!("the host of {name} was not taken out while it was silent; it is {}", record.state.as_str());
             return Err(Coded::new(Code::RUN_BAD_PARAMETER, text).do_this(format!("slipway node remove {name}")));
         }
         let said = world.agents.describe(&record).await?.facts.unwrap_or_default();

@@ -178,12 +178,7 @@ fn many(mut plan: PlanBuilder<World>, nodes: &[Leaving], parameters: &Parameters
     group(plan, &masters, 1, parameters)
 }
 
-fn group(
-    plan: PlanBuilder<World>,
-    nodes: &[Leaving],
-    width: usize,
-    parameters: &Parameters,
-) -> PlanBuilder<World> {
+fn group(plan: PlanBuilder<World>, nodes: &[Leaving], width: usize, parameters: &Parameters) -> PlanBuilder<World> {
     let names = nodes.iter().map(|node| &node.name);
     let built = plan.for_each(names, |name, lane| {
         let Some(node) = nodes.iter().find(|node| node.name == *name) else { return lane };

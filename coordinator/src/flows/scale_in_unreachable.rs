@@ -17,8 +17,8 @@ use crate::etcd::look;
 use crate::fleet::HostState;
 use crate::pools::share_of;
 use crate::steps::{
-    Consent, Cordon, DeleteNode, DenyKubelet, EtcdIsWhole, EtcdKeepsQuorum, GiveUpPods, HostIsSilent, HostTarget, NodeIsGone,
-    NothingIsHeld, ReleaseHost, RemoveEtcdMember, VolumesDetached, refuse_one_that_answers,
+    Consent, Cordon, DeleteNode, DenyKubelet, EtcdIsWhole, EtcdKeepsQuorum, GiveUpPods, HostIsSilent, HostTarget,
+    NodeIsGone, NothingIsHeld, ReleaseHost, RemoveEtcdMember, VolumesDetached, refuse_one_that_answers,
 };
 use crate::world::World;
 
@@ -118,7 +118,9 @@ impl Flow<World> for ScaleInUnreachable {
             .node(&name, &facts.pool)
             .disrupts()
             .phase("look", |phase| {
-                phase.step(HostIsSilent { node: name.clone(), host: facts.host.clone() }).step_if(keeps_quorum(&facts, &parameters))
+                phase
+                    .step(HostIsSilent { node: name.clone(), host: facts.host.clone() })
+                    .step_if(keeps_quorum(&facts, &parameters))
             })
             .phase("isolate", |phase| {
                 phase
@@ -162,7 +164,11 @@ fn cordon(facts: &Facts, parameters: &Parameters) -> Cordon {
 fn leave_etcd(plan: PlanBuilder<World>, name: &NodeName, etcd: &Etcd) -> PlanBuilder<World> {
     plan.phase("leave etcd", |phase| {
         phase
-            .step(RemoveEtcdMember { node: name.clone(), member: etcd.member.clone(), survivors: etcd.survivors.clone() })
+            .step(RemoveEtcdMember {
+                node: name.clone(),
+                member: etcd.member.clone(),
+                survivors: etcd.survivors.clone(),
+            })
             .step(EtcdIsWhole { node: name.clone(), gone: etcd.member.id, were_down: etcd.were_down.clone() })
     })
 }

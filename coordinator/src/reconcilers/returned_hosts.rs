@@ -78,9 +78,7 @@ impl ReturnedHosts {
 
 /// Letters, digits and hyphens, as keys have to be.
 fn key(host: &HostRecord, boot: &str) -> String {
-    let plain: String = format!("clean-{}-{boot}", host.id)
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
+    let plain: String =
+        format!("clean-{}-{boot}", host.id).chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     plain.chars().take(128).collect()
 }

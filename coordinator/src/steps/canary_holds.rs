@@ -43,7 +43,12 @@ impl CanaryHolds {
             if passed >= soak {
                 return Ok(());
             }
-            cx.say(format!("{} has left; all others Ready for {} of {} s", self.canary, passed.as_secs(), soak.as_secs()));
+            cx.say(format!(
+                "{} has left; all others Ready for {} of {} s",
+                self.canary,
+                passed.as_secs(),
+                soak.as_secs()
+            ));
             tokio::time::sleep(LOOK_AGAIN.min(soak.saturating_sub(passed))).await;
         }
     }

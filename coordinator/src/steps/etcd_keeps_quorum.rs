@@ -27,8 +27,12 @@ impl Consent {
             Verdict::Allowed => Ok(()),
             Verdict::NeedsWord { .. } if self.less_tolerance || self.one_member => Ok(()),
             Verdict::NeedsFlag { .. } if self.one_member => Ok(()),
-            Verdict::NeedsWord { text } => refused(Code::QUORUM_WORD, text, "if that is meant, say --accept-less-tolerance"),
-            Verdict::NeedsFlag { text } => refused(Code::QUORUM_WORD, text, "if that is meant, say --leave-one-etcd-member"),
+            Verdict::NeedsWord { text } => {
+                refused(Code::QUORUM_WORD, text, "if that is meant, say --accept-less-tolerance")
+            }
+            Verdict::NeedsFlag { text } => {
+                refused(Code::QUORUM_WORD, text, "if that is meant, say --leave-one-etcd-member")
+            }
             Verdict::Refused { text } => refused(Code::QUORUM_LOST, text, "slipway etcd status shows each member"),
         }
     }

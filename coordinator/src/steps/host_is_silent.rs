@@ -60,7 +60,9 @@ impl Step<World> for HostIsSilent {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let asked = refuse_one_that_answers(cx.world, &self.node, &self.host).await;
-        asked.map(|()| true).map_err(|error| if error.code == Code::NODE_ANSWERS { StepError::Veto(error) } else { api(error) })
+        asked
+            .map(|()| true)
+            .map_err(|error| if error.code == Code::NODE_ANSWERS { StepError::Veto(error) } else { api(error) })
     }
 
     async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {

@@ -53,9 +53,8 @@ impl Step<World> for MoveEtcdLeader {
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
         let view = look(cx.world, Some(&self.host.node)).await.map_err(StepError::retry)?;
         let view = view.agreed().map_err(StepError::retry)?;
-        let heir = heir(&view.members, self.member).ok_or_else(|| {
-            StepError::retry(Coded::new(Code::QUORUM_LOST, "no other member of etcd is fit to lead"))
-        })?;
+        let heir = heir(&view.members, self.member)
+            .ok_or_else(|| StepError::retry(Coded::new(Code::QUORUM_LOST, "no other member of etcd is fit to lead")))?;
         cx.say(format!("{} takes over", heir.label()));
         let action = Action { action: Some(Kind::MoveEtcdLeader(Wire { to_member_id: heir.id.0 })) };
         HostAction::once(&self.host, action, "move-etcd-leader", Duration::from_mins(1)).act(cx).await

@@ -27,7 +27,10 @@ impl Step<World> for NobodyIsLeftBehind {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec!["grep server: /etc/kubernetes/*.conf   # on every other host; and in the ConfigMap kube-system/kube-proxy".to_owned()]
+        vec![
+            "grep server: /etc/kubernetes/*.conf   # on every other host; and in the ConfigMap kube-system/kube-proxy"
+                .to_owned(),
+        ]
     }
 
     fn node(&self) -> Option<NodeName> {

@@ -43,10 +43,12 @@ impl Step<World> for NothingIsHeld {
             return Ok(true);
         }
         let text = format!("{}: {}", self.node, held.sentence());
-        Err(StepError::Veto(Coded::new(Code::FENCING_UNPROVED, text).do_this(format!(
-            "abort, and begin anew with --fenced \"{} is powered off\" once that is so",
-            self.node
-        ))))
+        Err(StepError::Veto(
+            Coded::new(Code::FENCING_UNPROVED, text).do_this(format!(
+                "abort, and begin anew with --fenced \"{} is powered off\" once that is so",
+                self.node
+            )),
+        ))
     }
 
     async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::etcd::{Member, MemberId};
+use slipway_cluster::etcd::Member;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::types::action::Action as Kind;

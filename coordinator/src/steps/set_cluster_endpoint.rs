@@ -41,7 +41,9 @@ impl Step<World> for SetClusterEndpoint {
     fn by_hand(&self) -> Vec<String> {
         let mut lines: Vec<String> = PLACES
             .iter()
-            .map(|(namespace, name, word)| format!("kubectl edit configmap -n {namespace} {name}   # {word} {}", self.value(word)))
+            .map(|(namespace, name, word)| {
+                format!("kubectl edit configmap -n {namespace} {name}   # {word} {}", self.value(word))
+            })
             .collect();
         lines.push("kubectl rollout restart -n kube-system daemonset/kube-proxy".to_owned());
         lines

@@ -32,7 +32,10 @@ impl Step<World> for SnapshotEtcd {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec!["etcdctl snapshot save FILE && etcdutl snapshot status FILE   # on another master; keep it elsewhere".to_owned()]
+        vec![
+            "etcdctl snapshot save FILE && etcdutl snapshot status FILE   # on another master; keep it elsewhere"
+                .to_owned(),
+        ]
     }
 
     fn node(&self) -> Option<NodeName> {

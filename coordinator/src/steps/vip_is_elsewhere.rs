@@ -81,7 +81,10 @@ impl Step<World> for VipIsElsewhere {
         match holders.len() {
             1 => Ok(true),
             0 => wait(format!("no other master holds {} yet", self.vip), "see whether keepalived runs on the others"),
-            _ => wait(format!("{} is held by {} at once", self.vip, holders.join(" and ")), "keepalived settles it in a moment, or its priorities are equal"),
+            _ => wait(
+                format!("{} is held by {} at once", self.vip, holders.join(" and ")),
+                "keepalived settles it in a moment, or its priorities are equal",
+            ),
         }
     }
 

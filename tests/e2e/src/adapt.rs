@@ -56,10 +56,10 @@ impl<O: Send + Sync + 'static> Flow<Seen<O>> for FlowOn {
 fn section<O: Send + Sync + 'static>(section: Section<World>) -> Section<Seen<O>> {
     match section {
         Section::Stage(one) => Section::Stage(stage(one)),
-        Section::Group { width, lanes } => {
+        Section::Group { width, stop_after, lanes } => {
             let lane =
                 |lane: Lane<World>| Lane { node: lane.node, stages: lane.stages.into_iter().map(stage).collect() };
-            Section::Group { width, lanes: lanes.into_iter().map(lane).collect() }
+            Section::Group { width, stop_after, lanes: lanes.into_iter().map(lane).collect() }
         }
     }
 }
@@ -78,6 +78,7 @@ fn inner<'a, O>(cx: &'a StepCx<'_, Seen<O>>) -> StepCx<'a, World> {
         unresolved: cx.unresolved.clone(),
         undoing: false,
         acted_before: !cx.unresolved.is_empty(),
+        resumed: cx.resumed,
     };
     StepCx::new(
         &cx.world.world,

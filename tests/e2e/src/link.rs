@@ -6,12 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slipway_cluster::fake::FakeApiServer;
 use slipway_host::Active;
-use slipway_host::fake::State;
+use slipway_host::fake::{FakeHandle, State};
 
 /// Whether the kubelet of this machine runs and has credentials to speak with.
 pub fn kubelet_speaks(state: &State) -> bool {
     let runs = state.units.get("kubelet.service").is_some_and(|unit| unit.active == Active::Active);
     runs && state.files.contains_key(std::path::Path::new("/etc/kubernetes/kubelet.conf"))
+}
+
+/// What VRRP does: where nobody has the address that moves, the first machine takes it whose keepalived runs.
+pub fn settle_address<'m>(machines: impl Iterator<Item = &'m FakeHandle>) {
+    let machines: Vec<_> = machines.collect();
+    if !machines.iter().any(|machine| machine.change(|state| state.holds_vip())) {
+        let _ = machines.iter().any(|machine| machine.change(State::take_vip));
+    }
 }
 
 /// Tells the cluster how kubelets are, when that has changed: telling makes its controllers look at everything.

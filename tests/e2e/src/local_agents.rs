@@ -48,7 +48,11 @@ impl LocalAgents {
     /// From now on nobody reaches the host, or everybody again.
     pub fn set_silent(&self, host: &HostId, silent: bool) {
         let mut all = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        if silent { all.insert(host.clone()) } else { all.remove(host) };
+        if silent {
+            all.insert(host.clone())
+        } else {
+            all.remove(host)
+        };
     }
 
     fn is_silent(&self, host: &HostId) -> bool {
@@ -74,6 +78,8 @@ impl LocalAgents {
             let speaks = site.machine.change(|state| crate::link::kubelet_speaks(state));
             self.wire.tell(&self.api, &site.name, speaks);
         }
+        let on = self.sites.iter().filter(|(id, _)| !self.is_silent(id));
+        crate::link::settle_address(on.map(|(_, site)| &site.machine));
     }
 
     fn anywhen(&self, host: &HostRecord) -> types::Target {

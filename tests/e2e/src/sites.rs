@@ -72,8 +72,7 @@ impl Sites {
                 .map_err(|error| error.coded())?;
             sites.insert(host_id(name), Site { name: name.to_owned(), core, machine: handle });
         }
-        let agents =
-            LocalAgents {
+        let agents = LocalAgents {
             cluster: CLUSTER.to_owned(),
             sites,
             api: api.clone(),

@@ -52,9 +52,13 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
     match name {
         "isolate" => Some((two(), untouched)),
         "recover" => Some((json!({"nodes": ["w1", "w2"], "actor": "operator/matrix"}), isolated)),
-        "drain" | "scale-in" => Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched)),
+        "drain" | "scale-in" => {
+            Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched))
+        }
         "scale-in of a master" => Some((flags(&["m1"]), untouched)),
-        "scale-in-unreachable" => Some((json!({"nodes": ["w2"], "fenced": "w2 is powered off", "actor": "operator/matrix"}), silent)),
+        "scale-in-unreachable" => {
+            Some((json!({"nodes": ["w2"], "fenced": "w2 is powered off", "actor": "operator/matrix"}), silent))
+        }
         "scale-in-unreachable of a master" => {
             Some((json!({"nodes": ["m2"], "fenced": "m2 is powered off", "actor": "operator/matrix"}), silent_master))
         }

@@ -36,8 +36,9 @@ impl Engine {
     }
 
     fn advance_group(&mut self, width: usize, lanes: &[Vec<StepId>], now: Now) -> bool {
-        let under_way =
-            |engine: &Self, lane: &[StepId]| engine.has_begun(lane) && !engine.all_over(lane) && !engine.has_failed(lane);
+        let under_way = |engine: &Self, lane: &[StepId]| {
+            engine.has_begun(lane) && !engine.all_over(lane) && !engine.has_failed(lane)
+        };
         let mut taken = lanes.iter().filter(|lane| under_way(self, lane)).count();
         let mut over = true;
         for lane in lanes {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use slipway_types::{Fence, NodeName, RunId, StepId};
 
-use super::Inner;
+use super::{Inner, lock};
 use crate::{Book, Plan, Section, StepError, StepState};
 
 /// Decides whether a node may be taken out of service now. Here a coordinator checks the budget of the node's pool, and raises its fence on
@@ -52,24 +52,27 @@ pub(super) struct NodeClaim {
 
 impl<W: Send + Sync + 'static> Inner<W> {
     pub(super) async fn admit(&self, run: &RunId, node: &NodeName) -> Result<(), StepError> {
-        let mut claims = self.claims.lock().await;
-        if claims.get(node).is_some_and(|claim| claim.run == *run && claim.admitted) {
-            return Ok(());
-        }
-        // The claim of a journal goes first: if the node is out of service the cluster shows it, and if it is not, two such claims would wait
-        // for each other for ever.
-        claims.retain(|claimed, claim| claimed != node || claim.run != *run);
-        let under_way = claims.iter().map(|(node, claim)| (node.clone(), claim.run.clone())).collect();
+        let _turn = self.admitting.lock().await;
+        let under_way = {
+            let mut claims = lock(&self.claims);
+            if claims.get(node).is_some_and(|claim| claim.run == *run && claim.admitted) {
+                return Ok(());
+            }
+            // The claim of a journal goes first: if the node is out of service the cluster shows it, and if it is not, two such claims would
+            // wait for each other for ever.
+            claims.retain(|claimed, claim| claimed != node || claim.run != *run);
+            claims.iter().map(|(node, claim)| (node.clone(), claim.run.clone())).collect()
+        };
         let request = AdmissionRequest { node: node.clone(), run: run.clone(), fence: self.fence.clone(), under_way };
         self.admission.admit(&self.world, &request).await?;
-        claims.insert(node.clone(), NodeClaim { run: run.clone(), admitted: true });
+        lock(&self.claims).insert(node.clone(), NodeClaim { run: run.clone(), admitted: true });
         Ok(())
     }
 
     /// Gives back what the run no longer takes out of service.
-    pub(super) async fn release(&self, plan: &Plan<W>, book: &Book) {
+    pub(super) fn release(&self, plan: &Plan<W>, book: &Book) {
         let held = claimed(plan, book);
-        self.claims.lock().await.retain(|node, claim| claim.run != book.run || held.contains(node));
+        lock(&self.claims).retain(|node, claim| claim.run != book.run || held.contains(node));
     }
 }
 

@@ -218,7 +218,7 @@ impl<W: Send + Sync + 'static> Drive<W> {
         self.durable += entries.len() as u64;
         lock(&self.shared).clone_from(self.engine.book());
         inner.live.entries(&entries);
-        inner.release(&self.plan, self.engine.book()).await;
+        inner.release(&self.plan, self.engine.book());
         Ok(())
     }
 

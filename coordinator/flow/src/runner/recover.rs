@@ -30,12 +30,12 @@ impl<W: Send + Sync + 'static> Runner<W> {
             runs.push(run);
             match inner.plan_again(&book) {
                 Ok(plan) => {
-                    inner.claim(&book, claimed(&plan, &book)).await;
+                    inner.claim(&book, claimed(&plan, &book));
                     let engine = inner.engine(&plan, book);
                     ready.push((Arc::new(plan), engine));
                 }
                 Err(why) => {
-                    inner.claim(&book, book.nodes.clone()).await;
+                    inner.claim(&book, book.nodes.clone());
                     parked.push((book, why));
                 }
             }
@@ -71,8 +71,8 @@ impl<W: Send + Sync + 'static> Inner<W> {
         }
     }
 
-    async fn claim(&self, book: &Book, nodes: Vec<slipway_types::NodeName>) {
-        let mut claims = self.claims.lock().await;
+    fn claim(&self, book: &Book, nodes: Vec<slipway_types::NodeName>) {
+        let mut claims = lock(&self.claims);
         for node in nodes {
             claims.insert(node, NodeClaim { run: book.run.clone(), admitted: false });
         }
@@ -120,7 +120,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
                 let over = answer.is_ok();
                 let _ = ask.answer.send(answer);
                 if over {
-                    inner.claims.lock().await.retain(|_, claim| claim.run != run);
+                    lock(&inner.claims).retain(|_, claim| claim.run != run);
                     inner.forget(&run);
                     return;
                 }

@@ -9,11 +9,11 @@ use slipway_errors::Coded;
 use slipway_events::{Actor, Event, RunState};
 use slipway_flow::conflicts::{Conflicts, Decision, Rule, Scope};
 use slipway_flow::{Admission, AdmitAll, Flow, Journal, Options, Plan, Registry, Request, Runner, Update};
-use slipway_types::{RunId, SystemClock};
+use slipway_types::{NodeName, RunId, SystemClock};
 
 use super::{Toy, ToyStep, fence, node};
 
-/// A flow of these steps, which holds the node in its parameters.
+/// A flow of these steps, which holds the node in its parameters; or a lane of them for each of its `nodes`, all at once.
 #[derive(Clone)]
 pub struct Steps(pub &'static str, pub Vec<ToyStep>);
 
@@ -37,6 +37,15 @@ impl Flow<Toy> for Steps {
 
     fn plan(&self, _params: &Value, facts: &Value) -> Result<Plan<Toy>, Coded> {
         let steps = self.1.clone();
+        if let Some(nodes) = facts["nodes"].as_array() {
+            let nodes: Vec<_> = nodes.iter().filter_map(Value::as_str).map(node).collect();
+            let plan = nodes.iter().fold(Plan::of(self.0), |plan, node| plan.node(node, "workers"));
+            let named = |step: &ToyStep, on: &NodeName| ToyStep { id: format!("{}-{on}", step.id), ..step.clone() };
+            let lanes = plan.for_each(&nodes, |on, lane| {
+                lane.phase("work", |p| steps.iter().fold(p, |p, step| p.step(named(step, on))))
+            });
+            return lanes.at_most(nodes.len()).build();
+        }
         let on = facts["node"].as_str().unwrap_or("w1").to_owned();
         let named = move |step: &ToyStep| ToyStep { id: format!("{}-{on}", step.id), ..step.clone() };
         let name = node(facts["node"].as_str().unwrap_or("w1"));
@@ -89,13 +98,12 @@ impl Desk {
     }
 
     pub async fn start(&self, run: &str, flow: &str, on: &str) -> Result<(), Coded> {
-        let request = Request {
-            flow: flow.to_owned(),
-            params: json!({ "node": on }),
-            actor: alice(),
-            approved: true,
-            expect_fingerprint: None,
-        };
+        self.start_with(run, flow, json!({ "node": on })).await
+    }
+
+    pub async fn start_with(&self, run: &str, flow: &str, params: Value) -> Result<(), Coded> {
+        let request =
+            Request { flow: flow.to_owned(), params, actor: alice(), approved: true, expect_fingerprint: None };
         self.runner.start(run.into(), request).await.map(|_| ())
     }
 

@@ -47,7 +47,11 @@ const ORDER: [WorkKind; 7] = [
 ];
 
 /// Asks the agent what each action would change.
-pub(in crate::flows) async fn host_work(world: &World, host: &HostRecord, facts: &HostFacts) -> Result<Vec<HostWork>, Coded> {
+pub(in crate::flows) async fn host_work(
+    world: &World,
+    host: &HostRecord,
+    facts: &HostFacts,
+) -> Result<Vec<HostWork>, Coded> {
     let mut work = Vec::new();
     for kind in ORDER {
         if kind == WorkKind::StopKubeProxy && !has_kube_proxy_service(facts) {

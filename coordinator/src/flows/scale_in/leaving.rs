@@ -43,8 +43,7 @@ pub(super) async fn leaving(world: &World, node: &Node, parameters: &Parameters)
     let record = world.host_of(&node.name).await?;
     let facts = world.agents.describe(&record).await?.facts.unwrap_or_default();
     same_machine(node, &facts)?;
-    let host =
-        HostTarget { node: node.name.clone(), host_id: record.id.clone(), machine_id: facts.machine_id.clone() };
+    let host = HostTarget { node: node.name.clone(), host_id: record.id.clone(), machine_id: facts.machine_id.clone() };
     let master = match node.role {
         NodeRole::ControlPlane => Some(master(world, node, &facts, parameters).await?),
         NodeRole::Worker => None,

@@ -79,7 +79,8 @@ fn refuse_dependents(name: &NodeName, dependents: &[Dependent]) -> Result<(), Co
 
 async fn etcd(world: &World, node: &Node, nodes: &[Node], parameters: &Parameters) -> Result<Etcd, Coded> {
     let view = look(world, Some(&node.name)).await?.agreed()?;
-    let member = member_of(&node.name, &view.members, nodes, &view.reports).map_err(|mismatch| disagreement(&mismatch))?;
+    let member =
+        member_of(&node.name, &view.members, nodes, &view.reports).map_err(|mismatch| disagreement(&mismatch))?;
     let projection = project(&view.members, &Change::Remove(member.id));
     parameters.consent().judge(&projection.verdict)?;
     let data_dir = view.data_dirs.get(&node.name).cloned().unwrap_or_default();

@@ -14,8 +14,8 @@ use super::leaving::Leaving;
 use super::master::{Etcd, Master};
 use crate::fleet::HostState;
 use crate::steps::{
-    Cordon, DeleteNode, Drain, EtcdIsWhole, EtcdKeepsQuorum, HostAction, HostTarget, MoveEtcdLeader, NodeIsGone, NobodyIsLeftBehind,
-    ReleaseHost, RemoveEtcdMember, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
+    Cordon, DeleteNode, Drain, EtcdIsWhole, EtcdKeepsQuorum, HostAction, HostTarget, MoveEtcdLeader,
+    NobodyIsLeftBehind, NodeIsGone, ReleaseHost, RemoveEtcdMember, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
 };
 use crate::world::World;
 
@@ -161,11 +161,7 @@ fn leave_etcd(node: &Leaving, master: &Master, etcd: &Etcd) -> Steps {
             member: etcd.member.clone(),
             survivors: master.survivors.clone(),
         }),
-        Arc::new(EtcdIsWhole {
-            node: node.name.clone(),
-            gone: etcd.member.id,
-            were_down: etcd.were_down.clone(),
-        }),
+        Arc::new(EtcdIsWhole { node: node.name.clone(), gone: etcd.member.id, were_down: etcd.were_down.clone() }),
     ]
 }
 

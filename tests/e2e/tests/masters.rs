@@ -1,0 +1,162 @@
+//! Masters that leave, hosts that no longer answer, and hosts that come back: through the coordinator, over simulated machines that share one
+//! etcd.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by failing"
+)]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use slipway_coordinator::boot::Coordinator;
+use slipway_coordinator::fleet::HostState;
+use slipway_coordinator::runs::Start;
+use slipway_e2e::sites::{Sites, host_id};
+use slipway_errors::{Code, Coded};
+use slipway_events::{Actor, RunState};
+use slipway_types::RunId;
+
+async fn led() -> (Sites, Coordinator) {
+    let sites = Sites::build().await.unwrap();
+    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
+    (sites, coordinator)
+}
+
+async fn begun(coordinator: &Coordinator, flow: &str, params: Value) -> Result<RunId, Coded> {
+    let start = Start {
+        flow: flow.to_owned(),
+        params,
+        actor: Actor("operator/alice".to_owned()),
+        key: String::new(),
+        fingerprint: String::new(),
+    };
+    coordinator.runs.start(start).await.map(|(run, _)| run)
+}
+
+/// Waits for the end, and tells the run's story if it is another one.
+async fn completes(coordinator: &Coordinator, run: &RunId) {
+    let ended = async {
+        loop {
+            let book = coordinator.runs.book(run).await.unwrap();
+            if book.state.is_final() || book.state == RunState::Paused {
+                return book;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let Ok(book) = tokio::time::timeout(Duration::from_secs(60), ended).await else {
+        let book = coordinator.runs.book(run).await.unwrap();
+        let steps: Vec<String> =
+            book.steps.iter().map(|(id, step)| format!("{id}: {} {}", step.state.as_str(), step.says)).collect();
+        panic!("it did not end:\n{}", steps.join("\n"));
+    };
+    let steps: Vec<String> =
+        book.steps.iter().map(|(id, step)| format!("{id}: {} {}", step.state.as_str(), step.says)).collect();
+    assert_eq!(book.state, RunState::Completed, "{}\n{}", book.why, steps.join("\n"));
+}
+
+fn of(nodes: &[&str]) -> Value {
+    json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_master_leaves_while_it_leads_etcd_and_holds_the_address() {
+    let (sites, coordinator) = led().await;
+    let member = sites.etcd.cluster().named("m1").unwrap().id;
+    let run = begun(&coordinator, "scale-in", of(&["m1"])).await.unwrap();
+    completes(&coordinator, &run).await;
+    let cluster = sites.etcd.cluster();
+    assert_eq!(cluster.members.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["m2", "m3"]);
+    assert_eq!(sites.etcd.effects(&format!("etcd remove-member {member:x}")), 1);
+    let machine = sites.site("m1").unwrap().machine.state();
+    assert!(machine.below(std::path::Path::new("/var/lib/etcd")).is_empty(), "etcd's data is still there");
+    assert_eq!(machine.effects["run /usr/bin/kubeadm reset"], 1);
+    assert_eq!(coordinator.world.backups.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cost_of_a_member_needs_a_word_and_the_last_one_never_goes() {
+    let (_sites, coordinator) = led().await;
+    let asked = |nodes: &[&str]| json!({"nodes": nodes, "delete_emptydir_data": true, "force": true});
+    let error = begun(&coordinator, "scale-in", asked(&["m1"])).await.unwrap_err();
+    assert_eq!(error.code, Code::QUORUM_WORD, "{error}");
+    assert!(error.to_string().contains("--accept-less-tolerance"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_another_member_is_down_a_healthy_one_stays_and_the_dead_one_may_go() {
+    let (sites, coordinator) = led().await;
+    sites.silence("m2", true);
+    sites.etcd.cut("m2", true).unwrap();
+    let error = begun(&coordinator, "scale-in", of(&["m1"])).await.unwrap_err();
+    assert_eq!(error.code, Code::QUORUM_LOST, "{error}");
+    let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["m2"]})).await.unwrap();
+    completes(&coordinator, &run).await;
+    assert_eq!(sites.etcd.cluster().members.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_worker_keeps_its_node_and_pods_until_somebody_says_that_it_is_off() {
+    let (sites, coordinator) = led().await;
+    let answers = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap_err();
+    assert_eq!(answers.code, Code::NODE_ANSWERS);
+    sites.silence("w2", true);
+    let pods = || sites.api.objects("pods").into_iter().filter(|pod| pod["spec"]["nodeName"] == "w2").count();
+    let before = pods();
+    let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap();
+    completes(&coordinator, &run).await;
+    let w2 = "w2".parse().unwrap();
+    assert!(coordinator.world.cluster.node(&w2).await.unwrap().is_some_and(|node| node.unschedulable));
+    assert_eq!(pods(), before, "silence is no proof");
+    assert!(coordinator.world.cluster.denied_kubelets().await.unwrap().contains_key(&w2));
+
+    let wrong = json!({"nodes": ["w2"], "fenced": "w3 is powered off"});
+    assert_eq!(begun(&coordinator, "scale-in-unreachable", wrong).await.unwrap_err().code, Code::FENCING_UNPROVED);
+    let proved = json!({"nodes": ["w2"], "fenced": "w2 is powered off"});
+    let run = begun(&coordinator, "scale-in-unreachable", proved).await.unwrap();
+    completes(&coordinator, &run).await;
+    assert_eq!(coordinator.world.cluster.node(&w2).await.unwrap(), None);
+    let host = coordinator.world.hosts.get(&host_id("w2")).await.unwrap().unwrap();
+    assert_eq!(host.state, HostState::ToBeCleaned);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_back_is_cleaned_and_waits() {
+    let (sites, coordinator) = led().await;
+    sites.silence("w2", true);
+    let proved = json!({"nodes": ["w2"], "fenced": "w2 is powered off"});
+    let run = begun(&coordinator, "scale-in-unreachable", proved).await.unwrap();
+    completes(&coordinator, &run).await;
+    sites.silence("w2", false);
+    let run = begun(&coordinator, "clean-host", json!({"nodes": ["w2"]})).await.unwrap();
+    completes(&coordinator, &run).await;
+    let host = coordinator.world.hosts.get(&host_id("w2")).await.unwrap().unwrap();
+    assert_eq!(host.state, HostState::Waiting);
+    assert_eq!(sites.site("w2").unwrap().machine.effects("run /usr/bin/kubeadm reset"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_workers_leave_after_a_canary() {
+    let (_sites, coordinator) = led().await;
+    let mut params = of(&["w1", "w2"]);
+    params["canary"] = true.into();
+    params["soak_s"] = 0.into();
+    params["accept_pending_pods"] = true.into();
+    let run = begun(&coordinator, "scale-in", params).await.unwrap();
+    completes(&coordinator, &run).await;
+    let left = coordinator.world.cluster.nodes(None).await.unwrap();
+    let left: Vec<_> = left.iter().map(|node| node.name.to_string()).collect();
+    assert_eq!(left, ["m1", "m2", "m3", "w3", "w4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_back_with_its_kubelet_running_is_cleaned_too() {
+    let sites = Sites::build().await.unwrap();
+    sites.mark("w2", HostState::ToBeCleaned).unwrap();
+    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
+    let run = begun(&coordinator, "clean-host", json!({"nodes": ["w2"]})).await.unwrap();
+    completes(&coordinator, &run).await;
+    assert_eq!(coordinator.world.cluster.node(&"w2".parse().unwrap()).await.unwrap(), None);
+}
