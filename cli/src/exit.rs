@@ -62,13 +62,13 @@ impl Exit {
     /// How an error ends the program: by the family of its code.
     pub fn of_code(code: Code) -> Self {
         const SILENT: [Code; 2] = [Code::WIRE_UNREACHABLE, Code::WIRE_DEADLINE];
-        const BROKEN: [Code; 2] = [Code::KUBE_UNREACHABLE, Code::INTERNAL];
+        const BROKEN: [Code; 4] = [Code::KUBE_UNREACHABLE, Code::ETCD_SILENT, Code::AUDIT_LOST, Code::INTERNAL];
         let family = |start: &str| code.as_str().starts_with(start);
         if SILENT.contains(&code) {
             Self::Unreachable
         } else if family("SLIP-AUTH-") {
             Self::NotAllowed
-        } else if BROKEN.contains(&code) || family("SLIP-STORE-") {
+        } else if BROKEN.contains(&code) || family("SLIP-STORE-") || family("SLIP-BACKUP-") {
             Self::Failed
         } else {
             Self::Refused

@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use serde_json::Value;
 
 use crate::demo::PROGRAMS;
 use crate::run::{built, cargo, pass, root};
@@ -23,24 +24,24 @@ pub(crate) fn lab(arguments: &Arguments) -> anyhow::Result<()> {
     pass("building", cargo().args(["build", "--bins"]).args(packages))?;
     let mut lab = Command::new(built()?.join("slipway-lab"));
     if arguments.rest.first().is_some_and(|verb| verb == "test") {
-        for suite in SUITES {
-            lab.env(format!("SLIPWAY_CONFORMANCE_{}", suite.to_uppercase()), conformance(suite)?);
-        }
+        lab.envs(conformance()?);
     }
     let status = lab.current_dir(root()).args(&arguments.rest).status()?;
     std::process::exit(status.code().unwrap_or(1))
 }
 
-/// Builds a suite: where its program lies.
-fn conformance(suite: &str) -> anyhow::Result<String> {
-    let package = format!("slipway-{suite}");
-    let words =
-        ["test", "--no-run", "--test", "conformance", "--message-format", "json-render-diagnostics", "-p", &package];
+/// Builds the suites: for each a variable, and where its program lies. Of the whole workspace, so that what `cargo xtask test` has built serves
+/// here as well.
+fn conformance() -> anyhow::Result<Vec<(String, String)>> {
+    let words = ["test", "--workspace", "--no-run", "--test", "conformance", "--message-format", "json-render-diagnostics"];
     let output = cargo().args(words).stderr(Stdio::inherit()).output()?;
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let program = messages
-        .filter(|message| message["target"]["name"] == "conformance")
-        .find_map(|message| message["executable"].as_str().map(str::to_owned));
-    program.with_context(|| format!("cargo built no conformance suite of {package}"))
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let messages: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let program = |suite: &str| {
+        let of_package = format!("#slipway-{suite}@");
+        let ours = |message: &&Value| message["package_id"].as_str().is_some_and(|id| id.contains(&of_package));
+        let found = messages.iter().filter(ours).find_map(|message| message["executable"].as_str());
+        found.map(str::to_owned).with_context(|| format!("cargo built no conformance suite of slipway-{suite}"))
+    };
+    SUITES.iter().map(|suite| Ok((format!("SLIPWAY_CONFORMANCE_{}", suite.to_uppercase()), program(suite)?))).collect()
 }

@@ -10,6 +10,8 @@ use super::some;
 pub struct EtcdStatus {
     /// Each member, by name.
     pub members: Vec<EtcdMember>,
+    /// Alarms of all members, as `m1: NOSPACE`.
+    pub alarms: Vec<String>,
     /// Whether a quorum answers.
     pub quorum: bool,
     /// How many further failures it survives; null: it has no quorum.
@@ -55,7 +57,9 @@ pub struct EtcdMember {
 
 impl From<wire::GetEtcdStatusResponse> for EtcdStatus {
     fn from(answer: wire::GetEtcdStatusResponse) -> Self {
+        let alarms = answer.members.iter().flat_map(|row| row.alarms.iter().map(|kind| format!("{}: {kind}", row.name)));
         Self {
+            alarms: alarms.collect(),
             quorum: answer.survives >= 0,
             survives: u32::try_from(answer.survives).ok(),
             told_by: some(&answer.told_by),

@@ -70,6 +70,7 @@ mod tests {
         };
         let status = EtcdStatus {
             members: vec![member("m1", true, true), member("m2", false, false)],
+            alarms: vec![],
             quorum: false,
             survives: None,
             told_by: None,

@@ -13,8 +13,8 @@ pub(crate) struct StatusShown {
     pub(crate) members: Vec<MemberShown>,
     pub(crate) alarms: Vec<serde_json::Value>,
     pub(crate) quorum: bool,
-    /// How many more members may fail.
-    pub(crate) survives: u32,
+    /// How many more members may fail; null: it has no quorum.
+    pub(crate) survives: Option<u32>,
 }
 
 /// One member of it.
