@@ -10,6 +10,7 @@ use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::admission::PoolBudgets;
 use slipway_coordinator::boot::Coordinator;
 use slipway_flow::matrix::{MatrixWorld, Rig, Scene};
+use slipway_host::fake::Cluster;
 
 use crate::adapt::{AdmissionOn, Seen};
 use crate::sites::Sites;
@@ -45,7 +46,8 @@ impl MatrixWorld for Seen<Outside> {
                 (site.name.as_str(), format!("{state:?}"))
             })
             .collect();
-        format!("{machines:?}\n{}", cluster(&sites.api))
+        let etcd = Cluster { effects: BTreeMap::new(), ..sites.etcd.cluster() };
+        format!("{machines:?}\n{etcd:?}\n{}", cluster(&sites.api))
     }
 
     fn effects(&self) -> BTreeMap<String, u32> {
@@ -55,6 +57,9 @@ impl MatrixWorld for Seen<Outside> {
             for (effect, count) in site.machine.state().effects {
                 effects.insert(format!("{}: {effect}", site.name), u32::try_from(count).unwrap_or(u32::MAX));
             }
+        }
+        for (effect, count) in sites.etcd.all_effects() {
+            effects.insert(effect, u32::try_from(count).unwrap_or(u32::MAX));
         }
         // A pod that an eviction removes has a new name each time it is made again, so only what is about nodes can be compared by name.
         for entry in sites.api.audit() {

@@ -12,7 +12,7 @@ use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
-use slipway_host::fake::{FakeHost, State, preset};
+use slipway_host::fake::{FakeHost, SharedEtcd, State, preset};
 use slipway_identity::init::Cluster;
 use slipway_identity::sealed::BackupKey;
 use slipway_store::{Store, Url};
@@ -31,13 +31,16 @@ pub struct Sites {
     pub api: FakeApiServer,
     /// The hosts.
     pub agents: LocalAgents,
+    /// The etcd that the masters share.
+    pub etcd: SharedEtcd,
     /// Where the store lies.
     folder: TempDir,
 }
 
-/// A host that a kubeadm reset takes `reset_ms` on.
+/// A host that a kubeadm reset takes `reset_ms` on: a master or a worker, as its name says.
 fn machine(name: &str, reset_ms: u64) -> State {
-    State { reset_ms, ..preset::worker(name) }
+    let state = if name.starts_with('m') { preset::master(name) } else { preset::worker(name) };
+    State { reset_ms, ..state }
 }
 
 impl Sites {
@@ -48,9 +51,9 @@ impl Sites {
         let folder = folder()?;
         let api = FakeApiServer::new(clock.clone());
         workload::fill(&api, workload::quick());
-        let mut sites = BTreeMap::new();
+        let (mut sites, etcd) = (BTreeMap::new(), SharedEtcd::new());
         for (name, _) in workload::NODES {
-            let (host, handle) = FakeHost::of(machine(name, 20), clock.clone());
+            let (host, handle) = FakeHost::sharing(machine(name, 20), clock.clone(), &etcd);
             let identity = HostIdentity { cluster: CLUSTER.to_owned(), host_id: host_id(name).0 };
             let core = AgentCore::new(host, &folder.path().join(name), identity, clock.clone(), ids.clone())
                 .await
@@ -59,7 +62,7 @@ impl Sites {
         }
         let agents =
             LocalAgents { cluster: CLUSTER.to_owned(), sites, api: api.clone(), wire: crate::link::Wire::default() };
-        let this = Self { api, agents, folder };
+        let this = Self { api, agents, etcd, folder };
         this.enrol().await?;
         Ok(this)
     }
