@@ -5,8 +5,9 @@ use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
 use crate::{
-    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, MaskKubelet, MoveEtcdLeader, Perform, PromoteEtcdLearner,
-    RemoveEtcdMember, ResetKubeadm, ScanLeftovers, StartService, StopService, UnmaskKubelet, WipeEtcdData,
+    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, MaskKubelet, MoveEtcdLeader, Perform,
+    PromoteEtcdLearner, RemoveEtcdMember, ResetKubeadm, ScanLeftovers, SetApiServer, SetEtcdServers, StartService,
+    StopService, UnmaskKubelet, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -38,9 +39,9 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
             Box::new(AddEtcdLearner { name: member_name(add.name)?, peer_urls: urls(add.peer_urls)? })
         }
         Wire::PromoteEtcdLearner(promote) => Box::new(PromoteEtcdLearner { id: member(promote.member_id)? }),
-        Wire::InstallEtcdUnit(_) | Wire::SetEtcdServers(_) | Wire::SetApiServer(_) => {
-            return Err(bad("this agent does not know that action yet"));
-        }
+        Wire::InstallEtcdUnit(install) => Box::new(InstallEtcdUnit::new(install)?),
+        Wire::SetEtcdServers(set) => Box::new(SetEtcdServers { servers: urls(set.servers)? }),
+        Wire::SetApiServer(set) => Box::new(SetApiServer::new(&set.server, &set.paths)?),
     })
 }
 
@@ -92,7 +93,8 @@ fn urls(urls: Vec<String>) -> Result<Vec<String>, Coded> {
     }
 }
 
-fn is_url(url: &str) -> bool {
+/// Whether that is a URL of a member: a scheme, a host, a port.
+pub(crate) fn is_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some((host, port)) = rest.and_then(|rest| rest.rsplit_once(':')) else { return false };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -136,6 +138,11 @@ mod tests {
     #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "--x".into(), peer_urls: peers() }))]
     #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "m4".into(), peer_urls: vec!["https://a b:2380".into()] }))]
     #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 0 }))]
+    #[case(Wire::InstallEtcdUnit(types::InstallEtcdUnit::default()))]
+    #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: vec![] }))]
+    #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: vec!["https://a:1,https://b:1".into()] }))]
+    #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a".into(), paths: vec![] }))]
+    #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:1".into(), paths: vec!["/etc/passwd".into()] }))]
     fn an_argument_outside_the_rules_is_refused(#[case] action: Wire) {
         assert_eq!(wire(action).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
     }
@@ -161,6 +168,9 @@ mod tests {
     #[case(Wire::WipeEtcdData(types::WipeEtcdData { data_dir: "/var/lib/etcd".into() }), "wipe-etcd-data")]
     #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "m4".into(), peer_urls: peers() }), "add-etcd-learner")]
     #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 1 }), "promote-etcd-learner")]
+    #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: peers() }), "set-etcd-servers")]
+    #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:6443".into(), paths: vec![] }), "set-api-server")]
+    #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();
         assert_eq!(action.name(), name);

@@ -81,6 +81,31 @@ pub async fn files(host: &Host, stage: &dyn Stage) -> Verdict {
     ensure(ok("looking", host.files.entry(&outside.join("kept")).await)?.is_some(), "what a link leads to is gone")
 }
 
+/// A file is written whole and with its mode, and never through a link.
+pub async fn writing(host: &Host, stage: &dyn Stage) -> Verdict {
+    let root = stage.folder().join("written");
+    let path = root.join("deeper/conf");
+    ensure(host.files.write(&path, b"x", 0o600).await.is_err(), "a file was written into a folder that is not there")?;
+    ok("making a folder", host.files.make_folder(&root.join("deeper"), 0o700).await)?;
+    ok("making it again", host.files.make_folder(&root.join("deeper"), 0o700).await)?;
+    for content in ["first", "second, and longer", ""] {
+        ok("writing", host.files.write(&path, content.as_bytes(), 0o640).await)?;
+        let read = ok("reading", host.files.read(&path, 100).await)?;
+        ensure(read.as_deref() == Some(content.as_bytes()), "a file is read otherwise than written")?;
+    }
+    ensure(ok("listing", host.files.list(&root.join("deeper")).await)?.len() == 1, "a part of a file was left")?;
+    ensure(host.files.write(&root.join("deeper"), b"x", 0o600).await.is_err(), "a folder was written over")?;
+    stage.file(&stage.folder().join("elsewhere"), "kept").await?;
+    stage.symlink(&root.join("link"), &stage.folder().join("elsewhere")).await?;
+    let refused = host.files.write(&root.join("link"), b"x", 0o600).await;
+    ensure(matches!(refused, Err(Error::Symlink { .. })), "a link was written through, or over")?;
+    stage.symlink(&stage.folder().join("way"), &root).await?;
+    let refused = host.files.write(&stage.folder().join("way/deeper/conf"), b"x", 0o600).await;
+    ensure(refused.is_err(), "a link on the way was followed")?;
+    let kept = ok("reading", host.files.read(&stage.folder().join("elsewhere"), 100).await)?;
+    ensure(kept.as_deref() == Some(b"kept"), "what a link leads to was changed")
+}
+
 /// A link in place of a folder is refused, wherever it stands.
 pub async fn links_in_place_of_folders(host: &Host, stage: &dyn Stage) -> Verdict {
     let real = stage.folder().join("real");

@@ -94,6 +94,16 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// An API server does not answer, or does not prove that it is the cluster's.
+    #[error("the API server at {server}: {why}")]
+    ApiServer {
+        /// Its address.
+        server: String,
+        /// It answered, but its certificate proves nothing.
+        certificate: bool,
+        /// What the attempt ended with.
+        why: String,
+    },
     /// There is no etcd on this host.
     #[error("no etcd is set up on this host")]
     NoEtcd,
@@ -146,6 +156,8 @@ impl Error {
             Self::Etcd { refusal: Refusal::Absent, .. } => Coded::new(Code::ETCD_OTHER_MEMBER, self.to_string()),
             Self::Etcd { refusal: Refusal::Refused, .. } => Coded::new(Code::ETCD_REFUSED, self.to_string()),
             Self::EtcdCertificates { .. } => Coded::new(Code::ETCD_CERTIFICATES, self.to_string()),
+            Self::ApiServer { certificate: true, .. } => Coded::new(Code::API_SERVER_CERTIFICATE, self.to_string()),
+            Self::ApiServer { .. } => Coded::new(Code::API_SERVER_NOT_READY, self.to_string()),
             Self::NoEtcd => Coded::new(Code::ETCD_NONE, self.to_string())
                 .do_this("ask a host that has a member: `slipway node list` shows the masters"),
             Self::Profile { .. } => Coded::new(Code::HOST_PROFILE, self.to_string()),

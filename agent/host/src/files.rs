@@ -46,6 +46,11 @@ pub trait Files: Send + Sync + std::fmt::Debug {
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error>;
     /// All that is below `root`, a folder before what is in it. Links are not followed, mount points not entered.
     async fn tree(&self, root: &Path) -> Result<Vec<Entry>, Error>;
+    /// Puts a file with that content and mode (such as `0o600`) in place: all of it or nothing, and on the disk when this returns. A link in its
+    /// place is [`Error::Symlink`], and so is one on the way. The folder must be there.
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error>;
+    /// Makes a folder with that mode, and those above it with `0o755`. One that is there stays as it is.
+    async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), Error>;
     /// Removes exactly `paths`, each `root` itself or below it, in the order given: so children first. What is gone already is no error; neither
     /// is a `root` that cannot go because it is a mount point. Refuses before the first removal if anything is mounted strictly below `root`.
     async fn remove(&self, root: &Path, paths: &[PathBuf]) -> Result<(), Error>;

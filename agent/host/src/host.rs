@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api_server::ApiServers;
 use crate::etcd::Etcd;
 use crate::{
     Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Processes, Profiles, Runtime, Services,
@@ -30,6 +31,8 @@ pub struct Host {
     pub kubeadm: Arc<dyn Kubeadm>,
     /// Members of etcd, asked with this host's certificates.
     pub etcd: Arc<dyn Etcd>,
+    /// API servers, as they show themselves to anybody.
+    pub api_servers: Arc<dyn ApiServers>,
     /// How the machine is doing.
     pub metrics: Arc<dyn Metrics>,
     /// Which machine it is.

@@ -1,8 +1,10 @@
 //! What a machine can do: traits, the Linux one and a fake that keeps state. Actions and agent know only the traits, so that everything
 //! above a machine is tested against a fake that can be wrong in the ways a machine is.
 
+pub mod api_server;
 pub mod conformance;
 pub mod cri;
+pub mod edit;
 mod error;
 pub mod etcd;
 pub mod facts;

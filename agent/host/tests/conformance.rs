@@ -80,7 +80,7 @@ macro_rules! on_the_fake {
     };
 }
 
-on_the_fake!(files, links_in_place_of_folders, mounts, network, firewall, processes, transients, units);
+on_the_fake!(files, writing, links_in_place_of_folders, mounts, network, firewall, processes, transients, units);
 
 #[tokio::test]
 async fn the_fake_etcd_conforms_with_one_member_and_with_three() {
@@ -172,6 +172,7 @@ fn linux() -> Host {
 #[tokio::test]
 async fn the_real_files_conform() {
     conformance::files(&linux(), &RealStage::new()).await.unwrap();
+    conformance::writing(&linux(), &RealStage::new()).await.unwrap();
     conformance::links_in_place_of_folders(&linux(), &RealStage::new()).await.unwrap();
 }
 

@@ -6,7 +6,8 @@ use slipway_agent::core::{AgentCore, HostIdentity, Setup};
 use slipway_agent::service::{self, Wire};
 use slipway_agent::witness::Audited;
 use slipway_errors::{Code, Coded};
-use slipway_host::fake::{FakeHandle, FakeHost};
+use slipway_host::Host;
+use slipway_host::fake::{FakeHandle, FakeHost, SharedEtcd, preset};
 use slipway_net::MemoryAudit;
 use slipway_proto::agent::*;
 use slipway_proto::types::{self, Action, CleanCni, MaskKubelet, action};
@@ -30,6 +31,10 @@ struct Agent {
 async fn agent(cluster: &Cluster) -> Agent {
     let (host, fake) = FakeHost::worker("w2");
     fake.change(|state| state.reset_ms = 50);
+    agent_over(cluster, host, fake).await
+}
+
+async fn agent_over(cluster: &Cluster, host: Host, fake: FakeHandle) -> Agent {
     let state = tempfile::tempdir().unwrap();
     let audit = Arc::new(MemoryAudit::default());
     let identity = HostIdentity { cluster: "lab".into(), host_id: "h1".into() };
@@ -202,4 +207,33 @@ async fn heartbeats_flow_while_an_operation_runs_and_name_it() {
     client.cancel_operation(cancel).await.unwrap();
     let end = end_of(&mut client, "r/reset-w2/1").await;
     assert_eq!(end.state(), OperationState::Unknown, "what kubeadm did until it was stopped is not known: {end:?}");
+}
+
+#[tokio::test]
+async fn the_etcd_of_a_master_is_shown_and_its_snapshot_streamed_to_a_coordinator_alone() {
+    let cluster = Cluster::new();
+    let (host, fake) = FakeHost::sharing(preset::master("m1"), cluster.clock.clone(), &SharedEtcd::new());
+    let agent = agent_over(&cluster, host, fake).await;
+    let mut client = cluster.client(Role::Coordinator, "c4", &agent.address).await.unwrap();
+    let query = Some(query_request::Query::EtcdStatus(EtcdStatusQuery {}));
+    let answer = client.query(QueryRequest { target: target(""), query }).await.unwrap().into_inner().answer;
+    let Some(query_response::Answer::EtcdStatus(status)) = answer else { panic!("no answer") };
+    assert_eq!((status.members.len(), status.quorum_read, status.data_dir.as_str()), (1, true, "/var/lib/etcd"));
+
+    let fetch = || FetchSnapshotRequest { target: target("") };
+    let mut stream = client.fetch_snapshot(fetch()).await.unwrap().into_inner();
+    let (mut bytes, mut last) = (Vec::new(), None);
+    while let Some(message) = stream.message().await.unwrap() {
+        bytes.extend_from_slice(&message.data);
+        last = Some(message);
+    }
+    let last = last.unwrap();
+    assert_eq!((last.total_bytes, last.sha256.len()), (bytes.len() as u64, 64));
+    assert_eq!(bytes.len() % 512, 32);
+    let allowed = agent.audit.events().iter().filter(|event| event.path.ends_with("FetchSnapshot")).count();
+    assert!(allowed >= 2, "who fetched every Secret of the cluster was not recorded");
+
+    let mut other = cluster.client(Role::Admin, "alice", &agent.address).await.unwrap();
+    let refused = other.fetch_snapshot(fetch()).await.unwrap_err();
+    assert_eq!(slipway_proto::status::from_status(&refused).code, Code::AUTH_ROLE);
 }

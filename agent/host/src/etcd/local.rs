@@ -51,7 +51,7 @@ pub struct Local {
     pub peer_urls: Vec<String>,
     /// Where its clients are told to reach it.
     pub client_urls: Vec<String>,
-    /// Where it is asked from here: the loopback if it listens there. The certificates are the first choice of [`Local::certificates`].
+    /// Where it is asked from here: the loopback if it listens there and its certificate says so. The certificates are the first choice of [`Local::certificates`].
     pub access: Access,
     /// Certificates that it may know, best first.
     pub certificates: Vec<TlsFiles>,
@@ -244,7 +244,12 @@ fn is_url(url: &str) -> bool {
 
 fn local(kind: Kind, flags: Flags, certificates: Vec<TlsFiles>) -> Option<Local> {
     let Flags { name, data_dir, listen, clients, peers } = flags;
-    let access = Access { url: nearest(&listen, &clients)?, tls: None };
+    let url = match kind {
+        // kubeadm's certificate carries the loopback. What another one carries, its other clients rely on.
+        Kind::StaticPod => nearest(&listen, &clients),
+        Kind::SystemdUnit => clients.first().cloned().or_else(|| nearest(&listen, &clients)),
+    };
+    let access = Access { url: url?, tls: None };
     let data_dir = PathBuf::from(data_dir);
     data_dir.is_absolute().then_some(Local {
         kind,

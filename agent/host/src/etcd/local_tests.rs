@@ -58,7 +58,7 @@ ETCD_PEER_KEY_FILE=/etc/etcd/pki/peer.key
 fn the_configuration_of_a_unit_is_read_with_and_without_quotes() {
     let local = in_conf(CONFIGURATION).unwrap();
     assert_eq!((local.kind, local.name.as_str()), (Kind::SystemdUnit, "e1"));
-    assert_eq!(local.access.url, "https://127.0.0.1:2379");
+    assert_eq!(local.access.url, "https://10.70.0.11:2379");
     assert_eq!(local.client_urls, ["https://10.70.0.11:2379"]);
     assert_eq!(local.certificates[0].certificate, Path::new("/etc/etcd/pki/peer.crt"));
     assert_eq!(local.certificates[1].key, Path::new("/etc/etcd/pki/server.key"));

@@ -62,6 +62,7 @@ fn remove_one(state: &mut State, root: &Path, path: &Path) -> Result<(), Error> 
     if state.files.get(path) == Some(&Node::Directory) && !state.below(path).is_empty() {
         return Err(refused("removing", path, nix::errno::Errno::ENOTEMPTY));
     }
+    state.modes.remove(path);
     if state.files.remove(path).is_some() {
         state.witness(format!("remove {}", path.display()));
     }
@@ -116,6 +117,41 @@ impl Files for FakeHost {
                 .filter(|path| *path != root && path.starts_with(root) && visible(path))
                 .filter_map(|path| entry(state, path))
                 .collect())
+        })
+        .await
+    }
+
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+        let text = String::from_utf8_lossy(content).into_owned();
+        self.act("files.write", |state| {
+            no_link(state, path)?;
+            match (state.files.get(path), state.files.get(path.parent().unwrap_or(path))) {
+                (Some(Node::Directory), _) => return Err(refused("writing", path, nix::errno::Errno::EISDIR)),
+                (_, None) if path.parent() != Some(Path::new("/")) => {
+                    return Err(refused("writing", path, nix::errno::Errno::ENOENT));
+                }
+                _ => {}
+            }
+            state.files.insert(path.to_owned(), Node::File(text));
+            state.modes.insert(path.to_owned(), mode);
+            state.witness(format!("write {}", path.display()));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), Error> {
+        self.act("files.make_folder", |state| {
+            no_link(state, path)?;
+            match state.files.get(path) {
+                Some(Node::Directory) => Ok(()),
+                Some(_) => Err(refused("making", path, nix::errno::Errno::EEXIST)),
+                None => {
+                    state.directory(&path.display().to_string());
+                    state.modes.insert(path.to_owned(), mode);
+                    Ok(())
+                }
+            }
         })
         .await
     }

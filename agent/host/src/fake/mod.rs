@@ -1,6 +1,7 @@
 //! A machine that exists only in memory (and, where wanted, in one file): it keeps state and enforces the rules that real ones have, so that
 //! code which would fail on a machine fails here. Everything that changes it is counted, and any call can be made to fail or hang.
 
+mod api_servers;
 mod etcd;
 mod faults;
 mod files;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slipway_types::{Clock, SystemClock};
 
+pub use api_servers::Server;
 pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
 pub use state::{Node, State, TransientRun, Unit};
@@ -122,6 +124,7 @@ impl FakeHost {
             runtime: this.clone(),
             kubeadm: this.clone(),
             etcd: this.clone(),
+            api_servers: this.clone(),
             metrics: this.clone(),
             identity: this,
             profiles: Arc::new(Profiles::embedded().unwrap_or_default()),

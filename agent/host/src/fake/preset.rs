@@ -159,6 +159,7 @@ fn users_own(state: &mut State) {
 
 fn joined(state: &mut State) {
     state.start_unit("kubelet.service");
+    state.api_servers.insert("https://10.70.0.10:6443".into(), super::Server::Ready);
     state.write("/etc/kubernetes/kubelet.conf", &kubeconfig("10.70.0.10"));
     state.write("/etc/kubernetes/pki/ca.crt", CERTIFICATE);
     state.write(
@@ -201,7 +202,7 @@ fn joined(state: &mut State) {
 /// A kubeconfig of the API server at that address.
 fn kubeconfig(server: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://{server}:6443\n  name: default-cluster\n"
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority: /etc/kubernetes/pki/ca.crt\n    server: https://{server}:6443\n  name: default-cluster\n"
     )
 }
 

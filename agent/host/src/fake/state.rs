@@ -93,6 +93,12 @@ pub struct State {
     /// Which member of the simulated etcd its data belongs to.
     #[serde(default)]
     pub etcd: Option<super::Seating>,
+    /// API servers of other machines, by address; one that is not here does not answer.
+    #[serde(default)]
+    pub api_servers: BTreeMap<String, super::Server>,
+    /// Modes of files that were written with one.
+    #[serde(default)]
+    pub modes: BTreeMap<PathBuf, u32>,
     /// Static pods that its kubelet has started.
     #[serde(default)]
     pub static_pods: BTreeSet<String>,

@@ -14,8 +14,8 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::blocking;
 use super::mounts::mount_points;
+use super::{blocking, write};
 use crate::{Entry, EntryKind, Error, Files, TREE_LIMIT};
 
 /// Files of this machine.
@@ -27,7 +27,7 @@ fn folder_flags() -> OFlag {
 }
 
 /// Opens a folder by its full path; mounts may be passed on the way, links may not.
-fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
     openat2(AT_FDCWD, path, OpenHow::new().flags(folder_flags()).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS))
 }
 
@@ -38,14 +38,14 @@ fn open_below(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
     openat2(root, below, OpenHow::new().flags(folder_flags()).resolve(resolve))
 }
 
-fn refused(doing: &str, path: &Path, errno: Errno) -> Error {
+pub(super) fn refused(doing: &str, path: &Path, errno: Errno) -> Error {
     if errno == Errno::ELOOP {
         return Error::Symlink { path: path.to_owned() };
     }
     Error::os(format!("{doing} {}", path.display()))(errno)
 }
 
-fn kind(stat: &FileStat) -> EntryKind {
+pub(super) fn kind(stat: &FileStat) -> EntryKind {
     match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
         SFlag::S_IFREG => EntryKind::File,
         SFlag::S_IFDIR => EntryKind::Directory,
@@ -232,6 +232,16 @@ impl Files for LinuxFiles {
     async fn tree(&self, root: &Path) -> Result<Vec<Entry>, Error> {
         let root = root.to_owned();
         blocking("listing files", move || walk(&root, true)).await
+    }
+
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+        let (path, content) = (path.to_owned(), content.to_vec());
+        blocking("writing files", move || write::file(&path, &content, mode)).await
+    }
+
+    async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), Error> {
+        let path = path.to_owned();
+        blocking("making folders", move || write::folder(&path, mode)).await
     }
 
     async fn remove(&self, root: &Path, paths: &[PathBuf]) -> Result<(), Error> {

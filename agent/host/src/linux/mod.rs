@@ -1,5 +1,6 @@
 //! The real machine. Dull on purpose: each file does what one trait says with one interface of the kernel or of systemd, and decides nothing.
 
+mod api_server;
 mod etcd;
 mod exec;
 mod files;
@@ -16,6 +17,7 @@ mod services;
 mod systemd;
 mod transient;
 mod versions;
+mod write;
 
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ impl Host {
             runtime: Arc::new(runtime::Cri),
             kubeadm: Arc::new(versions::Installed::new(exec)),
             etcd: Arc::new(etcd::Client),
+            api_servers: Arc::new(api_server::Servers),
             metrics: Arc::new(metrics::Sampler::default()),
             identity: Arc::new(identity::Machine),
             profiles: Arc::new(profiles),

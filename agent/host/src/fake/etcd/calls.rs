@@ -32,12 +32,12 @@ fn certified(state: &State, at: &Access) -> Result<(), Error> {
     }
 }
 
-/// Who answers at the URL: the machine's own member on the loopback, else the one that tells its clients so.
+/// Who answers at the URL: the machine's own member where it is asked from here, else the one that tells its clients so.
 fn asked(state: &State, cluster: &Cluster, at: &Access) -> Result<u64, No> {
-    let loopback = configured(state).is_some_and(|local| local.access.url == at.url);
+    let own_url = configured(state).is_some_and(|local| local.access.url == at.url);
     let own = state.etcd.as_ref().filter(|_| runs(state)).map(|seat| seat.member);
     let named = || cluster.members.iter().find(|member| member.client_urls.contains(&at.url)).map(|member| member.id);
-    let id = if loopback { own } else { named() }.ok_or(UNREACHED)?;
+    let id = if own_url { own } else { named() }.ok_or(UNREACHED)?;
     let asker_is_cut = own.and_then(|own| cluster.member(own)).is_some_and(|member| member.cut);
     let reached = Some(id) == own || !asker_is_cut;
     let member = cluster.member(id).filter(|member| member.runs && member.is_started() && reached);
