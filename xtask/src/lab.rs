@@ -33,7 +33,8 @@ pub(crate) fn lab(arguments: &Arguments) -> anyhow::Result<()> {
 /// Builds the suites: for each a variable, and where its program lies. Of the whole workspace, so that what `cargo xtask test` has built serves
 /// here as well.
 fn conformance() -> anyhow::Result<Vec<(String, String)>> {
-    let words = ["test", "--workspace", "--no-run", "--test", "conformance", "--message-format", "json-render-diagnostics"];
+    let words =
+        ["test", "--workspace", "--no-run", "--test", "conformance", "--message-format", "json-render-diagnostics"];
     let output = cargo().args(words).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();

@@ -114,7 +114,8 @@ impl InstallEtcdUnit {
             ("PEER_CERT_FILE", certificate.to_string()),
             ("PEER_KEY_FILE", key.to_string()),
         ];
-        lines.iter().map(|(key, value)| format!("ETCD_{key}=\"{value}\"\n")).collect()
+        let lines: Vec<String> = lines.iter().map(|(key, value)| format!("ETCD_{key}=\"{value}\"\n")).collect();
+        lines.concat()
     }
 
     async fn obstacles(&self, host: &Host, same: bool) -> Result<Vec<Obstacle>, Error> {

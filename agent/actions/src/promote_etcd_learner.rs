@@ -21,7 +21,7 @@ pub struct PromoteEtcdLearner {
 }
 
 impl PromoteEtcdLearner {
-    fn judged(&self, found: &Membership) -> Check {
+    fn judged(self, found: &Membership) -> Check {
         let Some(member) = found.by_id(self.id) else {
             let explain = format!("there is no member {:x}: {}", self.id, found.listed());
             return blocked(obstacle(Code::ETCD_OTHER_MEMBER, format!("member {:x}", self.id), explain));

@@ -78,7 +78,8 @@ async fn addresses(host: &Host) -> Result<Vec<String>, Error> {
         .list()
         .await?
         .iter()
-        .filter(|link| link.name != "lo" && link.kind != "veth" && !plugin(link))
+        // A veth is a pod's cable where it hangs on a bridge; in a container it is the host's own.
+        .filter(|link| link.name != "lo" && (link.kind != "veth" || link.master.is_none()) && !plugin(link))
         .flat_map(|link| link.addresses.iter())
         .filter_map(|address| address.split('/').next())
         .filter(|address| !address.starts_with("fe80:"))

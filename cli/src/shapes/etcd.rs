@@ -57,7 +57,8 @@ pub struct EtcdMember {
 
 impl From<wire::GetEtcdStatusResponse> for EtcdStatus {
     fn from(answer: wire::GetEtcdStatusResponse) -> Self {
-        let alarms = answer.members.iter().flat_map(|row| row.alarms.iter().map(|kind| format!("{}: {kind}", row.name)));
+        let alarms =
+            answer.members.iter().flat_map(|row| row.alarms.iter().map(|kind| format!("{}: {kind}", row.name)));
         Self {
             alarms: alarms.collect(),
             quorum: answer.survives >= 0,

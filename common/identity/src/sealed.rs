@@ -154,11 +154,12 @@ mod tests {
         let recipient = BackupRecipient::parse(&format!("{}\n", key.public())).unwrap();
         assert_eq!(recipient.to_string(), key.public());
         let mut sealing = recipient.sealing(Vec::new()).unwrap();
-        for piece in [&[1_u8; 100_000][..], &[], &[2; 7]] {
+        let long = vec![1_u8; 100_000];
+        for piece in [&long[..], &[], &[2; 7]] {
             sealing.write_all(piece).unwrap();
         }
         let sealed = sealing.finish().unwrap();
-        assert_eq!(key.open(&sealed).unwrap(), [&[1_u8; 100_000][..], &[2; 7]].concat());
+        assert_eq!(key.open(&sealed).unwrap(), [&long[..], &[2; 7]].concat());
         assert!(key.open(&sealed[..sealed.len() - 1]).is_err(), "a part was taken for the whole");
         assert!(BackupKey::generate().open(&sealed).is_err());
         assert!(BackupRecipient::parse("age1nobody").is_err());

@@ -182,7 +182,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 
     /// The nodes that steps under way take out of service, and the runs that do it.
-    pub async fn under_way(&self) -> BTreeMap<NodeName, RunId> {
+    pub fn under_way(&self) -> BTreeMap<NodeName, RunId> {
         lock(&self.inner.claims).iter().map(|(node, claim)| (node.clone(), claim.run.clone())).collect()
     }
 

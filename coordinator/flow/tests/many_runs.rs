@@ -142,7 +142,7 @@ async fn runs_that_ask_together_take_turns_and_none_is_forgotten() {
     }
     assert!(admission.asked.load(Ordering::SeqCst) >= 4, "nobody had to wait");
     desk.runner.wait_for_end(&"r-w3".into()).await;
-    assert!(desk.runner.under_way().await.is_empty(), "a claim was never given back");
+    assert!(desk.runner.under_way().is_empty(), "a claim was never given back");
 }
 
 /// Agrees to everything, and takes its time.
@@ -179,7 +179,7 @@ async fn a_release_with_another_plan_stands_still_and_can_only_be_told_to_end() 
     let refused = desk.runner.command(&"r1".into(), Command::Resume, alice()).await.unwrap_err();
     assert_eq!(refused.code, Code::RUN_PLAN_CHANGED);
     assert_eq!(desk.start("r2", "work", "w1").await.unwrap_err().code, Code::RUN_CONFLICT, "the node is still held");
-    assert!(desk.runner.under_way().await.contains_key(&toy::node("w1")), "it may be half out of service");
+    assert!(desk.runner.under_way().contains_key(&toy::node("w1")), "it may be half out of service");
     desk.runner.command(&"r1".into(), Command::Abort, alice()).await.unwrap();
     assert_eq!(desk.end("r1").await.0, RunState::NeedsOperator);
     desk.start("r2", "later", "w1").await.unwrap();

@@ -4,10 +4,11 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use slipway_cluster::Node;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan};
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, SetApiServer};
+use slipway_proto::types::{Action, HostFacts, SetApiServer};
 use slipway_types::NodeName;
 
 use super::parameters::{facts, read, schema, stored};
@@ -46,6 +47,8 @@ struct Facts {
 struct Moved {
     target: HostTarget,
     pool: String,
+    /// The kubeconfigs that change.
+    paths: Vec<String>,
     by_hand: Vec<String>,
     changes: Vec<String>,
 }
@@ -76,8 +79,12 @@ impl Flow<World> for SetEndpoint {
             if host.state != HostState::InService || !(wanted.is_empty() || wanted.contains(&name)) {
                 continue;
             }
-            let action = action(&server);
-            let checked = world.agents.check(&host, action).await?;
+            let said = world.agents.describe(&host).await?.facts.unwrap_or_default();
+            let paths = elsewhere(&said, node, &server);
+            if paths.is_empty() {
+                continue;
+            }
+            let checked = world.agents.check(&host, action(&server, &paths)).await?;
             if let Some(obstacle) = checked.obstacles.first() {
                 let code = Code::parse(&obstacle.code).unwrap_or(Code::API_SERVER_CERTIFICATE);
                 return Err(Coded::new(code, format!("{name}: {} {}", obstacle.what, obstacle.explain)));
@@ -87,6 +94,7 @@ impl Flow<World> for SetEndpoint {
             }
             hosts.push(Moved {
                 pool: share_of(node.role, &node.labels, &world.settings.budget).pool,
+                paths,
                 target: HostTarget { node: name, host_id: host.id, machine_id: node.machine_id.clone() },
                 by_hand: checked.by_hand,
                 changes: checked
@@ -121,12 +129,23 @@ fn set(host: &Moved, server: &str) -> HostAction {
         summary: format!("{} reaches the API at {}", host.target.node, host_of(server)),
         by_hand: host.by_hand.clone(),
         changes: host.changes.clone(),
-        ..HostAction::once(&host.target, action(server), "set-endpoint", ONE_HOST)
+        ..HostAction::once(&host.target, action(server, &host.paths), "set-endpoint", ONE_HOST)
     }
 }
 
-fn action(server: &str) -> Action {
-    Action { action: Some(Kind::SetApiServer(SetApiServer { server: server.to_owned(), paths: Vec::new() })) }
+fn action(server: &str, paths: &[String]) -> Action {
+    Action { action: Some(Kind::SetApiServer(SetApiServer { server: server.to_owned(), paths: paths.to_vec() })) }
+}
+
+/// The kubeconfigs of a host that lead to another machine, and not to the new address. A master's own files lead to its own API server, and
+/// stay so.
+fn elsewhere(facts: &HostFacts, node: &Node, server: &str) -> Vec<String> {
+    let own = |host: &str| {
+        let loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        loopback || host == node.name.as_str() || node.addresses.iter().any(|address| address.address == host)
+    };
+    let others = facts.kubeconfigs.iter().filter(|file| file.server != server && !own(host_of(&file.server)));
+    others.map(|file| file.path.clone()).collect()
 }
 
 /// `https://HOST:PORT`, whatever was typed.

@@ -47,7 +47,11 @@ fn status_tells_of_the_rest(lab: &Lab, gone: &str) -> Result<()> {
     ensure!(status.members.len() == healthy.len(), "not all are healthy: {:?}", status.members);
     ensure!(status.members.iter().filter(|member| member.leader).count() == 1, "not one leads: {:?}", status.members);
     ensure!(status.quorum && status.alarms.is_empty(), "no quorum, or alarms: {status:?}");
-    ensure!(status.survives == Some(u32::from(left.saturating_sub(1) / 2)), "{left} members survive {:?}", status.survives);
+    ensure!(
+        status.survives == Some(u32::from(left.saturating_sub(1) / 2)),
+        "{left} members survive {:?}",
+        status.survives
+    );
     Ok(())
 }
 

@@ -52,7 +52,7 @@ pub async fn current(host: &Host, at: &Access) -> Result<Members, Error> {
 
 async fn ask(host: &Host, at: &Access, mut member: EtcdMember) -> EtcdMember {
     if member.client_urls.is_empty() {
-        member.error = "it was added and never started".to_owned();
+        "it was added and never started".clone_into(&mut member.error);
         return member;
     }
     let accesses: Vec<Access> = member.client_urls.iter().take(8).map(|url| at.at(url)).collect();

@@ -43,7 +43,8 @@ pub struct Impasse {
 
 /// What stands for ever in the way of these pods. Budgets that cover none of them, and pods that pass freely, are left out.
 pub fn impasses(pods: &[Pod], budgets: &[Budget]) -> Vec<Impasse> {
-    let mut found: BTreeMap<(ImpasseKind, Vec<BudgetRef>), (Vec<&Budget>, Vec<PodRef>)> = BTreeMap::new();
+    type Held<'b> = (Vec<&'b Budget>, Vec<PodRef>);
+    let mut found: BTreeMap<(ImpasseKind, Vec<BudgetRef>), Held<'_>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| pod.is_governed()) {
         let covering: Vec<&Budget> = budgets.iter().filter(|budget| budget.covers(pod)).collect();
         let kind = match covering[..] {

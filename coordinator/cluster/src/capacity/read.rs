@@ -49,7 +49,9 @@ impl ClusterApi {
                 self.list("list the volumes", &volume_api, &all),
             )?;
             let (claims, volumes) = (bound(claims), confined(volumes));
-            demands.iter_mut().for_each(|demand| find_volumes(demand, &claims, &volumes));
+            for demand in &mut demands {
+                find_volumes(demand, &claims, &volumes);
+            }
         }
         let mut rooms = nodes.into_iter().map(Room::read).collect::<Result<Vec<_>, _>>()?;
         rooms.sort_by(|a, b| a.node.name.cmp(&b.node.name));

@@ -28,7 +28,7 @@ impl Room {
         if !self.node.ready {
             return Some("is not ready".into());
         }
-        if self.node.unschedulable && !self.tolerates_cordon(demand) {
+        if self.node.unschedulable && !Self::tolerates_cordon(demand) {
             return Some("is cordoned".into());
         }
         if let Some(taint) = repelled_by(&self.node.taints, &demand.tolerations) {
@@ -42,7 +42,7 @@ impl Room {
     }
 
     /// A cordon is a taint to the scheduler, even before the taint is written.
-    fn tolerates_cordon(&self, demand: &Demand) -> bool {
+    fn tolerates_cordon(demand: &Demand) -> bool {
         let taint = crate::NodeTaint {
             key: "node.kubernetes.io/unschedulable".into(),
             value: String::new(),

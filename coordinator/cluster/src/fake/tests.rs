@@ -222,7 +222,7 @@ async fn a_coordinator_in_another_process_reaches_it_over_http() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("admin.conf");
     server.write_kubeconfig(&path).unwrap();
-    let api = ClusterApi::from_kubeconfig(&path, Arc::new(OpenGate), Arc::new(SystemClock)).await.unwrap();
+    let api = ClusterApi::from_kubeconfig(&path, &[], Arc::new(OpenGate), Arc::new(SystemClock)).await.unwrap();
     assert_eq!(api.version().await.unwrap().git_version, "v1.33.0");
     let uid = uid(&api).await;
     api.cordon(&w2(), &uid, &mark()).await.unwrap();

@@ -14,7 +14,7 @@ use super::{Fault, MatrixWorld, Rig, Scene};
 use crate::{Command, Flow, Options, Registry, Request, Runner, Update};
 
 /// How long a case may take: whoever stands still that long waits for something that never comes.
-const PATIENCE: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// How often a run that stands still is resumed.
 const MOST_RESUMES: usize = 3;

@@ -25,14 +25,17 @@ async fn main() -> anyhow::Result<()> {
     let sites = Sites::build().await?;
     let coordinator = sites.coordinator(sites.store()?).await?;
     let flows = [
-        ("isolate", json!({"nodes": ["w1"], "reason": "disk trouble"})),
-        ("drain", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
-        ("scale-in", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
+        ("isolate", "isolate", json!({"nodes": ["w1"], "reason": "disk trouble"})),
+        ("drain", "drain", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
+        ("scale-in", "scale-in", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
+        ("scale-in-of-a-master", "scale-in", json!({"nodes": ["m1"], "accept_less_tolerance": true})),
+        ("scale-in-unreachable", "scale-in-unreachable", json!({"nodes": ["w3"], "fenced": "w3 is powered off"})),
     ];
+    sites.silence("w3", true);
     std::fs::create_dir_all(&arguments.folder)?;
-    for (flow, params) in flows {
+    for (name, flow, params) in flows {
         let view = coordinator.runs.plan(flow, &params, &Actor("operator/alice".to_owned())).await?;
-        let (file, text) = (arguments.folder.join(format!("{flow}.md")), markdown(&view));
+        let (file, text) = (arguments.folder.join(format!("{name}.md")), markdown(&view));
         if arguments.check {
             let stands = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
             ensure!(stands == text, "{} is not what the plan of {flow} says: cargo xtask runbooks", file.display());

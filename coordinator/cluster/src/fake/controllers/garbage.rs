@@ -54,7 +54,9 @@ fn remove_lost_pods(world: &mut World, now: Timestamp) {
     for (node, keys) in lost {
         if *world.collecting.entry(node.clone()).or_insert(due) <= now {
             world.collecting.remove(&node);
-            keys.iter().for_each(|key| drop(world.take(key)));
+            for key in &keys {
+                drop(world.take(key));
+            }
         }
     }
 }
