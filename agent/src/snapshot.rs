@@ -101,9 +101,9 @@ mod tests {
         let (to, from) = mpsc::channel(QUEUE);
         let bytes: Vec<u8> = (0..200_000_u32).map(|number| number as u8).collect();
         let pieces = vec![Ok(bytes[..150_000].to_vec()), Ok(vec![]), Ok(bytes[150_000..].to_vec())];
-        let sending = tokio::spawn(send(snapshot(pieces), to, CancellationToken::new()));
-        let mut all: Vec<FetchSnapshotResponse> = received(from).await.into_iter().map(Result::unwrap).collect();
-        assert_eq!(sending.await.unwrap().unwrap(), 200_000);
+        let (sent, all) = tokio::join!(send(snapshot(pieces), to, CancellationToken::new()), received(from));
+        let mut all: Vec<FetchSnapshotResponse> = all.into_iter().map(Result::unwrap).collect();
+        assert_eq!(sent.unwrap(), 200_000);
         let last = all.pop().unwrap();
         assert!(all.iter().all(|message| message.data.len() <= PIECE && !message.data.is_empty()));
         assert_eq!(all.iter().flat_map(|message| message.data.to_vec()).collect::<Vec<u8>>(), bytes);
@@ -120,9 +120,9 @@ mod tests {
             refusal: Refusal::Silent,
             why: "broken pipe".into(),
         };
-        let sending = tokio::spawn(send(snapshot(vec![Ok(vec![1; 10]), Err(broken)]), to, CancellationToken::new()));
-        let all = received(from).await;
-        assert_eq!(sending.await.unwrap().unwrap_err().code, Code::ETCD_SILENT);
+        let pieces = vec![Ok(vec![1; 10]), Err(broken)];
+        let (sent, all) = tokio::join!(send(snapshot(pieces), to, CancellationToken::new()), received(from));
+        assert_eq!(sent.unwrap_err().code, Code::ETCD_SILENT);
         assert_eq!(all.last().unwrap().clone().unwrap_err().code, Code::ETCD_SILENT);
         assert!(all.iter().flatten().all(|message| message.sha256.is_empty()));
     }
@@ -141,9 +141,9 @@ mod tests {
         let (to, from) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
         let silent = Snapshot { pieces: stream::pending().boxed(), ..snapshot(vec![]) };
-        let sending = tokio::spawn(send(silent, to, stop.clone()));
         stop.cancel();
-        assert_eq!(received(from).await[0].clone().unwrap_err().code, Code::WIRE_UNREACHABLE);
-        assert!(sending.await.unwrap().is_err());
+        let (sent, all) = tokio::join!(send(silent, to, stop), received(from));
+        assert_eq!(all[0].clone().unwrap_err().code, Code::WIRE_UNREACHABLE);
+        assert!(sent.is_err());
     }
 }

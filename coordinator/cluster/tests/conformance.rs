@@ -1,6 +1,6 @@
 //! The conformance suite against a real API server, on a master of a lab: kubectl is the other hand, and the kubeconfig says where. The
 //! fake passes the same cases in the crate's own tests.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

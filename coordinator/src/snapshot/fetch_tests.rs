@@ -116,7 +116,7 @@ async fn a_whole_stream_becomes_a_listed_snapshot_that_its_key_opens() {
     let kept = take(&backups, stream(&bytes)).await.unwrap();
     assert_eq!((kept.host.as_str(), kept.member.as_str(), kept.etcd_version.as_str()), ("m1", "ab", "3.5.24"));
     assert_eq!((kept.size_bytes, &kept.recipient), (bytes.len() as u64, &key.public()));
-    assert_eq!(backups.list().await.unwrap(), [kept.clone()]);
+    assert_eq!(backups.list().await.unwrap(), std::slice::from_ref(&kept));
     let sealed = std::fs::read(state.path().join(FOLDER).join(&kept.file)).unwrap();
     assert!(key.open(&sealed).unwrap() == bytes, "another snapshot came out than went in");
 }

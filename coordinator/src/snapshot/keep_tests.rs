@@ -74,7 +74,7 @@ fn what_was_not_finished_leaves_nothing_and_is_not_listed() {
     let folder = tempfile::tempdir().unwrap();
     let (shelf, key) = (Shelf::new(folder.path().to_owned()), BackupKey::generate());
     let mut draft = shelf.draft(&recipient(&key)).unwrap();
-    draft.write(&[1; 1 << 21]).unwrap();
+    draft.write(&vec![1; 1 << 21]).unwrap();
     assert_eq!(shelf.list().unwrap(), []);
     drop(draft);
     assert!(names(&shelf).is_empty());
@@ -117,7 +117,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
     let path = folder.path().join("new.part");
     std::fs::write(&path, "").unwrap();
     let mut draft = Draft { shelf: shelf.clone(), path, out: Some(out) };
-    let written = draft.write(&[0; 1 << 20]).and_then(|()| draft.keep(kept(1000)));
+    let written = draft.write(&vec![0; 1 << 20]).and_then(|()| draft.keep(kept(1000)));
     let error = written.unwrap_err();
     assert_eq!(error.code, Code::BACKUP_TARGET);
     assert!(error.message.contains("No space left"), "{error}");

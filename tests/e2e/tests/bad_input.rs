@@ -35,7 +35,7 @@ async fn a_wrong_name_is_refused_with_its_code() {
         ("scale-in", json!({"nodes": ["w9"]}), Code::NODE_UNKNOWN),
         ("scale-in", json!({"nodes": ["../w2"]}), Code::NODE_UNKNOWN),
         ("scale-in", json!({"nodes": ["w2", "w2"]}), Code::NODE_NAMED_TWICE),
-        ("scale-in", json!({"nodes": ["m1"]}), Code::NODE_CONTROL_PLANE),
+        ("scale-in", json!({"nodes": ["m1"]}), Code::QUORUM_WORD),
         ("scale-in", json!({"nodes": []}), Code::RUN_BAD_PARAMETER),
         ("scale-in", json!({"nodez": ["w2"]}), Code::RUN_BAD_PARAMETER),
         ("scale-in", json!({"nodes": ["w2"]}), Code::DRAIN_NEEDS_FLAG),

@@ -1,7 +1,7 @@
 //! The etcd of simulated masters, seen and saved by a coordinator through real agents.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
-use slipway_coordinator::agents::{Agents, etcd_status};
+use slipway_coordinator::agents::etcd_status;
 use slipway_e2e::sites::{Sites, host_id};
 use slipway_errors::Code;
 use slipway_proto::types::EtcdKind;

@@ -46,7 +46,7 @@ async fn completes(coordinator: &Coordinator, run: &RunId) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let Ok(book) = tokio::time::timeout(Duration::from_secs(60), ended).await else {
+    let Ok(book) = tokio::time::timeout(Duration::from_mins(1), ended).await else {
         let book = coordinator.runs.book(run).await.unwrap();
         let steps: Vec<String> =
             book.steps.iter().map(|(id, step)| format!("{id}: {} {}", step.state.as_str(), step.says)).collect();

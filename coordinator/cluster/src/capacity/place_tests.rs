@@ -345,7 +345,9 @@ proptest! {
             let here = &residents[placement.node.as_str()];
             let newcomer = here.iter().find(|one| one.pod.id == placement.pod).unwrap();
             let mut sum = Amounts::new();
-            here.iter().for_each(|one| add(&mut sum, &one.requests));
+            for one in here {
+                add(&mut sum, &one.requests);
+            }
             for name in newcomer.requests.keys() {
                 prop_assert!(sum[name] <= room.allocatable[name], "{name} of {}", room.node.name);
             }

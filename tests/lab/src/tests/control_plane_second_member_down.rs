@@ -16,7 +16,7 @@ use crate::shape::Shape;
 pub(super) const TEST: TestCase =
     TestCase { name: "control_plane_second_member_down", cost: 120, set: Set::Full, shape: Shape::WIDE, run };
 
-const FENCED: &str = "m3 was powered off at its socket by the test";
+const FENCED: &str = "m3 is powered off";
 
 fn run(lab: &Lab) -> Result<()> {
     let (healthy, dead) = (lab.host("m2")?, lab.host("m3")?);

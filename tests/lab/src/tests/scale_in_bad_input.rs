@@ -153,5 +153,5 @@ fn cursor(host: &Host) -> Result<String> {
 fn runs(lab: &Lab) -> Result<Vec<String>> {
     let said = lab.slipway_json(&["run", "list", "--all"])?;
     let list = said.as_array().or_else(|| said["runs"].as_array()).context("a list of runs")?.clone();
-    Ok(list.iter().map(|run| format!("{} {}", run["id"], run["state"])).collect())
+    Ok(list.iter().map(|run| format!("{} {}", run["run"], run["state"])).collect())
 }

@@ -20,7 +20,7 @@ use crate::shape::Shape;
 pub(super) const TEST: TestCase =
     TestCase { name: "scale_in_unreachable_master_power_cut", cost: 260, set: Set::Full, shape: Shape::WIDE, run };
 
-const FENCED: &str = "m3 was unplugged by hand";
+const FENCED: &str = "m3 is powered off";
 
 fn run(lab: &Lab) -> Result<()> {
     let (master, survivor) = (lab.host("m3")?, lab.host("m2")?.address());
