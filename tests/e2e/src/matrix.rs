@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::admission::PoolBudgets;
@@ -18,7 +19,7 @@ use crate::sites::Sites;
 pub struct Outside(Arc<Sites>);
 
 /// What is put into a scene before the flow begins.
-pub type Prepare = fn(&Sites);
+pub type Prepare = for<'a> fn(&'a Sites) -> BoxFuture<'a, ()>;
 
 /// Builds scenes with [`Sites`].
 pub struct FakeWorldRig {
@@ -128,7 +129,7 @@ impl Rig for FakeWorldRig {
     #[expect(clippy::expect_used, reason = "as above")]
     async fn fresh(&self) -> Scene<Self::World> {
         let sites = Arc::new(Sites::build().await.expect("the sites are built"));
-        (self.prepare)(&sites);
+        (self.prepare)(&sites).await;
         Self::lead(sites).await
     }
 

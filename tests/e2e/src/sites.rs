@@ -144,14 +144,11 @@ impl Sites {
         Ok(Backups::new(self.folder.path(), &cluster, Arc::new(SystemClock))?)
     }
 
-    /// Notes what the host of that name is for, as a run before would have done. Needs a runtime with several threads.
-    pub fn mark(&self, name: &str, state: HostState) -> anyhow::Result<()> {
-        let marked = async {
-            let store = self.store()?;
-            let leadership = store.campaign("setup", Term(0)).await?;
-            Ok(Hosts::new(store, leadership.fence).set_state(&host_id(name), state).await?)
-        };
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(marked))
+    /// Notes what the host of that name is for, as a run before would have done.
+    pub async fn mark(&self, name: &str, state: HostState) -> anyhow::Result<()> {
+        let store = self.store()?;
+        let leadership = store.campaign("setup", Term(0)).await?;
+        Ok(Hosts::new(store, leadership.fence).set_state(&host_id(name), state).await?)
     }
 
     /// Cuts the power of a host, as seen from outside: its agent is silent and its kubelet says nothing; or gives it back.

@@ -7,6 +7,7 @@
     reason = "a test says what went wrong by failing"
 )]
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use slipway_coordinator::fleet::HostState;
 use slipway_coordinator::flows::registry;
@@ -15,9 +16,16 @@ use slipway_e2e::matrix::{FakeWorldRig, Prepare};
 use slipway_e2e::sites::Sites;
 use slipway_flow::matrix::{Report, run};
 
-fn untouched(_: &Sites) {}
+fn untouched(_: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(std::future::ready(()))
+}
 
-fn isolated(sites: &Sites) {
+fn isolated(sites: &Sites) -> BoxFuture<'_, ()> {
+    cordon(sites);
+    untouched(sites)
+}
+
+fn cordon(sites: &Sites) {
     for name in ["w1", "w2"] {
         sites.api.edit("nodes", "", name, |node| {
             node["spec"]["unschedulable"] = true.into();
@@ -30,19 +38,21 @@ fn isolated(sites: &Sites) {
 }
 
 /// The host of w2 has lost its power.
-fn silent(sites: &Sites) {
+fn silent(sites: &Sites) -> BoxFuture<'_, ()> {
     sites.silence("w2", true);
+    untouched(sites)
 }
 
 /// The host of m2 has lost its power, and its member of etcd with it.
-fn silent_master(sites: &Sites) {
+fn silent_master(sites: &Sites) -> BoxFuture<'_, ()> {
     sites.silence("m2", true);
     sites.etcd.cut("m2", true).unwrap();
+    untouched(sites)
 }
 
 /// w2 was taken out while it was silent, and is back.
-fn returned(sites: &Sites) {
-    sites.mark("w2", HostState::ToBeCleaned).unwrap();
+fn returned(sites: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(async { sites.mark("w2", HostState::ToBeCleaned).await.unwrap() })
 }
 
 /// What flows are run with, by a name of each case; the flow is its first word.

@@ -154,7 +154,7 @@ async fn several_workers_leave_after_a_canary() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_back_with_its_kubelet_running_is_cleaned_too() {
     let sites = Sites::build().await.unwrap();
-    sites.mark("w2", HostState::ToBeCleaned).unwrap();
+    sites.mark("w2", HostState::ToBeCleaned).await.unwrap();
     let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
     let run = begun(&coordinator, "clean-host", json!({"nodes": ["w2"]})).await.unwrap();
     completes(&coordinator, &run).await;

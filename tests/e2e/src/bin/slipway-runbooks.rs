@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use serde_json::json;
 use slipway_e2e::sites::Sites;
@@ -19,11 +19,25 @@ struct Arguments {
     folder: PathBuf,
 }
 
+/// Waits until every pod has started: what a plan says of budgets would otherwise depend on the moment.
+async fn settled(sites: &Sites) -> anyhow::Result<()> {
+    for _ in 0..500 {
+        let budgets = sites.api.objects("poddisruptionbudgets.policy");
+        if budgets.iter().all(|budget| budget["status"]["disruptionsAllowed"].as_i64() > Some(0)) {
+            return Ok(());
+        }
+        sites.api.tick();
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    bail!("the simulated cluster's pods do not start")
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let sites = Sites::build().await?;
     let coordinator = sites.coordinator(sites.store()?).await?;
+    settled(&sites).await?;
     let flows = [
         ("isolate", "isolate", json!({"nodes": ["w1"], "reason": "disk trouble"})),
         ("drain", "drain", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
