@@ -43,13 +43,6 @@ fn silent(sites: &Sites) -> BoxFuture<'_, ()> {
     untouched(sites)
 }
 
-/// The host of m2 has lost its power, and its member of etcd with it.
-fn silent_master(sites: &Sites) -> BoxFuture<'_, ()> {
-    sites.silence("m2", true);
-    sites.etcd.cut("m2", true).unwrap();
-    untouched(sites)
-}
-
 /// w2 was taken out while it was silent, and is back.
 fn returned(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.mark("w2", HostState::ToBeCleaned).await.unwrap() })
@@ -58,19 +51,14 @@ fn returned(sites: &Sites) -> BoxFuture<'_, ()> {
 /// What flows are run with, by a name of each case; the flow is its first word.
 fn case(name: &str) -> Option<(Value, Prepare)> {
     let two = || json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"});
-    let flags = |nodes: &[&str]| json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true});
     match name {
         "isolate" => Some((two(), untouched)),
         "recover" => Some((json!({"nodes": ["w1", "w2"], "actor": "operator/matrix"}), isolated)),
         "drain" | "scale-in" => {
             Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched))
         }
-        "scale-in of a master" => Some((flags(&["m1"]), untouched)),
         "scale-in-unreachable" => {
             Some((json!({"nodes": ["w2"], "fenced": "w2 is powered off", "actor": "operator/matrix"}), silent))
-        }
-        "scale-in-unreachable of a master" => {
-            Some((json!({"nodes": ["m2"], "fenced": "m2 is powered off", "actor": "operator/matrix"}), silent_master))
         }
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
@@ -124,21 +112,6 @@ async fn drain_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scale_in_survives_everything() {
     holds("scale-in", 80).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn scale_in_of_a_master_survives_everything() {
-    holds("scale-in of a master", 120).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn scale_in_of_a_silent_host_survives_everything() {
-    holds("scale-in-unreachable", 50).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn scale_in_of_a_silent_master_survives_everything() {
-    holds("scale-in-unreachable of a master", 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
