@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use slipway_cluster::Node;
-use slipway_errors::Coded;
+use slipway_errors::{Code, Coded};
 use slipway_proto::types::HostFacts;
 use slipway_types::NodeRole;
 
@@ -28,7 +28,7 @@ impl std::fmt::Display for Dependent {
 }
 
 /// All who would be without an API server if `node` left. The files of the node's own host go with it, and do not count.
-pub async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded> {
+async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded> {
     let own = own_addresses(node);
     let mut found = BTreeSet::new();
     for host in world.hosts.list().await? {
@@ -56,6 +56,18 @@ pub async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Co
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// Refused while somebody would be without an API server.
+pub async fn refuse_dependents(world: &World, node: &Node) -> Result<(), Coded> {
+    let dependents = dependents(world, node).await?;
+    let Some(first) = dependents.first() else { return Ok(()) };
+    let all: Vec<String> = dependents.iter().map(ToString::to_string).collect();
+    let text = format!("these reach the API by an address that only {} has: {}", node.name, all.join("; "));
+    Err(Coded::new(Code::API_SERVER_ADDRESS, text).do_this(format!(
+        "move them first: slipway node set-endpoint HOST:PORT, with an address of another master or of all (now {})",
+        first.server
+    )))
 }
 
 fn of_host(name: &str, facts: &HostFacts, own: &BTreeSet<String>) -> Vec<Dependent> {
@@ -89,14 +101,9 @@ fn servers_in(text: &str) -> Vec<&str> {
     lines.map(|server| server.trim().trim_matches(['"', '\''])).collect()
 }
 
-/// `10.0.0.1` of `https://10.0.0.1:6443`.
+/// `10.0.0.1` of `https://10.0.0.1:6443`; empty where there is none, which is nobody's address.
 pub fn host_of(server: &str) -> &str {
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.strip_prefix('[') {
-        Some(inner) => inner.split(']').next().unwrap_or_default(),
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    }
+    slipway_cluster::etcd::host_of(server).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,5 +4,5 @@
 mod ask;
 mod read;
 
-pub use ask::{Witness, look};
+pub use ask::{Witness, agreed, look};
 pub use read::EtcdView;

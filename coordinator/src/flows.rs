@@ -4,6 +4,7 @@
 mod choose;
 mod clean_host;
 mod drain;
+mod etcd_part;
 mod evacuate;
 mod isolate;
 mod parameters;

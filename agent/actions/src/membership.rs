@@ -44,6 +44,14 @@ fn in_the_way(error: slipway_host::Error) -> Result<Obstacle, Error> {
     Ok(obstacle(coded.code, what, explain))
 }
 
+/// What `judged` makes of the members as a majority has them now, or what stands in the way of looking.
+pub(crate) async fn judge(host: &Host, judged: impl FnOnce(&Membership) -> Check) -> Result<Check, Error> {
+    Ok(match membership(host).await? {
+        Ok(found) => judged(&found),
+        Err(obstacle) => blocked(obstacle),
+    })
+}
+
 /// Nothing can be said but this.
 pub(crate) fn blocked(obstacle: Obstacle) -> Check {
     Check { satisfied: false, changes: vec![], obstacles: vec![obstacle] }

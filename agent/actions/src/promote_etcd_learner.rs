@@ -7,7 +7,7 @@ use slipway_errors::Code;
 use slipway_host::Host;
 use slipway_host::etcd::required;
 
-use crate::membership::{Membership, NOT_SO, blocked, left_to_the_next_look, membership, named};
+use crate::membership::{Membership, NOT_SO, blocked, judge, left_to_the_next_look, named};
 use crate::perform::{change, obstacle};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
@@ -54,10 +54,7 @@ impl Perform for PromoteEtcdLearner {
     }
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
-        Ok(match membership(host).await? {
-            Ok(found) => self.judged(&found),
-            Err(obstacle) => blocked(obstacle),
-        })
+        judge(host, |found| self.judged(found)).await
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {

@@ -7,7 +7,7 @@ use slipway_host::Host;
 use slipway_host::etcd::Refusal;
 use slipway_proto::types::EtcdMember;
 
-use crate::membership::{Membership, NOT_SO, blocked, left_to_the_next_look, membership, named, same_urls};
+use crate::membership::{Membership, NOT_SO, judge, left_to_the_next_look, membership, named, same_urls};
 use crate::perform::{change, obstacle};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
@@ -69,10 +69,7 @@ impl Perform for RemoveEtcdMember {
     }
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
-        Ok(match membership(host).await? {
-            Ok(found) => self.judged(&found),
-            Err(obstacle) => blocked(obstacle),
-        })
+        judge(host, |found| self.judged(found)).await
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {

@@ -10,6 +10,6 @@ mod unnamed;
 mod words;
 
 pub use identity::{Check, MasterReport, MemberMatch, Mismatch, match_members, member_of, member_of_silent};
-pub use member::{Alarm, Member, MemberId};
+pub use member::{Alarm, Member, MemberId, host_of};
 pub use projection::{Change, Projection, SINGLE_MEMBER_FLAG, Standing, Verdict, project, quorum};
 pub use unnamed::{Unnamed, UnnamedClass, UnnamedProof, unnamed};

@@ -59,8 +59,11 @@ pub trait Step<W: Send + Sync + 'static>: Send + Sync {
     /// Whether the world is as this step wants it. Changes nothing.
     async fn satisfied(&self, cx: &StepCx<'_, W>) -> Result<bool, StepError>;
 
-    /// Makes the world so, and returns lines for the record: what was changed, what was compared, what proves it.
-    async fn act(&self, cx: &StepCx<'_, W>) -> Result<Vec<String>, StepError>;
+    /// Makes the world so, and returns lines for the record: what was changed, what was compared, what proves it. A step that only looks has
+    /// nothing to do here: if the world is not as wanted by itself, it has ended without effect.
+    async fn act(&self, _cx: &StepCx<'_, W>) -> Result<Vec<String>, StepError> {
+        Ok(Vec::new())
+    }
 
     /// Record lines of work that an earlier attempt did unseen: asked once, when `satisfied` says yes after an attempt without a known end.
     async fn recall(&self, _cx: &StepCx<'_, W>) -> Result<Vec<String>, StepError> {

@@ -1,6 +1,5 @@
 //! etcd's members with the nodes they run on, and what the whole of them would survive. It needs no API server: that is when it is asked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use slipway_cluster::Node;
@@ -73,9 +72,8 @@ fn row(matched: &MemberMatch, view: &EtcdView) -> wire::EtcdMemberRow {
 
 /// What an operator should know beside the table.
 fn notes(view: &EtcdView, matched: &[MemberMatch], nodes: &[Node]) -> Vec<String> {
-    let silent: BTreeMap<_, _> = view.silent.iter().collect();
     let mut notes: Vec<String> =
-        silent.into_iter().map(|(node, why)| format!("{node} cannot be asked: {why}")).collect();
+        view.silent.iter().map(|(node, why)| format!("{node} cannot be asked: {why}")).collect();
     notes.extend(unnamed(&view.members, nodes, &view.reports, &[]).into_iter().map(|one| one.explanation));
     for one in matched.iter().filter(|one| !one.is_certain() && !one.member.is_unnamed()) {
         let odd: Vec<String> = one

@@ -34,6 +34,11 @@ pub async fn look(world: &World, except: Option<&NodeName>) -> Result<EtcdView, 
     Ok(EtcdView::of(&join_all(asked).await, except))
 }
 
+/// How etcd stands by a list that a quorum agreed on and that is not from `leaves`, or why there is none.
+pub async fn agreed(world: &World, leaves: &NodeName) -> Result<EtcdView, Coded> {
+    look(world, Some(leaves)).await?.agreed()
+}
+
 /// The addresses of a host that was not heard yet by this coordinator are asked for.
 async fn answer(
     world: &World,

@@ -20,7 +20,6 @@ use crate::steps::{CanaryHolds, Consent};
 use crate::world::World;
 pub(in crate::flows) use host_work::{HostWork, host_work};
 use leaving::{Leaving, leaving};
-pub(in crate::flows) use master::{disagreement, survivors_of};
 use phases::phases;
 pub(in crate::flows) use phases::wipe_etcd_data;
 
@@ -48,21 +47,11 @@ struct Parameters {
     /// Yes to pods that find no other node.
     #[serde(default)]
     accept_pending_pods: bool,
-    /// Yes to an etcd that survives fewer failures.
-    #[serde(default)]
-    accept_less_tolerance: bool,
-    /// Yes to an etcd of one member.
-    #[serde(default)]
-    leave_one_etcd_member: bool,
+    #[serde(flatten)]
+    consent: Consent,
     /// Who asked; the coordinator writes it.
     #[serde(default)]
     actor: String,
-}
-
-impl Parameters {
-    fn consent(&self) -> Consent {
-        Consent { less_tolerance: self.accept_less_tolerance, one_member: self.leave_one_etcd_member }
-    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,20 +5,20 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_cluster::etcd::{Change, Member, MemberId, member_of_silent, project};
+use slipway_cluster::etcd::member_of_silent;
 use slipway_cluster::{CredentialId, FencingProof, Node, is_foreign_cordon};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan, PlanBuilder};
 use slipway_types::{HostId, NodeName, NodeRole};
 
+use super::etcd_part::EtcdPart;
 use super::parameters::{Chosen, facts, read, schema, stored};
-use super::scale_in::{disagreement, survivors_of};
 use crate::etcd::look;
 use crate::fleet::HostState;
 use crate::pools::share_of;
 use crate::steps::{
-    Consent, Cordon, DeleteNode, DenyKubelet, EtcdIsWhole, EtcdKeepsQuorum, GiveUpPods, HostIsSilent, HostTarget,
-    NodeIsGone, NothingIsHeld, ReleaseHost, RemoveEtcdMember, VolumesDetached, refuse_one_that_answers,
+    Consent, Cordon, DeleteNode, DenyKubelet, GiveUpPods, HostIsSilent, NodeIsGone, NothingIsHeld, ReleaseHost,
+    VolumesDetached, refuse_one_that_answers,
 };
 use crate::world::World;
 
@@ -33,21 +33,11 @@ struct Parameters {
     /// The words `NODE is powered off`, by somebody who has made sure of it; none: only what cannot harm is done.
     #[serde(default)]
     fenced: Option<String>,
-    /// Yes to an etcd that survives fewer failures.
-    #[serde(default)]
-    accept_less_tolerance: bool,
-    /// Yes to an etcd of one member.
-    #[serde(default)]
-    leave_one_etcd_member: bool,
+    #[serde(flatten)]
+    consent: Consent,
     /// Who asked; the coordinator writes it.
     #[serde(default)]
     actor: String,
-}
-
-impl Parameters {
-    fn consent(&self) -> Consent {
-        Consent { less_tolerance: self.accept_less_tolerance, one_member: self.leave_one_etcd_member }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,17 +48,9 @@ struct Facts {
     foreign_cordon: bool,
     host: HostId,
     credential: Option<CredentialId>,
-    etcd: Option<Etcd>,
+    etcd: Option<EtcdPart>,
     /// What the node holds that could be harmed; empty: nothing.
     held: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Etcd {
-    member: Member,
-    sentence: String,
-    were_down: Vec<MemberId>,
-    survivors: Vec<HostTarget>,
 }
 
 #[async_trait]
@@ -91,13 +73,13 @@ impl Flow<World> for ScaleInUnreachable {
         let host = world.host_of(&node.name).await?;
         refuse_one_that_answers(world, &node.name, &host.id).await?;
         if let Some(words) = &parameters.fenced {
-            check_words(&node.name, words)?;
+            FencingProof::check_words(&node.name, words)?;
         }
         let seen = world.fleet.view(&host.id).facts.unwrap_or_default();
         let held = world.cluster.harmless(&node.name).await?;
         stored(&Facts {
             etcd: match node.role {
-                NodeRole::ControlPlane => etcd(world, &node, parameters.consent()).await?,
+                NodeRole::ControlPlane => etcd(world, &node, parameters.consent).await?,
                 NodeRole::Worker => None,
             },
             pool: share_of(node.role, &node.labels, &world.settings.budget).pool,
@@ -113,14 +95,13 @@ impl Flow<World> for ScaleInUnreachable {
     fn plan(&self, params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
         let (parameters, facts): (Parameters, Facts) = (read(params)?, facts(stored)?);
         let name = facts.name.clone();
+        let quorum = facts.etcd.as_ref().map(|etcd| etcd.keeps_quorum(&name, parameters.consent, "etcd-keeps-quorum"));
         let plan = Plan::of(self.name())
             .title(format!("scale-in {name}, whose host does not answer"))
             .node(&name, &facts.pool)
             .disrupts()
             .phase("look", |phase| {
-                phase
-                    .step(HostIsSilent { node: name.clone(), host: facts.host.clone() })
-                    .step_if(keeps_quorum(&facts, &parameters))
+                phase.step(HostIsSilent { node: name.clone(), host: facts.host.clone() }).step_if(quorum)
             })
             .phase("isolate", |phase| {
                 phase
@@ -129,7 +110,7 @@ impl Flow<World> for ScaleInUnreachable {
             })
             .point_of_no_return("the node leaves the cluster");
         let plan = match &facts.etcd {
-            Some(etcd) => leave_etcd(plan, &name, etcd),
+            Some(etcd) => plan.phase("leave etcd", |phase| phase.steps(etcd.leave(&name))),
             None => plan,
         };
         give_up(plan, &facts, &parameters)
@@ -138,16 +119,6 @@ impl Flow<World> for ScaleInUnreachable {
             })
             .build()
     }
-}
-
-fn keeps_quorum(facts: &Facts, parameters: &Parameters) -> Option<EtcdKeepsQuorum> {
-    facts.etcd.as_ref().map(|etcd| EtcdKeepsQuorum {
-        node: facts.name.clone(),
-        member: etcd.member.id,
-        consent: parameters.consent(),
-        name: "etcd-keeps-quorum",
-        sentence: etcd.sentence.clone(),
-    })
 }
 
 fn cordon(facts: &Facts, parameters: &Parameters) -> Cordon {
@@ -159,18 +130,6 @@ fn cordon(facts: &Facts, parameters: &Parameters) -> Cordon {
         foreign: facts.foreign_cordon,
         for_disruption: true,
     }
-}
-
-fn leave_etcd(plan: PlanBuilder<World>, name: &NodeName, etcd: &Etcd) -> PlanBuilder<World> {
-    plan.phase("leave etcd", |phase| {
-        phase
-            .step(RemoveEtcdMember {
-                node: name.clone(),
-                member: etcd.member.clone(),
-                survivors: etcd.survivors.clone(),
-            })
-            .step(EtcdIsWhole { node: name.clone(), gone: etcd.member.id, were_down: etcd.were_down.clone() })
-    })
 }
 
 /// With a proof everything goes; without one only a node that holds nothing.
@@ -211,16 +170,7 @@ async fn the_node(world: &World, names: &[String]) -> Result<Node, Coded> {
     }
 }
 
-fn check_words(node: &NodeName, words: &str) -> Result<(), Coded> {
-    let wanted = FencingProof::wanted_words(node);
-    if words.split_whitespace().eq(wanted.split_whitespace()) {
-        return Ok(());
-    }
-    Err(Coded::new(Code::FENCING_UNPROVED, format!("{words:?} does not say that {node} is off"))
-        .do_this(format!("make sure that the host has no power, then state it: --fenced {wanted:?}")))
-}
-
-async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<Etcd>, Coded> {
+async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<EtcdPart>, Coded> {
     let nodes = world.cluster.nodes(None).await?;
     let view = look(world, Some(&node.name)).await?;
     if view.reports.is_empty() {
@@ -228,15 +178,6 @@ async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<Etc
         return if view.silent.len() > 1 { view.agreed().map(|_| None) } else { Ok(None) };
     }
     let view = view.agreed()?;
-    let found = member_of_silent(&node.name, &view.members, &nodes, &view.reports);
-    let member = found.map_err(|mismatch| disagreement(&mismatch))?;
-    let projection = project(&view.members, &Change::Remove(member.id));
-    consent.judge(&projection.verdict)?;
-    let down = view.members.iter().filter(|other| other.id != member.id && !other.counts());
-    Ok(Some(Etcd {
-        were_down: down.map(|other| other.id).collect(),
-        survivors: survivors_of(world, &nodes, &node.name).await?,
-        sentence: projection.sentence,
-        member,
-    }))
+    let member = member_of_silent(&node.name, &view.members, &nodes, &view.reports);
+    EtcdPart::of(world, &node.name, &nodes, (&view, member), consent).await.map(Some)
 }

@@ -14,7 +14,7 @@ use slipway_types::NodeName;
 use super::parameters::{facts, read, schema, stored};
 use crate::endpoints::host_of;
 use crate::fleet::HostState;
-use crate::pools::{WORKERS, share_of};
+use crate::pools::share_of;
 use crate::steps::{HostAction, HostTarget, SetClusterEndpoint};
 use crate::world::World;
 
@@ -111,7 +111,7 @@ impl Flow<World> for SetEndpoint {
         let facts: Facts = facts(stored)?;
         let mut plan = Plan::of(self.name()).title(format!("hosts reach the API at {}", facts.server));
         for host in &facts.hosts {
-            plan = plan.node(&host.target.node, if host.pool.is_empty() { WORKERS } else { &host.pool });
+            plan = plan.node(&host.target.node, &host.pool);
         }
         let plan = plan.for_each(facts.hosts.iter().map(|host| &host.target.node), |name, lane| {
             let Some(host) = facts.hosts.iter().find(|host| host.target.node == *name) else { return lane };

@@ -73,8 +73,4 @@ impl Step<World> for EtcdIsWhole {
         }
         Ok(true)
     }
-
-    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        Ok(Vec::new())
-    }
 }

@@ -2,21 +2,23 @@
 //! the change: an answer is as old as the moment it was given in.
 
 use async_trait::async_trait;
-use slipway_cluster::etcd::{Change, MemberId, Verdict, project};
+use serde::{Deserialize, Serialize};
+use slipway_cluster::etcd::{Change, MemberId, SINGLE_MEMBER_FLAG, Verdict, project};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
-use crate::etcd::look;
+use crate::etcd::agreed;
 use crate::world::World;
 
-/// What the operator has said yes to beforehand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What the operator has said yes to beforehand, as flows take it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
 pub struct Consent {
-    /// Fewer failures may be survived afterwards.
-    pub less_tolerance: bool,
-    /// One member alone may be left.
-    pub one_member: bool,
+    /// Yes to an etcd that survives fewer failures.
+    pub accept_less_tolerance: bool,
+    /// Yes to an etcd of one member.
+    pub leave_one_etcd_member: bool,
 }
 
 impl Consent {
@@ -25,13 +27,13 @@ impl Consent {
         let refused = |code: Code, text: &str, way: &str| Err(Coded::new(code, text).do_this(way));
         match verdict {
             Verdict::Allowed => Ok(()),
-            Verdict::NeedsWord { .. } if self.less_tolerance || self.one_member => Ok(()),
-            Verdict::NeedsFlag { .. } if self.one_member => Ok(()),
+            Verdict::NeedsWord { .. } if self.accept_less_tolerance || self.leave_one_etcd_member => Ok(()),
+            Verdict::NeedsFlag { .. } if self.leave_one_etcd_member => Ok(()),
             Verdict::NeedsWord { text } => {
                 refused(Code::QUORUM_WORD, text, "if that is meant, say --accept-less-tolerance")
             }
             Verdict::NeedsFlag { text } => {
-                refused(Code::QUORUM_WORD, text, "if that is meant, say --leave-one-etcd-member")
+                refused(Code::QUORUM_WORD, text, &format!("if that is meant, say {SINGLE_MEMBER_FLAG}"))
             }
             Verdict::Refused { text } => refused(Code::QUORUM_LOST, text, "slipway etcd status shows each member"),
         }
@@ -79,8 +81,7 @@ impl Step<World> for EtcdKeepsQuorum {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let view = look(cx.world, Some(&self.node)).await.map_err(StepError::retry)?;
-        let view = view.agreed().map_err(StepError::retry)?;
+        let view = agreed(cx.world, &self.node).await.map_err(StepError::retry)?;
         if view.member(self.member).is_none() {
             cx.say(format!("member {} is not in the list any more", self.member));
             return Ok(true);
@@ -89,10 +90,6 @@ impl Step<World> for EtcdKeepsQuorum {
         self.consent.judge(&projection.verdict).map_err(StepError::Veto)?;
         cx.say(projection.sentence);
         Ok(true)
-    }
-
-    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        Ok(Vec::new())
     }
 }
 
@@ -103,8 +100,8 @@ mod tests {
     #[test]
     fn each_cost_has_a_word_of_its_own_and_a_refusal_has_none() {
         let text = || "x".to_owned();
-        let all = Consent { less_tolerance: true, one_member: true };
-        let word = Consent { less_tolerance: true, one_member: false };
+        let all = Consent { accept_less_tolerance: true, leave_one_etcd_member: true };
+        let word = Consent { accept_less_tolerance: true, leave_one_etcd_member: false };
         assert!(Consent::default().judge(&Verdict::Allowed).is_ok());
         let refused = Consent::default().judge(&Verdict::NeedsWord { text: text() }).unwrap_err();
         assert!(refused.to_string().contains("--accept-less-tolerance"), "{refused}");

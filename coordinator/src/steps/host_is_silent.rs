@@ -64,8 +64,4 @@ impl Step<World> for HostIsSilent {
             .map(|()| true)
             .map_err(|error| if error.code == Code::NODE_ANSWERS { StepError::Veto(error) } else { api(error) })
     }
-
-    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        Ok(Vec::new())
-    }
 }

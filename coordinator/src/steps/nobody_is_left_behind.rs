@@ -2,12 +2,12 @@
 //! plan was made.
 
 use async_trait::async_trait;
-use slipway_errors::{Code, Coded};
+use slipway_errors::Code;
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
 use super::fail::api;
-use crate::endpoints::dependents;
+use crate::endpoints::refuse_dependents;
 use crate::world::World;
 
 /// See the module.
@@ -48,18 +48,10 @@ impl Step<World> for NobodyIsLeftBehind {
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let node = cx.world.cluster.node(&self.node).await.map_err(|error| api(error.into()))?;
         let Some(node) = node else { return Ok(true) };
-        let found = dependents(cx.world, &node).await.map_err(api)?;
-        if found.is_empty() {
-            return Ok(true);
+        match refuse_dependents(cx.world, &node).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code == Code::API_SERVER_ADDRESS => Err(StepError::Veto(error)),
+            Err(error) => Err(api(error)),
         }
-        let all: Vec<String> = found.iter().map(ToString::to_string).collect();
-        let text = format!("these reach the API by an address that only {} has: {}", self.node, all.join("; "));
-        Err(StepError::Veto(
-            Coded::new(Code::API_SERVER_ADDRESS, text).do_this("slipway node set-endpoint HOST:PORT moves them"),
-        ))
-    }
-
-    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        Ok(Vec::new())
     }
 }

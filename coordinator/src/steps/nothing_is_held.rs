@@ -50,8 +50,4 @@ impl Step<World> for NothingIsHeld {
             )),
         ))
     }
-
-    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        Ok(Vec::new())
-    }
 }

@@ -11,7 +11,7 @@ use slipway_proto::types::{Action, RemoveEtcdMember as Wire};
 use slipway_types::{NodeName, StepId};
 
 use super::{HostAction, HostTarget};
-use crate::etcd::look;
+use crate::etcd::agreed;
 use crate::world::World;
 
 /// See the module.
@@ -58,8 +58,7 @@ impl Step<World> for RemoveEtcdMember {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let view = look(cx.world, Some(&self.node)).await.map_err(StepError::retry)?;
-        let view = view.agreed().map_err(StepError::retry)?;
+        let view = agreed(cx.world, &self.node).await.map_err(StepError::retry)?;
         Ok(view.member(self.member.id).is_none())
     }
 

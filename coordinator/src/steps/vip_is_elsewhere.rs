@@ -87,8 +87,4 @@ impl Step<World> for VipIsElsewhere {
             ),
         }
     }
-
-    async fn act(&self, _cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        Ok(Vec::new())
-    }
 }

@@ -116,7 +116,7 @@ impl Member {
 }
 
 /// The host of a URL such as `https://10.0.0.1:2380` or `https://[fd00::1]:2380`.
-pub(super) fn host_of(url: &str) -> Option<&str> {
+pub fn host_of(url: &str) -> Option<&str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {

@@ -52,13 +52,19 @@ impl FencingProof {
         format!("{node} is powered off")
     }
 
+    /// Whether the words are those for this node, whatever the space between them.
+    pub fn check_words(node: &NodeName, words: &str) -> Result<(), Unproved> {
+        let wanted = Self::wanted_words(node);
+        if words.split_whitespace().eq(wanted.split_whitespace()) {
+            return Ok(());
+        }
+        Err(Unproved { node: node.clone(), reason: format!("the statement is {words:?}, not {wanted:?}") })
+    }
+
     /// Takes a recorded statement as the proof.
     pub fn from_statement(statement: &OperatorStatement) -> Result<Self, Unproved> {
         let refused = |reason: String| Err(Unproved { node: statement.node.clone(), reason });
-        let wanted = Self::wanted_words(&statement.node);
-        if statement.words.split_whitespace().ne(wanted.split_whitespace()) {
-            return refused(format!("the statement is {:?}, not {wanted:?}", statement.words));
-        }
+        Self::check_words(&statement.node, &statement.words)?;
         for (what, text) in
             [("who said it", &statement.by), ("in which run", &statement.run), ("of which Node", &statement.node_uid)]
         {

@@ -14,8 +14,8 @@ use super::leaving::Leaving;
 use super::master::{Etcd, Master};
 use crate::fleet::HostState;
 use crate::steps::{
-    Cordon, DeleteNode, Drain, EtcdIsWhole, EtcdKeepsQuorum, HostAction, HostTarget, MoveEtcdLeader,
-    NobodyIsLeftBehind, NodeIsGone, ReleaseHost, RemoveEtcdMember, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
+    Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone, ReleaseHost,
+    SnapshotEtcd, VipIsElsewhere, VolumesDetached,
 };
 use crate::world::World;
 
@@ -56,8 +56,8 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
         phases.add("last look", last_look(node, etcd, parameters));
     }
     phases.no_return = Some("the node leaves the cluster");
-    if let (Some(master), Some(etcd)) = (&node.master, etcd_of(node)) {
-        phases.add("leave etcd", leave_etcd(node, master, etcd));
+    if let Some(etcd) = etcd_of(node) {
+        phases.add("leave etcd", etcd.part.leave(&node.name).into());
     }
     phases.add("clean host", clean_host(node));
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
@@ -79,20 +79,10 @@ fn etcd_of(node: &Leaving) -> Option<&Etcd> {
     node.master.as_ref()?.etcd.as_ref()
 }
 
-fn keeps_quorum(node: &Leaving, etcd: &Etcd, parameters: &Parameters, name: &'static str) -> EtcdKeepsQuorum {
-    EtcdKeepsQuorum {
-        node: node.name.clone(),
-        member: etcd.member.id,
-        consent: parameters.consent(),
-        name,
-        sentence: etcd.sentence.clone(),
-    }
-}
-
 fn preflight(node: &Leaving, master: &Master, parameters: &Parameters) -> Steps {
     let mut steps: Steps = Vec::new();
     if let Some(etcd) = &master.etcd {
-        steps.push(Arc::new(keeps_quorum(node, etcd, parameters, "etcd-keeps-quorum")));
+        steps.push(Arc::new(etcd.part.keeps_quorum(&node.name, parameters.consent, "etcd-keeps-quorum")));
     }
     steps.push(Arc::new(NobodyIsLeftBehind { node: node.name.clone() }));
     steps
@@ -149,19 +139,8 @@ fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
 
 fn last_look(node: &Leaving, etcd: &Etcd, parameters: &Parameters) -> Steps {
     vec![
-        Arc::new(MoveEtcdLeader { host: node.host.clone(), member: etcd.member.id }),
-        Arc::new(keeps_quorum(node, etcd, parameters, "etcd-still-keeps-quorum")),
-    ]
-}
-
-fn leave_etcd(node: &Leaving, master: &Master, etcd: &Etcd) -> Steps {
-    vec![
-        Arc::new(RemoveEtcdMember {
-            node: node.name.clone(),
-            member: etcd.member.clone(),
-            survivors: master.survivors.clone(),
-        }),
-        Arc::new(EtcdIsWhole { node: node.name.clone(), gone: etcd.member.id, were_down: etcd.were_down.clone() }),
+        Arc::new(MoveEtcdLeader { host: node.host.clone(), member: etcd.part.member.id }),
+        Arc::new(etcd.part.keeps_quorum(&node.name, parameters.consent, "etcd-still-keeps-quorum")),
     ]
 }
 

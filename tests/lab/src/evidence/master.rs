@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::removal::each_effect_once;
 use crate::eventually::eventually;
 use crate::evidence::{
-    EtcdMember, Moment, cluster_traces, etcd_data, evicted, host_traces, images, member_of, members_now,
-    node_deletions, removals, resets, vip_answers_once,
+    EtcdMember, Moment, cluster_traces, etcd_data, evicted, host_traces, images, member_of, members_now, removals,
+    resets, vip_answers_once,
 };
 use crate::host::Host;
 use crate::lab::Lab;
@@ -79,7 +80,7 @@ impl<'a> MasterRemoval<'a> {
             ensure!(holder != name, "{name} still holds the address for all");
         }
         nobody_is_sent_to(self.lab, self.host)?;
-        self.each_effect_once().context("an effect was there twice, or never")
+        each_effect_once(self.lab, self.host, &self.moment, self.resets).context("an effect was there twice, or never")
     }
 
     /// Nothing of Kubernetes is on the host, least of all the Secrets that etcd kept.
@@ -109,17 +110,6 @@ impl<'a> MasterRemoval<'a> {
             let times = removals(self.lab, witness, &gone.id)?;
             ensure!(times == 1, "by the log of {}, {} was removed {times} times", member.name, gone.id);
         }
-        Ok(())
-    }
-
-    fn each_effect_once(&self) -> Result<()> {
-        let audit = self.moment.audit(self.lab)?;
-        let twice: Vec<_> = evicted(&audit).into_iter().filter(|(_, times)| *times != 1).collect();
-        ensure!(twice.is_empty(), "evicted: {twice:?}");
-        let deleted = node_deletions(&audit, self.host.name());
-        ensure!(deleted == 1, "the Node was deleted {deleted} times");
-        let resets = resets(self.host)? - self.resets;
-        ensure!(resets == 1, "kubeadm reset was called {resets} times");
         Ok(())
     }
 }

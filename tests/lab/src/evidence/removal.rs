@@ -45,19 +45,21 @@ impl<'a> Removal<'a> {
         let left = host_traces(self.host, foreign)?;
         ensure!(left.is_empty(), "Kubernetes has left on {name}: {left:#?}");
         ensure!(images(self.host)? == self.images, "images or plugins of {name} have changed");
-        self.each_effect_once().context("an effect was there twice, or never")
+        each_effect_once(self.lab, self.host, &self.moment, self.resets).context("an effect was there twice, or never")
     }
+}
 
-    fn each_effect_once(&self) -> Result<()> {
-        let audit = self.moment.audit(self.lab)?;
-        let twice: Vec<_> = evicted(&audit).into_iter().filter(|(_, times)| *times != 1).collect();
-        ensure!(twice.is_empty(), "evicted: {twice:?}");
-        let deleted = node_deletions(&audit, self.host.name());
-        ensure!(deleted == 1, "the Node was deleted {deleted} times");
-        let resets = resets(self.host)? - self.resets;
-        ensure!(resets == 1, "kubeadm reset was called {resets} times");
-        Ok(())
-    }
+/// By the audit log and the host's own kubeadm: since `moment` no pod was evicted twice, the Node was deleted once, and `kubeadm reset`
+/// was called once more than the `resets` before.
+pub(super) fn each_effect_once(lab: &Lab, host: &Host, moment: &Moment, resets_before: usize) -> Result<()> {
+    let audit = moment.audit(lab)?;
+    let twice: Vec<_> = evicted(&audit).into_iter().filter(|(_, times)| *times != 1).collect();
+    ensure!(twice.is_empty(), "evicted: {twice:?}");
+    let deleted = node_deletions(&audit, host.name());
+    ensure!(deleted == 1, "the Node was deleted {deleted} times");
+    let resets = resets(host)? - resets_before;
+    ensure!(resets == 1, "kubeadm reset was called {resets} times");
+    Ok(())
 }
 
 /// A witness that does not see a worker where there is one would also see none where there is.
