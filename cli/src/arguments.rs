@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::screen::Format;
 use crate::verbs::{
-    completions, doctor, drain, etcd_status, explain, flow_list, host_list, identity_create, init, isolate, node_list,
-    node_show, recover, remove, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
+    completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_list,
+    identity_create, init, isolate, node_list, node_show, recover, remove, run_list, run_show, run_steer, run_watch,
+    set_endpoint, token_create,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -124,6 +125,10 @@ pub enum NodeVerb {
 pub enum EtcdVerb {
     /// Show each member, where it runs, and what the whole of them would survive
     Status(etcd_status::Args),
+    /// Keep a verified, encrypted snapshot with the coordinator
+    Backup(etcd_backup::Args),
+    /// Take out a member that belongs to no node: one that never started, or whose node is gone
+    RemoveMember(etcd_remove_member::Args),
 }
 
 /// Verbs about runs.

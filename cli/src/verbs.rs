@@ -3,6 +3,8 @@
 pub mod completions;
 pub mod doctor;
 pub mod drain;
+pub mod etcd_backup;
+pub mod etcd_remove_member;
 pub mod etcd_status;
 pub mod explain;
 pub mod flow_list;
@@ -89,7 +91,7 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
         Verb::Token(TokenVerb::Create(args)) => token_create::run(context, args).await,
         Verb::Host(HostVerb::List(_)) => host_list::run(context).await,
         Verb::Node(verb) => node(context, verb).await,
-        Verb::Etcd(EtcdVerb::Status(_)) => etcd_status::run(context).await,
+        Verb::Etcd(verb) => etcd(context, verb).await,
         Verb::Run(verb) => of_run(context, verb).await,
         Verb::Flow(FlowVerb::List(_)) => flow_list::run(context).await,
         Verb::Doctor(_) => doctor::run(context).await,
@@ -107,6 +109,14 @@ async fn node(context: Context<'_>, verb: NodeVerb) -> Result<Exit, Failure> {
         NodeVerb::Drain(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Remove(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::SetEndpoint(args) => context.propose(args.wish(), args.start).await,
+    }
+}
+
+async fn etcd(context: Context<'_>, verb: EtcdVerb) -> Result<Exit, Failure> {
+    match verb {
+        EtcdVerb::Status(_) => etcd_status::run(context).await,
+        EtcdVerb::Backup(args) => context.propose(etcd_backup::wish(), args.start).await,
+        EtcdVerb::RemoveMember(args) => context.propose(args.wish(), args.start).await,
     }
 }
 

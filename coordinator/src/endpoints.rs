@@ -90,9 +90,9 @@ pub fn virtual_address(facts: &HostFacts, nodes: &[Node]) -> Option<String> {
     candidates.next().map(str::to_owned)
 }
 
-/// The control-plane nodes other than `name`.
-pub fn masters_beside<'n>(nodes: &'n [Node], name: &slipway_types::NodeName) -> Vec<&'n Node> {
-    nodes.iter().filter(|node| node.role == NodeRole::ControlPlane && node.name != *name).collect()
+/// The control-plane nodes, but for the one that leaves.
+pub fn masters_beside<'n>(nodes: &'n [Node], leaves: Option<&slipway_types::NodeName>) -> Vec<&'n Node> {
+    nodes.iter().filter(|node| node.role == NodeRole::ControlPlane && Some(&node.name) != leaves).collect()
 }
 
 /// The servers of a kubeconfig's text: each is on a line of its own.

@@ -1,7 +1,9 @@
 //! The flows, one short file each that reads like its runbook. Adding one is a file and a line here; the API, the CLI's plan view, the crash
 //! matrix and the runbook pages follow from the registry.
 
+mod back_up_etcd;
 mod choose;
+mod claims;
 mod clean_host;
 mod drain;
 mod etcd_part;
@@ -9,6 +11,7 @@ mod evacuate;
 mod isolate;
 mod parameters;
 mod recover;
+mod remove_etcd_member;
 mod scale_in;
 mod scale_in_unreachable;
 mod set_endpoint;
@@ -29,4 +32,6 @@ pub fn registry() -> Registry<World> {
         .with(scale_in_unreachable::ScaleInUnreachable)
         .with(clean_host::CleanHost)
         .with(set_endpoint::SetEndpoint)
+        .with(remove_etcd_member::RemoveEtcdMemberFlow)
+        .with(back_up_etcd::BackUpEtcd)
 }

@@ -64,7 +64,8 @@ pub struct EtcdWords {
 }
 
 impl EtcdWords {
-    fn put(&self, params: &mut Params) {
+    /// Puts them into a flow's parameters.
+    pub fn put(&self, params: &mut Params) {
         params.set("accept_less_tolerance", json!(self.accept_less_tolerance));
         params.set("leave_one_etcd_member", json!(self.leave_one_etcd_member));
     }

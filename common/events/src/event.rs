@@ -17,6 +17,9 @@ pub enum Event {
         /// The nodes that the run holds until it ends.
         #[serde(default)]
         nodes: Vec<NodeName>,
+        /// What the run claims beside nodes until it ends, such as the control plane.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<String>,
         /// The operator's parameters, as JSON.
         params: String,
         /// The facts the plan was made from, as JSON.

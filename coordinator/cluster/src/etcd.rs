@@ -3,13 +3,13 @@
 
 mod identity;
 mod member;
+mod ownerless;
 mod projection;
 #[cfg(test)]
 mod projection_tests;
-mod unnamed;
 mod words;
 
 pub use identity::{Check, MasterReport, MemberMatch, Mismatch, match_members, member_of, member_of_silent};
 pub use member::{Alarm, Member, MemberId, host_of};
+pub use ownerless::{Ownerless, OwnerlessClass, OwnerlessProof, ownerless};
 pub use projection::{Change, Projection, SINGLE_MEMBER_FLAG, Standing, Verdict, project, quorum};
-pub use unnamed::{Unnamed, UnnamedClass, UnnamedProof, unnamed};

@@ -17,6 +17,8 @@ pub struct Book {
     pub title: String,
     /// The nodes that the run holds until it ends.
     pub nodes: Vec<NodeName>,
+    /// What it claims beside nodes until it ends.
+    pub claims: Vec<String>,
     /// The operator's parameters, as JSON.
     pub params: String,
     /// The facts that the plan was made from, as JSON.
@@ -173,6 +175,7 @@ impl Book {
             flow: String::new(),
             title: String::new(),
             nodes: Vec::new(),
+            claims: Vec::new(),
             params: String::new(),
             facts: String::new(),
             fingerprint: String::new(),
@@ -215,8 +218,9 @@ impl Book {
             return;
         }
         match event {
-            Event::Planned { flow, title, nodes, params, facts, fingerprint } => {
-                (self.flow, self.title, self.nodes) = (flow.clone(), title.clone(), nodes.clone());
+            Event::Planned { flow, title, nodes, claims, params, facts, fingerprint } => {
+                (self.flow, self.title) = (flow.clone(), title.clone());
+                (self.nodes, self.claims) = (nodes.clone(), claims.clone());
                 (self.params, self.facts, self.fingerprint) = (params.clone(), facts.clone(), fingerprint.clone());
                 (self.actor, self.started_ms, self.state) = (actor.clone(), at_ms, RunState::AwaitingApproval);
             }

@@ -1,5 +1,5 @@
 //! Which runs may be open at the same time: one table, asked with what is running and what is requested. Two runs never work on one node; a
-//! rule can only say what becomes of the second one.
+//! rule can only say what becomes of the second one. What two runs claim beside nodes, one has after the other.
 
 use slipway_types::NodeName;
 
@@ -21,6 +21,8 @@ pub struct Claim<'a> {
     pub flow: &'a str,
     /// The nodes that it holds.
     pub nodes: &'a [NodeName],
+    /// What it holds beside them.
+    pub claims: &'a [String],
 }
 
 /// Where a rule holds.
@@ -61,18 +63,20 @@ impl Conflicts {
     /// What becomes of `requested` while `running` is open.
     pub fn decide(&self, running: Claim<'_>, requested: Claim<'_>) -> Decision {
         let same_node = running.nodes.iter().any(|node| requested.nodes.contains(node));
+        let same_claim = running.claims.iter().any(|claim| requested.claims.contains(claim));
         let fits = |rule: &&Rule| {
             let flow = |pattern: &str, flow: &str| pattern == "*" || pattern == flow;
             flow(rule.running, running.flow)
                 && flow(rule.requested, requested.flow)
                 && (rule.scope == Scope::Anywhere || same_node)
         };
-        match (self.rules.iter().find(fits).map(|rule| rule.decision), same_node) {
+        let by_rule = match (self.rules.iter().find(fits).map(|rule| rule.decision), same_node) {
             (Some(Decision::Allow), true) => Decision::Queue,
             (Some(decision), _) => decision,
             (None, true) => Decision::Refuse,
             (None, false) => Decision::Allow,
-        }
+        };
+        if same_claim { by_rule.max(Decision::Queue) } else { by_rule }
     }
 }
 
@@ -95,7 +99,10 @@ mod tests {
         ]);
         let (w1, w2) = (nodes(&["w1"]), nodes(&["w2"]));
         let decide = |running, a: &[NodeName], requested, b: &[NodeName]| {
-            table.decide(Claim { flow: running, nodes: a }, Claim { flow: requested, nodes: b })
+            table.decide(
+                Claim { flow: running, nodes: a, claims: &[] },
+                Claim { flow: requested, nodes: b, claims: &[] },
+            )
         };
         assert_eq!(decide("upgrade", &w1, "scale-in", &w2), Decision::Refuse);
         assert_eq!(decide("drain", &w1, "scale-in", &w1), Decision::Queue);
@@ -104,13 +111,27 @@ mod tests {
         assert_eq!(decide("scale-in", &w1, "drain", &w1), Decision::Refuse);
     }
 
+    #[test]
+    fn what_both_claim_one_has_after_the_other() {
+        let (w1, w2) = (nodes(&["w1"]), nodes(&["w2"]));
+        let etcd = ["etcd".to_owned()];
+        let decide = |a: &[String], b: &[String]| {
+            let running = Claim { flow: "scale-in", nodes: &w1, claims: a };
+            Conflicts::default().decide(running, Claim { flow: "scale-in", nodes: &w2, claims: b })
+        };
+        assert_eq!(decide(&etcd, &etcd), Decision::Queue);
+        assert_eq!(decide(&etcd, &[]), Decision::Allow);
+        assert_eq!(decide(&etcd, &["dns".to_owned()]), Decision::Allow);
+    }
+
     proptest! {
         #[test]
         fn no_table_lets_two_runs_work_on_one_node(a in 0_u8..4, b in 0_u8..4, anywhere: bool) {
             let scope = if anywhere { Scope::Anywhere } else { Scope::SameNode };
             let table = Conflicts::new(vec![Rule { running: "*", requested: "*", scope, decision: Decision::Allow }]);
             let (a, b) = (nodes(&[&format!("w{a}")]), nodes(&[&format!("w{b}")]));
-            let decision = table.decide(Claim { flow: "drain", nodes: &a }, Claim { flow: "drain", nodes: &b });
+            let claim = |nodes| Claim { flow: "drain", nodes, claims: &[] };
+            let decision = table.decide(claim(&a), claim(&b));
             prop_assert_eq!(decision == Decision::Allow, a != b);
         }
     }

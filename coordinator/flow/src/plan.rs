@@ -20,6 +20,8 @@ pub struct Plan<W> {
     pub title: String,
     /// The nodes that the run holds until it ends, each with its pool.
     pub nodes: Vec<PlannedNode>,
+    /// What else the run holds until it ends, by names that flows agree on: another run that claims one of them waits.
+    pub claims: Vec<String>,
     /// Whether it takes nodes out of service.
     pub disrupts: bool,
     /// The parts, one after the other.

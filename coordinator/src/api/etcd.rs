@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use slipway_cluster::Node;
-use slipway_cluster::etcd::{Member, MemberMatch, Standing, match_members, quorum, unnamed};
+use slipway_cluster::etcd::{Member, MemberMatch, Standing, match_members, ownerless, quorum};
 use slipway_proto::coordinator as wire;
 use slipway_proto::coordinator::etcd_service_server::EtcdService;
 use tonic::{Request, Response, Status};
@@ -74,8 +74,10 @@ fn row(matched: &MemberMatch, view: &EtcdView) -> wire::EtcdMemberRow {
 fn notes(view: &EtcdView, matched: &[MemberMatch], nodes: &[Node]) -> Vec<String> {
     let mut notes: Vec<String> =
         view.silent.iter().map(|(node, why)| format!("{node} cannot be asked: {why}")).collect();
-    notes.extend(unnamed(&view.members, nodes, &view.reports, &[]).into_iter().map(|one| one.explanation));
-    for one in matched.iter().filter(|one| !one.is_certain() && !one.member.is_unnamed()) {
+    let ownerless = ownerless(&view.members, nodes, &view.reports, &[]);
+    let known: Vec<_> = ownerless.iter().map(|one| one.member.id).collect();
+    notes.extend(ownerless.into_iter().map(|one| one.explanation));
+    for one in matched.iter().filter(|one| !one.is_certain() && !known.contains(&one.member.id)) {
         let odd: Vec<String> = one
             .checks
             .iter()

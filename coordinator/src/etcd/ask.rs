@@ -22,21 +22,55 @@ pub struct Witness {
 
 /// How etcd stands; the list of members is not taken from `except`.
 pub async fn look(world: &World, except: Option<&NodeName>) -> Result<EtcdView, Coded> {
-    let witnesses = witnesses(world).await?;
-    let asked = witnesses.iter().map(|witness| async {
+    let first = witnesses(world).await?;
+    let mut answers = ask_all(world, &first).await;
+    let view = EtcdView::of(&answers, except);
+    let more = hosts_of_unnamed(world, &view, &first).await?;
+    if more.is_empty() {
+        return Ok(view);
+    }
+    answers.extend(ask_all(world, &more).await);
+    Ok(EtcdView::of(&answers, except))
+}
+
+async fn ask_all(world: &World, witnesses: &[Witness]) -> Vec<Answer> {
+    join_all(witnesses.iter().map(|witness| async {
         let addresses = world.fleet.view(&witness.host.id).facts.map(|facts| facts.addresses).unwrap_or_default();
         let said = match etcd_status(world.agents.as_ref(), &witness.host).await {
             Ok(status) => Ok((status, addresses)),
             Err(error) => Err(error),
         };
         answer(world, witness, said).await
-    });
-    Ok(EtcdView::of(&join_all(asked).await, except))
+    }))
+    .await
+}
+
+/// Hosts that serve as no master, and have the address of a member that never started: they know whether it may yet.
+async fn hosts_of_unnamed(world: &World, view: &EtcdView, asked: &[Witness]) -> Result<Vec<Witness>, Coded> {
+    let unnamed = view.members.iter().filter(|member| member.is_unnamed());
+    let wanted: BTreeSet<&str> = unnamed.flat_map(slipway_cluster::etcd::Member::peer_hosts).collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for host in world.hosts.list().await? {
+        let facts = world.fleet.view(&host.id).facts.unwrap_or_default();
+        let has = facts.addresses.iter().map(|address| address.split('/').next().unwrap_or_default());
+        let listens = host.address.rsplit_once(':').map_or("", |(address, _)| address);
+        let there = wanted.contains(listens) || has.into_iter().any(|address| wanted.contains(address));
+        if there
+            && !asked.iter().any(|witness| witness.host.id == host.id)
+            && let Ok(node) = NodeName::new(host.name.as_str())
+        {
+            found.push(Witness { node, host });
+        }
+    }
+    Ok(found)
 }
 
 /// How etcd stands by a list that a quorum agreed on and that is not from `leaves`, or why there is none.
-pub async fn agreed(world: &World, leaves: &NodeName) -> Result<EtcdView, Coded> {
-    look(world, Some(leaves)).await?.agreed()
+pub async fn agreed(world: &World, leaves: Option<&NodeName>) -> Result<EtcdView, Coded> {
+    look(world, leaves).await?.agreed()
 }
 
 /// The addresses of a host that was not heard yet by this coordinator are asked for.

@@ -27,7 +27,7 @@ pub struct EtcdView {
     pub reports: Vec<MasterReport>,
     /// Whose list it is.
     pub told_by: Option<NodeName>,
-    /// The data folder on each host that has a member.
+    /// The data folder on each host that has a member; empty: etcd runs elsewhere.
     pub data_dirs: BTreeMap<NodeName, String>,
     /// Where etcd runs as a systemd unit rather than as kubeadm's static pod.
     pub units: Vec<NodeName>,
@@ -60,12 +60,11 @@ impl EtcdView {
 
     fn take(&mut self, answer: &Answer) {
         match &answer.said {
-            Ok(status) if status.kind() == EtcdKind::None => {}
             Ok(status) => {
                 if !status.error.is_empty() {
                     self.silent.insert(answer.node.clone(), status.error.clone());
                 }
-                if !status.data_dir.is_empty() {
+                if status.kind() != EtcdKind::None && !status.data_dir.is_empty() {
                     self.data_dirs.insert(answer.node.clone(), status.data_dir.clone());
                 }
                 if status.kind() == EtcdKind::SystemdUnit {
@@ -75,8 +74,7 @@ impl EtcdView {
                     node: answer.node.clone(),
                     member: Some(MemberId(status.own_member_id)).filter(|id| id.0 != 0),
                     addresses: answer.addresses.clone(),
-                    // Where a member is set up there is data until somebody has looked.
-                    has_data: true,
+                    has_data: status.has_data,
                     runs: status.own_member_id != 0,
                 });
             }

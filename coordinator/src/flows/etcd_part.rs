@@ -27,10 +27,10 @@ pub(super) struct EtcdPart {
 }
 
 impl EtcdPart {
-    /// The part of `member`, which runs on `node`; refused where etcd could not do without it, or not without the operator's word.
+    /// The part of `member`, which runs on `node`, or on none that is known; refused where etcd could not do without it, or not without the operator's word.
     pub(super) async fn of(
         world: &World,
-        node: &NodeName,
+        node: Option<&NodeName>,
         nodes: &[Node],
         (view, member): (&EtcdView, Result<Member, Mismatch>),
         consent: Consent,
@@ -48,13 +48,18 @@ impl EtcdPart {
     }
 
     /// The look whether etcd keeps its quorum, under a name of its own.
-    pub(super) fn keeps_quorum(&self, node: &NodeName, consent: Consent, name: &'static str) -> EtcdKeepsQuorum {
-        EtcdKeepsQuorum { node: node.clone(), member: self.member.id, consent, name, sentence: self.sentence.clone() }
+    pub(super) fn keeps_quorum(
+        &self,
+        node: Option<&NodeName>,
+        consent: Consent,
+        name: &'static str,
+    ) -> EtcdKeepsQuorum {
+        EtcdKeepsQuorum { node: node.cloned(), member: self.member.id, consent, name, sentence: self.sentence.clone() }
     }
 
     /// The member leaves, and the others are seen to be well.
-    pub(super) fn leave(&self, node: &NodeName) -> [Arc<dyn Step<World>>; 2] {
-        let (node, member) = (node.clone(), self.member.clone());
+    pub(super) fn leave(&self, node: Option<&NodeName>) -> [Arc<dyn Step<World>>; 2] {
+        let (node, member) = (node.cloned(), self.member.clone());
         let whole = EtcdIsWhole { node: node.clone(), gone: member.id, were_down: self.were_down.clone() };
         [Arc::new(RemoveEtcdMember { node, member, survivors: self.survivors.clone() }), Arc::new(whole)]
     }
@@ -75,10 +80,14 @@ fn disagreement(mismatch: &Mismatch) -> Coded {
         .do_this("nothing is removed on a guess; slipway etcd status shows every member with its addresses")
 }
 
-/// The hosts of the other masters that have an agent.
-pub(super) async fn survivors_of(world: &World, nodes: &[Node], name: &NodeName) -> Result<Vec<HostTarget>, Coded> {
+/// The hosts of all masters, but for that one, that have an agent.
+pub(super) async fn survivors_of(
+    world: &World,
+    nodes: &[Node],
+    leaves: Option<&NodeName>,
+) -> Result<Vec<HostTarget>, Coded> {
     let mut survivors = Vec::new();
-    for other in masters_beside(nodes, name) {
+    for other in masters_beside(nodes, leaves) {
         if let Some(host) = world.hosts.of_node(&other.name).await? {
             survivors.push(HostTarget {
                 node: other.name.clone(),

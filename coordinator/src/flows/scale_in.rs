@@ -15,6 +15,7 @@ use slipway_errors::Coded;
 use slipway_flow::{Flow, LaneBuilder, Plan, PlanBuilder};
 use slipway_types::{NodeName, NodeRole};
 
+use super::claims::CONTROL_PLANE;
 use super::parameters::{Chosen, DrainParameters, facts, read, schema, stored};
 use crate::steps::{CanaryHolds, Consent};
 use crate::world::World;
@@ -97,6 +98,9 @@ impl Flow<World> for ScaleIn {
             });
         }
         plan = facts.warnings.iter().fold(plan, |plan, warning| plan.warn(warning.as_str()));
+        if facts.nodes.iter().any(|node| node.role == NodeRole::ControlPlane) {
+            plan = plan.claims(CONTROL_PLANE);
+        }
         match &facts.nodes[..] {
             [node] => alone(plan, node, &parameters),
             nodes => many(plan, nodes, &parameters),

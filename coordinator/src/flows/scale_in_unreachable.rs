@@ -11,11 +11,12 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan, PlanBuilder};
 use slipway_types::{HostId, NodeName, NodeRole};
 
+use super::claims::CONTROL_PLANE;
 use super::etcd_part::EtcdPart;
 use super::parameters::{Chosen, facts, read, schema, stored};
 use crate::etcd::look;
 use crate::fleet::HostState;
-use crate::pools::share_of;
+use crate::pools::{MASTERS, share_of};
 use crate::steps::{
     Consent, Cordon, DeleteNode, DenyKubelet, GiveUpPods, HostIsSilent, NodeIsGone, NothingIsHeld, ReleaseHost,
     VolumesDetached, refuse_one_that_answers,
@@ -95,11 +96,13 @@ impl Flow<World> for ScaleInUnreachable {
     fn plan(&self, params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
         let (parameters, facts): (Parameters, Facts) = (read(params)?, facts(stored)?);
         let name = facts.name.clone();
-        let quorum = facts.etcd.as_ref().map(|etcd| etcd.keeps_quorum(&name, parameters.consent, "etcd-keeps-quorum"));
+        let quorum =
+            facts.etcd.as_ref().map(|etcd| etcd.keeps_quorum(Some(&name), parameters.consent, "etcd-keeps-quorum"));
         let plan = Plan::of(self.name())
             .title(format!("scale-in {name}, whose host does not answer"))
             .node(&name, &facts.pool)
             .disrupts()
+            .when(facts.pool == MASTERS, |plan| plan.claims(CONTROL_PLANE))
             .phase("look", |phase| {
                 phase.step(HostIsSilent { node: name.clone(), host: facts.host.clone() }).step_if(quorum)
             })
@@ -110,7 +113,7 @@ impl Flow<World> for ScaleInUnreachable {
             })
             .point_of_no_return("the node leaves the cluster");
         let plan = match &facts.etcd {
-            Some(etcd) => plan.phase("leave etcd", |phase| phase.steps(etcd.leave(&name))),
+            Some(etcd) => plan.phase("leave etcd", |phase| phase.steps(etcd.leave(Some(&name)))),
             None => plan,
         };
         give_up(plan, &facts, &parameters)
@@ -173,11 +176,11 @@ async fn the_node(world: &World, names: &[String]) -> Result<Node, Coded> {
 async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<EtcdPart>, Coded> {
     let nodes = world.cluster.nodes(None).await?;
     let view = look(world, Some(&node.name)).await?;
-    if view.reports.is_empty() {
+    if view.data_dirs.is_empty() {
         // etcd runs elsewhere, or no master can be asked: the latter is refused below, the former has no reports at all from anybody.
         return if view.silent.len() > 1 { view.agreed().map(|_| None) } else { Ok(None) };
     }
     let view = view.agreed()?;
     let member = member_of_silent(&node.name, &view.members, &nodes, &view.reports);
-    EtcdPart::of(world, &node.name, &nodes, (&view, member), consent).await.map(Some)
+    EtcdPart::of(world, Some(&node.name), &nodes, (&view, member), consent).await.map(Some)
 }

@@ -11,6 +11,7 @@ use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, HostFacts, SetApiServer};
 use slipway_types::NodeName;
 
+use super::claims::CONTROL_PLANE;
 use super::parameters::{facts, read, schema, stored};
 use crate::endpoints::host_of;
 use crate::fleet::HostState;
@@ -109,7 +110,8 @@ impl Flow<World> for SetEndpoint {
 
     fn plan(&self, _params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
         let facts: Facts = facts(stored)?;
-        let mut plan = Plan::of(self.name()).title(format!("hosts reach the API at {}", facts.server));
+        let mut plan =
+            Plan::of(self.name()).title(format!("hosts reach the API at {}", facts.server)).claims(CONTROL_PLANE);
         for host in &facts.hosts {
             plan = plan.node(&host.target.node, &host.pool);
         }

@@ -8,6 +8,7 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
+use super::etcd_keeps_quorum::whose;
 use crate::etcd::look;
 use crate::world::World;
 
@@ -15,8 +16,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub struct EtcdIsWhole {
-    /// The node whose member has left.
-    pub node: NodeName,
+    /// The node whose member has left; none: a member of no node.
+    pub node: Option<NodeName>,
     /// That member.
     pub gone: MemberId,
     /// Members that were down before: they are not waited for.
@@ -26,11 +27,11 @@ pub struct EtcdIsWhole {
 #[async_trait]
 impl Step<World> for EtcdIsWhole {
     fn id(&self) -> StepId {
-        StepId(format!("etcd-is-whole-without-{}", self.node))
+        StepId(format!("etcd-is-whole-without-{}", whose(self.node.as_ref(), self.gone)))
     }
 
     fn summary(&self) -> String {
-        format!("etcd is healthy without {}", self.node)
+        format!("etcd is healthy without {}", whose(self.node.as_ref(), self.gone))
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -38,7 +39,7 @@ impl Step<World> for EtcdIsWhole {
     }
 
     fn node(&self) -> Option<NodeName> {
-        Some(self.node.clone())
+        self.node.clone()
     }
 
     fn reads_only(&self) -> bool {
@@ -51,7 +52,7 @@ impl Step<World> for EtcdIsWhole {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let wait = |why: Coded| StepError::Wait { after: Some(LOOK_AGAIN), why };
-        let view = look(cx.world, Some(&self.node)).await.map_err(StepError::retry)?.agreed().map_err(wait)?;
+        let view = look(cx.world, self.node.as_ref()).await.map_err(StepError::retry)?.agreed().map_err(wait)?;
         if view.member(self.gone).is_some() {
             let text = format!("member {} is in the list again", self.gone);
             return Err(StepError::Pause(
@@ -65,7 +66,7 @@ impl Step<World> for EtcdIsWhole {
             .map(slipway_cluster::etcd::Member::label)
             .collect();
         if !sick.is_empty() {
-            let text = format!("not healthy since {} left: {}", self.node, sick.join(", "));
+            let text = format!("not healthy since {} left: {}", whose(self.node.as_ref(), self.gone), sick.join(", "));
             return Err(wait(
                 Coded::new(Code::QUORUM_LOST, text)
                     .do_this("it goes on by itself when they answer; their logs say what keeps them"),

@@ -42,8 +42,8 @@ impl Consent {
 
 /// See the module.
 pub struct EtcdKeepsQuorum {
-    /// The node whose member leaves.
-    pub node: NodeName,
+    /// The node whose member leaves; none: a member of no node.
+    pub node: Option<NodeName>,
     /// The member.
     pub member: MemberId,
     /// What the operator has said yes to.
@@ -54,14 +54,19 @@ pub struct EtcdKeepsQuorum {
     pub sentence: String,
 }
 
+/// A member by its node, or by its id where it has none.
+pub(super) fn whose(node: Option<&NodeName>, member: MemberId) -> String {
+    node.map_or_else(|| member.to_string(), ToString::to_string)
+}
+
 #[async_trait]
 impl Step<World> for EtcdKeepsQuorum {
     fn id(&self) -> StepId {
-        StepId(format!("{}-{}", self.name, self.node))
+        StepId(format!("{}-{}", self.name, whose(self.node.as_ref(), self.member)))
     }
 
     fn summary(&self) -> String {
-        format!("etcd keeps its quorum without {}: {}", self.node, self.sentence)
+        format!("etcd keeps its quorum without {}: {}", whose(self.node.as_ref(), self.member), self.sentence)
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -69,7 +74,7 @@ impl Step<World> for EtcdKeepsQuorum {
     }
 
     fn node(&self) -> Option<NodeName> {
-        Some(self.node.clone())
+        self.node.clone()
     }
 
     fn reads_only(&self) -> bool {
@@ -81,7 +86,7 @@ impl Step<World> for EtcdKeepsQuorum {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let view = agreed(cx.world, &self.node).await.map_err(StepError::retry)?;
+        let view = agreed(cx.world, self.node.as_ref()).await.map_err(StepError::retry)?;
         if view.member(self.member).is_none() {
             cx.say(format!("member {} is not in the list any more", self.member));
             return Ok(true);

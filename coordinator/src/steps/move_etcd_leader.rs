@@ -45,12 +45,12 @@ impl Step<World> for MoveEtcdLeader {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let view = agreed(cx.world, &self.host.node).await.map_err(StepError::retry)?;
+        let view = agreed(cx.world, Some(&self.host.node)).await.map_err(StepError::retry)?;
         Ok(!view.member(self.member).is_some_and(|member| member.leader))
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        let view = agreed(cx.world, &self.host.node).await.map_err(StepError::retry)?;
+        let view = agreed(cx.world, Some(&self.host.node)).await.map_err(StepError::retry)?;
         let heir = heir(&view.members, self.member)
             .ok_or_else(|| StepError::retry(Coded::new(Code::QUORUM_LOST, "no other member of etcd is fit to lead")))?;
         cx.say(format!("{} takes over", heir.label()));

@@ -10,14 +10,15 @@ use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, RemoveEtcdMember as Wire};
 use slipway_types::{NodeName, StepId};
 
+use super::etcd_keeps_quorum::whose;
 use super::{HostAction, HostTarget};
 use crate::etcd::agreed;
 use crate::world::World;
 
 /// See the module.
 pub struct RemoveEtcdMember {
-    /// The node whose member leaves.
-    pub node: NodeName,
+    /// The node whose member leaves; none: a member of no node.
+    pub node: Option<NodeName>,
     /// The member, as it was when the plan was made. One of the same id with another name or other URLs is refused by the agent.
     pub member: Member,
     /// Hosts of members that stay, in the order in which they are asked.
@@ -38,7 +39,7 @@ impl RemoveEtcdMember {
 #[async_trait]
 impl Step<World> for RemoveEtcdMember {
     fn id(&self) -> StepId {
-        StepId(format!("remove-etcd-member-{}", self.node))
+        StepId(format!("remove-etcd-member-{}", whose(self.node.as_ref(), self.member.id)))
     }
 
     fn summary(&self) -> String {
@@ -50,7 +51,7 @@ impl Step<World> for RemoveEtcdMember {
     }
 
     fn node(&self) -> Option<NodeName> {
-        Some(self.node.clone())
+        self.node.clone()
     }
 
     fn policy(&self) -> Policy {
@@ -58,12 +59,12 @@ impl Step<World> for RemoveEtcdMember {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let view = agreed(cx.world, &self.node).await.map_err(StepError::retry)?;
+        let view = agreed(cx.world, self.node.as_ref()).await.map_err(StepError::retry)?;
         Ok(view.member(self.member.id).is_none())
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        let mut last = StepError::retry(none_left(&self.node));
+        let mut last = StepError::retry(none_left(&self.member));
         for survivor in &self.survivors {
             cx.say(format!("asked at {}", survivor.node));
             let asked = HostAction::once(survivor, self.action(), "remove-etcd-member", Duration::from_mins(1));
@@ -72,6 +73,10 @@ impl Step<World> for RemoveEtcdMember {
                 // A silent survivor is no reason to stop while another one answers; an attempt that may have arrived is looked into first.
                 Err(StepError::Wait { why, .. }) => last = StepError::retry(why),
                 Err(StepError::Pause(why)) if why.code == Code::NODE_UNREACHABLE => last = StepError::retry(why),
+                // It has left since the plan was made.
+                Err(StepError::Pause(why) | StepError::Failed(why)) if why.code == Code::ETCD_NONE => {
+                    last = StepError::retry(why);
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -79,7 +84,7 @@ impl Step<World> for RemoveEtcdMember {
     }
 }
 
-fn none_left(node: &NodeName) -> Coded {
-    Coded::new(Code::ETCD_SILENT, format!("no agent of a master beside {node} answers"))
+fn none_left(leaves: &Member) -> Coded {
+    Coded::new(Code::ETCD_SILENT, format!("no agent answers on the host of a member beside {}", leaves.label()))
         .do_this("bring the agent of another master back: systemctl start slipway-agent")
 }

@@ -13,8 +13,8 @@ use crate::world::World;
 
 /// See the module.
 pub struct SnapshotEtcd {
-    /// The node that leaves.
-    pub node: NodeName,
+    /// The node that leaves; none: it is taken for its own sake.
+    pub node: Option<NodeName>,
     /// Hosts of members that stay, in the order in which they are asked.
     pub survivors: Vec<HostTarget>,
     /// When the plan was made, milliseconds since 1970: an older snapshot lacks what was written since.
@@ -24,7 +24,10 @@ pub struct SnapshotEtcd {
 #[async_trait]
 impl Step<World> for SnapshotEtcd {
     fn id(&self) -> StepId {
-        StepId(format!("snapshot-etcd-before-{}", self.node))
+        StepId(match &self.node {
+            Some(node) => format!("snapshot-etcd-before-{node}"),
+            None => "snapshot-etcd".to_owned(),
+        })
     }
 
     fn summary(&self) -> String {
@@ -39,7 +42,7 @@ impl Step<World> for SnapshotEtcd {
     }
 
     fn node(&self) -> Option<NodeName> {
-        Some(self.node.clone())
+        self.node.clone()
     }
 
     fn policy(&self) -> Policy {
@@ -63,8 +66,10 @@ impl Step<World> for SnapshotEtcd {
                         kept.file, kept.host, kept.size_bytes, kept.etcd_version, kept.sha256
                     )]);
                 }
-                // Another member has the same data; a disk that is full here is full for all of them.
-                Err(error) if is_silence(&error) || error.code == Code::ETCD_SILENT => last = error,
+                // Another member has the same data; a disk that is full here is full for all of them. A host may have left since the plan.
+                Err(error) if is_silence(&error) || matches!(error.code, Code::ETCD_SILENT | Code::ETCD_NONE) => {
+                    last = error
+                }
                 Err(error) => return Err(StepError::retry(error)),
             }
         }

@@ -34,6 +34,7 @@ fn planned(index: usize) -> Line {
         flow: "scale-in".into(),
         title: "scale-in w2".into(),
         nodes: Vec::new(),
+        claims: Vec::new(),
         params: "{}".into(),
         facts,
         fingerprint: "ab".into(),

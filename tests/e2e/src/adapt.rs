@@ -47,9 +47,9 @@ impl<O: Send + Sync + 'static> Flow<Seen<O>> for FlowOn {
     }
 
     fn plan(&self, params: &Value, facts: &Value) -> Result<Plan<Seen<O>>, Coded> {
-        let Plan { flow, title, nodes, disrupts, sections, warnings } = self.0.plan(params, facts)?;
+        let Plan { flow, title, nodes, claims, disrupts, sections, warnings } = self.0.plan(params, facts)?;
         let sections = sections.into_iter().map(section).collect();
-        Ok(Plan { flow, title, nodes, disrupts, sections, warnings })
+        Ok(Plan { flow, title, nodes, claims, disrupts, sections, warnings })
     }
 }
 

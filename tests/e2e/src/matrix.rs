@@ -15,6 +15,7 @@ use slipway_flow::matrix::{MatrixWorld, Rig, Scene};
 
 use crate::adapt::{AdmissionOn, Seen};
 use crate::sites::Sites;
+use crate::workload;
 
 /// What is outside of the coordinator.
 pub struct Outside(Arc<Sites>);
@@ -34,16 +35,26 @@ impl MatrixWorld for Seen<Outside> {
     fn digest(&self) -> String {
         let sites = &self.outside.0;
         sites.agents.keep_in_step();
+        let mut holders = 0;
         let machines: BTreeMap<&str, String> = sites
             .agents
             .sites
             .values()
             .map(|site| {
                 let mut state = site.machine.state();
-                // Witnesses and process numbers are no part of what a machine is like.
+                // Witnesses and process numbers are no part of what a machine is like; where the address for all has moved, it stays.
                 state.effects.clear();
                 state.next_pid = 0;
                 state.transients.clear();
+                for process in &mut state.processes {
+                    (process.pid, process.start_time) = (0, 0);
+                }
+                state.processes.sort_by(|a, b| (&a.exe, &a.cmdline).cmp(&(&b.exe, &b.cmdline)));
+                for link in &mut state.links {
+                    let others = link.addresses.len();
+                    link.addresses.retain(|address| address.split('/').next() != Some(workload::VIP));
+                    holders += others - link.addresses.len();
+                }
                 (site.name.as_str(), format!("{state:?}"))
             })
             .collect();
@@ -54,7 +65,7 @@ impl MatrixWorld for Seen<Outside> {
             .iter()
             .map(|member| format!("{} {} {}", member.name, member.runs, member.learner))
             .collect();
-        format!("{machines:?}\n{members:?}\n{}", cluster(&sites.api))
+        format!("{machines:?}\nheld by {holders}\n{members:?}\n{}", cluster(&sites.api))
     }
 
     fn effects(&self) -> BTreeMap<String, u32> {

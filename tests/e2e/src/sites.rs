@@ -12,7 +12,7 @@ use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
-use slipway_host::fake::{FakeHost, SharedEtcd, State, preset};
+use slipway_host::fake::{FakeHost, Member, SharedEtcd, State, preset};
 use slipway_identity::init::Cluster;
 use slipway_identity::sealed::BackupKey;
 use slipway_store::{Store, Url};
@@ -22,6 +22,8 @@ use tempfile::TempDir;
 use crate::local_agents::{LocalAgents, Site};
 use crate::workload;
 
+/// The id of the member that [`Sites::add_unnamed_member`] adds.
+pub const UNNAMED: u64 = 0x0123_4567_89ab_cdef;
 /// The cluster's name.
 pub const CLUSTER: &str = "simulated";
 
@@ -159,6 +161,13 @@ impl Sites {
             let status = if silent { "Unknown" } else { "True" };
             node["status"]["conditions"] = serde_json::json!([{"type": "Ready", "status": status}]);
         });
+    }
+
+    /// Adds a member to etcd that never starts, as a join leaves it that is broken off.
+    pub fn add_unnamed_member(&self, peer_url: &str) {
+        let member = Member { id: UNNAMED, peer_urls: vec![peer_url.to_owned()], ..Member::default() };
+        // The place in memory cannot fail.
+        let _ = self.etcd.with(|cluster| cluster.members.push(member));
     }
 
     /// The simulated machine of that name.

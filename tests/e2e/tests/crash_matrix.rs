@@ -13,7 +13,7 @@ use slipway_coordinator::fleet::HostState;
 use slipway_coordinator::flows::registry;
 use slipway_e2e::adapt::FlowOn;
 use slipway_e2e::matrix::{FakeWorldRig, Prepare};
-use slipway_e2e::sites::Sites;
+use slipway_e2e::sites::{Sites, UNNAMED};
 use slipway_flow::matrix::{Report, run};
 
 fn untouched(_: &Sites) -> BoxFuture<'_, ()> {
@@ -43,6 +43,19 @@ fn silent(sites: &Sites) -> BoxFuture<'_, ()> {
     untouched(sites)
 }
 
+/// The host of m2 has lost its power, and its member of etcd with it.
+fn silent_master(sites: &Sites) -> BoxFuture<'_, ()> {
+    sites.silence("m2", true);
+    sites.etcd.cut("m2", true).unwrap();
+    untouched(sites)
+}
+
+/// A join was broken off somewhere.
+fn with_unnamed_member(sites: &Sites) -> BoxFuture<'_, ()> {
+    sites.add_unnamed_member("https://10.70.0.99:2380");
+    untouched(sites)
+}
+
 /// w2 was taken out while it was silent, and is back.
 fn returned(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.mark("w2", HostState::ToBeCleaned).await.unwrap() })
@@ -60,6 +73,17 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "scale-in-unreachable" => {
             Some((json!({"nodes": ["w2"], "fenced": "w2 is powered off", "actor": "operator/matrix"}), silent))
         }
+        "scale-in of a master" => Some((
+            json!({"nodes": ["m1"], "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true}),
+            untouched,
+        )),
+        "scale-in-unreachable of a master" => {
+            Some((json!({"nodes": ["m2"], "fenced": "m2 is powered off", "actor": "operator/matrix"}), silent_master))
+        }
+        "remove-etcd-member" => {
+            Some((json!({"member": format!("{UNNAMED:x}"), "gone": "it was never installed"}), with_unnamed_member))
+        }
+        "back-up-etcd" => Some((json!({}), untouched)),
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
@@ -112,6 +136,31 @@ async fn drain_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scale_in_survives_everything() {
     holds("scale-in", 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_of_a_master_survives_everything() {
+    holds("scale-in of a master", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_of_a_silent_worker_survives_everything() {
+    holds("scale-in-unreachable", 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_of_a_silent_master_survives_everything() {
+    holds("scale-in-unreachable of a master", 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_of_a_member_without_a_name_survives_everything() {
+    holds("remove-etcd-member", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_etcd_survives_everything() {
+    holds("back-up-etcd", 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

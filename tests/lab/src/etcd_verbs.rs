@@ -61,7 +61,7 @@ impl Lab {
     pub(crate) fn remove_unnamed_member(&self, id: &str, proof: Option<&str>) -> Result<Output> {
         let mut words = vec!["etcd", "remove-member", id, "--yes"];
         if let Some(statement) = proof {
-            words.extend(["--never-started", statement]);
+            words.extend(["--gone", statement]);
         }
         self.slipway(&words)
     }

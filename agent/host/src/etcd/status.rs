@@ -1,6 +1,7 @@
 //! The whole picture of an etcd, as its member on this host gives it: the list, then every member asked for itself. A member that does not
 //! answer is told as such; it hides nothing of the others.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, join_all, select_ok};
@@ -9,6 +10,8 @@ use slipway_proto::types::{EtcdKind, EtcdMember, EtcdStatus};
 use super::{Access, Asked, Members, find};
 use crate::{Error, Host};
 
+/// Where kubeadm lets a member keep its data.
+const DEFAULT_DATA: &str = "/var/lib/etcd";
 /// The most that one member may take to answer for itself.
 pub const LONGEST_ANSWER: Duration = Duration::from_secs(3);
 /// More members than any etcd has; a longer list is not asked through.
@@ -17,11 +20,13 @@ const MEMBERS: usize = 64;
 /// How the etcd of this host stands. Where none is set up, that is the answer; only a host that cannot be read is an error.
 pub async fn status(host: &Host) -> Result<EtcdStatus, Error> {
     let Some(local) = find(host).await? else {
-        return Ok(EtcdStatus { kind: EtcdKind::None.into(), ..EtcdStatus::default() });
+        let has_data = has_data(host, Path::new(DEFAULT_DATA)).await?;
+        return Ok(EtcdStatus { kind: EtcdKind::None.into(), has_data, ..EtcdStatus::default() });
     };
     let mut status = EtcdStatus {
         kind: EtcdKind::from(local.kind).into(),
         data_dir: local.data_dir.display().to_string(),
+        has_data: has_data(host, &local.data_dir).await?,
         ..EtcdStatus::default()
     };
     let (read, members) = tokio::join!(host.etcd.quorum_read(&local.access), host.etcd.members(&local.access));
@@ -42,6 +47,16 @@ pub async fn status(host: &Host) -> Result<EtcdStatus, Error> {
         Err(error) => status.error = error.coded().message,
     }
     Ok(status)
+}
+
+async fn has_data(host: &Host, folder: &Path) -> Result<bool, Error> {
+    match host.files.list(folder).await {
+        // A file system of its own has that from the beginning.
+        Ok(entries) => Ok(entries.iter().any(|entry| !entry.path.ends_with("lost+found"))),
+        // A link in place of the folder: there may be anything behind it.
+        Err(Error::Symlink { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// The members as a majority has them: first a read that a majority agrees to, so that the list after it is no older.

@@ -112,7 +112,15 @@ impl Bench {
         let shape = Arc::new(shape);
         let run = RunId::from("r1");
         let (flow, title, params, facts) = ("f".to_owned(), "f".to_owned(), "{}".to_owned(), "{}".to_owned());
-        let event = Event::Planned { flow, title, nodes: Vec::new(), params, facts, fingerprint: String::new() };
+        let event = Event::Planned {
+            flow,
+            title,
+            nodes: Vec::new(),
+            claims: Vec::new(),
+            params,
+            facts,
+            fingerprint: String::new(),
+        };
         let line = Line { actor: Actor("operator/alice".to_owned()), at_ms: 0, event };
         let journal = link(&run, None, vec![line], &Fence { term: Term(1), ..Fence::default() });
         let engine = Engine::new(shape.clone(), Book::fold(run, &journal), Term(1), Actor("c1".to_owned()), 7);

@@ -36,6 +36,7 @@ impl<W: Send + Sync + 'static> PlanBuilder<W> {
             title: flow.clone(),
             flow,
             nodes: Vec::new(),
+            claims: Vec::new(),
             disrupts: false,
             sections: Vec::new(),
             warnings: Vec::new(),
@@ -52,6 +53,12 @@ impl<W: Send + Sync + 'static> PlanBuilder<W> {
     /// A node that the run holds, and the pool it belongs to.
     pub fn node(mut self, name: &NodeName, pool: impl Into<String>) -> Self {
         self.plan.nodes.push(PlannedNode { name: name.clone(), pool: pool.into() });
+        self
+    }
+
+    /// Something beside nodes that one run at a time may have.
+    pub fn claims(mut self, what: &str) -> Self {
+        self.plan.claims.push(what.to_owned());
         self
     }
 

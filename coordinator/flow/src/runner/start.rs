@@ -67,7 +67,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         if inner.stop.is_cancelled() {
             return Err(Coded::new(Code::STORE_STALE_TERM, "this coordinator is stopping"));
         }
-        let held = inner.check_conflicts(&view)?;
+        let held = inner.check_conflicts(&proposal.plan)?;
         let lines = first_lines(&request, &proposal, &view, inner.now().wall_ms);
         let entries = inner.journal.append(&run, 0, lines, &inner.fence).await.map_err(|error| {
             if let crate::JournalError::Stale(why) = &error {
@@ -85,9 +85,9 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
 impl<W: Send + Sync + 'static> Inner<W> {
     /// Whether a run of this plan has to wait for others; refused if it may not be open beside them.
-    fn check_conflicts(&self, view: &PlanView) -> Result<bool, Coded> {
-        let nodes: Vec<_> = view.nodes.iter().map(|node| node.name.clone()).collect();
-        let requested = Claim { flow: &view.flow, nodes: &nodes };
+    fn check_conflicts(&self, plan: &Plan<W>) -> Result<bool, Coded> {
+        let nodes = plan.node_names();
+        let requested = Claim { flow: &plan.flow, nodes: &nodes, claims: &plan.claims };
         let runs = self.runs();
         if runs.len() >= self.options.most_open {
             let what = format!("{} runs are open already, and that is the limit", runs.len());
@@ -96,7 +96,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
         let mut held = false;
         for handle in runs.values() {
             let book = lock(&handle.book);
-            let decision = self.options.conflicts.decide(Claim { flow: &book.flow, nodes: &book.nodes }, requested);
+            let decision = self.options.conflicts.decide(claim_of(&book), requested);
             if decision == Decision::Refuse {
                 let what = format!("run {} ({}) is open", book.run.short(), book.title);
                 return Err(Coded::new(Code::RUN_CONFLICT, what)
@@ -109,15 +109,13 @@ impl<W: Send + Sync + 'static> Inner<W> {
 
     /// The open runs that began before this one and that it has to wait for.
     pub(super) fn waits_for(&self, book: &Book) -> Vec<String> {
-        let me = Claim { flow: &book.flow, nodes: &book.nodes };
+        let me = claim_of(book);
         let before = |other: &Book| (other.started_ms, &other.run) < (book.started_ms, &book.run);
         let runs = self.runs();
         let others = runs.iter().filter(|(run, _)| **run != book.run).map(|(_, handle)| lock(&handle.book).clone());
         others
             .filter(|other| !other.state.is_final() && before(other))
-            .filter(|other| {
-                self.options.conflicts.decide(Claim { flow: &other.flow, nodes: &other.nodes }, me) != Decision::Allow
-            })
+            .filter(|other| self.options.conflicts.decide(claim_of(other), me) != Decision::Allow)
             .map(|other| format!("run {} ({})", other.run.short(), other.title))
             .collect()
     }
@@ -132,6 +130,10 @@ impl<W: Send + Sync + 'static> Inner<W> {
     }
 }
 
+fn claim_of(book: &Book) -> Claim<'_> {
+    Claim { flow: &book.flow, nodes: &book.nodes, claims: &book.claims }
+}
+
 fn first_lines<W: Send + Sync + 'static>(
     request: &Request,
     proposal: &Proposal<W>,
@@ -142,6 +144,7 @@ fn first_lines<W: Send + Sync + 'static>(
         flow: view.flow.clone(),
         title: view.title.chars().take(LONGEST_TITLE).collect(),
         nodes: proposal.plan.node_names(),
+        claims: proposal.plan.claims.clone(),
         params: request.params.to_string(),
         facts: proposal.facts.to_string(),
         fingerprint: view.fingerprint.clone(),

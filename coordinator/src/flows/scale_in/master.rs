@@ -44,7 +44,7 @@ pub(super) async fn master(
     parameters: &Parameters,
 ) -> Result<Master, Coded> {
     let nodes = world.cluster.nodes(None).await?;
-    if masters_beside(&nodes, &node.name).is_empty() {
+    if masters_beside(&nodes, Some(&node.name)).is_empty() {
         return Err(Coded::new(Code::NODE_LAST_MASTER, format!("{} is the last control-plane node", node.name))
             .do_this("join another control-plane node first; a whole cluster is taken down by hand"));
     }
@@ -57,15 +57,15 @@ pub(super) async fn master(
     Ok(Master {
         etcd,
         vip: if runs { virtual_address(facts, &nodes) } else { None },
-        survivors: survivors_of(world, &nodes, &node.name).await?,
+        survivors: survivors_of(world, &nodes, Some(&node.name)).await?,
         planned_ms: world.clock.now().as_millisecond(),
     })
 }
 
 async fn etcd(world: &World, node: &Node, nodes: &[Node], parameters: &Parameters) -> Result<Etcd, Coded> {
-    let view = agreed(world, &node.name).await?;
+    let view = agreed(world, Some(&node.name)).await?;
     let member = member_of(&node.name, &view.members, nodes, &view.reports);
-    let part = EtcdPart::of(world, &node.name, nodes, (&view, member), parameters.consent).await?;
+    let part = EtcdPart::of(world, Some(&node.name), nodes, (&view, member), parameters.consent).await?;
     let data_dir = view.data_dirs.get(&node.name).cloned().unwrap_or_default();
     Ok(Etcd { part, data_dir })
 }

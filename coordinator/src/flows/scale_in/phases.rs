@@ -57,7 +57,7 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     }
     phases.no_return = Some("the node leaves the cluster");
     if let Some(etcd) = etcd_of(node) {
-        phases.add("leave etcd", etcd.part.leave(&node.name).into());
+        phases.add("leave etcd", etcd.part.leave(Some(&node.name)).into());
     }
     phases.add("clean host", clean_host(node));
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
@@ -82,7 +82,7 @@ fn etcd_of(node: &Leaving) -> Option<&Etcd> {
 fn preflight(node: &Leaving, master: &Master, parameters: &Parameters) -> Steps {
     let mut steps: Steps = Vec::new();
     if let Some(etcd) = &master.etcd {
-        steps.push(Arc::new(etcd.part.keeps_quorum(&node.name, parameters.consent, "etcd-keeps-quorum")));
+        steps.push(Arc::new(etcd.part.keeps_quorum(Some(&node.name), parameters.consent, "etcd-keeps-quorum")));
     }
     steps.push(Arc::new(NobodyIsLeftBehind { node: node.name.clone() }));
     steps
@@ -92,7 +92,7 @@ fn hand_over(node: &Leaving, master: &Master) -> Steps {
     let mut steps: Steps = Vec::new();
     if master.etcd.is_some() {
         steps.push(Arc::new(SnapshotEtcd {
-            node: node.name.clone(),
+            node: Some(node.name.clone()),
             survivors: master.survivors.clone(),
             since_ms: master.planned_ms,
         }));
@@ -140,7 +140,7 @@ fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
 fn last_look(node: &Leaving, etcd: &Etcd, parameters: &Parameters) -> Steps {
     vec![
         Arc::new(MoveEtcdLeader { host: node.host.clone(), member: etcd.part.member.id }),
-        Arc::new(etcd.part.keeps_quorum(&node.name, parameters.consent, "etcd-still-keeps-quorum")),
+        Arc::new(etcd.part.keeps_quorum(Some(&node.name), parameters.consent, "etcd-still-keeps-quorum")),
     ]
 }
 

@@ -22,7 +22,7 @@ fn run(lab: &Lab) -> Result<()> {
     let before = members_now(lab)?.len();
     refused_in_words(&lab.slipway(&["etcd", "status", "--host", "w1"])?, "SLIP-", &["w1"])?;
     refused_in_words(&lab.replace_member("w1", "w2")?, "SLIP-", &["w1"])?;
-    let flags = ["--yes", "--accept-less-tolerance", "--leave-one-member"];
+    let flags = ["--yes", "--accept-less-tolerance", "--leave-one-etcd-member"];
     let all = lab.slipway(&[&["node", "remove", "m1", "m2", "m3"][..], &flags].concat())?;
     refused_in_words(&all, "SLIP-", &["last"])?;
     without_certificates(lab, lab.host("m2")?)?;
