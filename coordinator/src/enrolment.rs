@@ -93,6 +93,7 @@ impl Enrolment {
             machine_id: request.machine_id.clone(),
             enrolled_ms: self.clock.now().as_millisecond(),
             state: HostState::InService,
+            kubelet_credential: None,
         }
     }
 

@@ -1,9 +1,11 @@
-//! The hosts: who they are (kept in the store) and how they were last heard (kept in memory; heartbeats are never stored).
+//! The hosts: who they are (kept in the store) and how they were last heard (kept in memory; of what
+//! heartbeats say, only what a kubelet speaks with is stored).
 
+mod keeper;
 mod record;
 mod view;
 mod watcher;
 
 pub use record::{HostRecord, HostState, Hosts};
-pub use view::{Fleet, HostView};
+pub use view::{Fleet, HostView, kubelet_credential};
 pub use watcher::Watcher;

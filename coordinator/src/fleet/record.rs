@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use slipway_cluster::CredentialId;
 use slipway_errors::{Code, Coded};
 use slipway_proto::types::HostFacts;
 use slipway_store::{Record, Store};
@@ -10,6 +11,8 @@ use slipway_types::{Fence, HostId, NodeName};
 use tokio::sync::Notify;
 
 const PREFIX: &str = "hosts/";
+/// Writes to one record that may meet another's in a row before it is no chance any more.
+const ATTEMPTS: u32 = 5;
 
 /// An enrolled host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,9 @@ pub struct HostRecord {
     pub enrolled_ms: i64,
     /// What it is for just now.
     pub state: HostState,
+    /// What its kubelet speaks with, as its agent reported it last; none: nothing, or it was not reported yet.
+    #[serde(default)]
+    pub kubelet_credential: Option<CredentialId>,
 }
 
 /// What a host is for just now.
@@ -97,7 +103,7 @@ impl Hosts {
     pub async fn add(&self, host: &HostRecord) -> Result<(), Coded> {
         for earlier in self.store.list(PREFIX).await? {
             if read(&earlier)?.name == host.name {
-                self.store.delete(&earlier.key, earlier.version, &self.fence).await?;
+                self.forget(earlier).await?;
             }
         }
         self.store.create(&key(&host.id), write(host)?, &self.fence).await?;
@@ -107,16 +113,54 @@ impl Hosts {
 
     /// Notes what a host is for now. Noting the same again changes nothing.
     pub async fn set_state(&self, id: &HostId, state: HostState) -> Result<(), Coded> {
-        let Some(record) = self.store.get(&key(id)).await? else {
-            return Err(Coded::new(Code::NODE_NO_AGENT, format!("no host {id} is enrolled")));
-        };
-        let mut host = read(&record)?;
-        if host.state != state {
-            host.state = state;
-            self.store.update(&record.key, write(&host)?, record.version, &self.fence).await?;
+        if self.change(id, |host| host.state = state).await? {
             self.changed.notify_waiters();
         }
         Ok(())
+    }
+
+    /// Notes what the host's kubelet speaks with. Noting the same again changes nothing.
+    pub async fn set_kubelet_credential(&self, id: &HostId, credential: Option<&CredentialId>) -> Result<(), Coded> {
+        self.change(id, |host| host.kubelet_credential = credential.cloned()).await.map(drop)
+    }
+
+    /// Changes a record as `edit` says; true where that made a difference. What another wrote meanwhile stays.
+    async fn change(&self, id: &HostId, edit: impl Fn(&mut HostRecord)) -> Result<bool, Coded> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let Some(record) = self.store.get(&key(id)).await? else {
+                return Err(Coded::new(Code::NODE_NO_AGENT, format!("no host {id} is enrolled")));
+            };
+            let before = read(&record)?;
+            let mut host = before.clone();
+            edit(&mut host);
+            if host == before {
+                return Ok(false);
+            }
+            match self.store.update(&record.key, write(&host)?, record.version, &self.fence).await {
+                Ok(_) => return Ok(true),
+                Err(slipway_store::Error::Conflict(_)) if attempt < ATTEMPTS => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Deletes a record, whatever was written into it since it was read.
+    async fn forget(&self, mut record: Record) -> Result<(), Coded> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.store.delete(&record.key, record.version, &self.fence).await {
+                Ok(()) => return Ok(()),
+                Err(slipway_store::Error::Conflict(_)) if attempt < ATTEMPTS => {}
+                Err(error) => return Err(error.into()),
+            }
+            match self.store.get(&record.key).await? {
+                Some(newer) => record = newer,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Waits for the next change of the list.
@@ -152,6 +196,7 @@ mod tests {
             machine_id: "m2".into(),
             enrolled_ms: 0,
             state: HostState::Waiting,
+            kubelet_credential: None,
         };
         let facts = |active: &str, certificate: &str| HostFacts {
             units: vec![UnitState { unit: "kubelet.service".into(), active: active.into(), ..Default::default() }],
@@ -162,5 +207,15 @@ mod tests {
         assert_eq!(host.state_now(Some(&facts("inactive", "ab"))), HostState::Waiting);
         assert_eq!(host.state_now(Some(&facts("active", ""))), HostState::Waiting, "it waits for its first join");
         assert_eq!(host.state_now(Some(&facts("active", "ab"))), HostState::InService);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_release_is_read() {
+        let value =
+            br#"{"id":"h2","name":"w2","address":"10.0.0.2:7443","machine_id":"m2","enrolled_ms":0,"state":"in-service"}"#;
+        let host = read(&Record { key: "hosts/h2".into(), value: value.to_vec(), version: 1 }).unwrap();
+        assert_eq!(host.kubelet_credential, None);
+        let again = read(&Record { key: "hosts/h2".into(), value: write(&host).unwrap(), version: 2 }).unwrap();
+        assert_eq!(again, host);
     }
 }

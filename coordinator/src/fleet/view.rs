@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use slipway_cluster::CredentialId;
 use slipway_proto::agent::WatchResponse;
 use slipway_proto::types::{HostFacts, HostMetrics};
 use slipway_types::{Clock, HostId};
+use tokio::sync::Notify;
 
 /// What is known of a host just now.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +29,7 @@ pub struct HostView {
 #[derive(Debug, Clone)]
 pub struct Fleet {
     views: Arc<RwLock<BTreeMap<HostId, HostView>>>,
+    told: Arc<Notify>,
     clock: Arc<dyn Clock>,
     began: Duration,
 }
@@ -34,11 +37,12 @@ pub struct Fleet {
 impl Fleet {
     /// No host heard yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { views: Arc::default(), began: clock.since_boot(), clock }
+        Self { views: Arc::default(), told: Arc::default(), began: clock.since_boot(), clock }
     }
 
     /// Takes a heartbeat in.
     pub fn heard(&self, host: &HostId, beat: WatchResponse) {
+        let news = beat.facts.is_some();
         self.change(host, |view, now| {
             view.heard = Some(now);
             view.says.clear();
@@ -46,6 +50,22 @@ impl Fleet {
             view.facts = beat.facts.or(view.facts.take());
             view.metrics = beat.metrics.or(view.metrics.take());
         });
+        if news {
+            self.told.notify_one();
+        }
+    }
+
+    /// Waits for the next facts of any host. Facts that came since the last wait ended count: one waits, and misses none.
+    pub async fn new_facts(&self) {
+        self.told.notified().await;
+    }
+
+    /// What each host's kubelet speaks with, as the latest facts have it; hosts without facts are not among them.
+    pub fn kubelet_credentials(&self) -> BTreeMap<HostId, Option<CredentialId>> {
+        let views = self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of =
+            |(id, view): (&HostId, &HostView)| view.facts.as_ref().map(|facts| (id.clone(), kubelet_credential(facts)));
+        views.iter().filter_map(of).collect()
     }
 
     /// Notes why a host cannot be heard.
@@ -87,6 +107,11 @@ impl Fleet {
             now,
         );
     }
+}
+
+/// What the kubelet speaks with by these facts. What is no fingerprint is taken for none.
+pub fn kubelet_credential(facts: &HostFacts) -> Option<CredentialId> {
+    CredentialId::parse(&facts.kubelet_certificate_sha256).ok()
 }
 
 #[cfg(test)]

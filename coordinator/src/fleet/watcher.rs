@@ -1,4 +1,5 @@
-//! Keeps one stream of heartbeats open to every enrolled host, and opens it again when it breaks.
+//! Keeps one stream of heartbeats open to every enrolled host, and opens it again when it breaks. What has to outlive this process of what they
+//! say is kept beside.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::keeper::keep;
 use super::{Fleet, HostRecord, Hosts};
 use crate::agents::Agents;
 
@@ -34,6 +36,7 @@ pub struct Watcher {
 impl Watcher {
     /// Runs until `stop`.
     pub async fn run(self, tracker: TaskTracker, stop: CancellationToken) {
+        tracker.spawn(keep(self.hosts.clone(), self.fleet.clone(), stop.clone()));
         let mut watched: BTreeMap<HostId, (String, AbortHandle)> = BTreeMap::new();
         loop {
             match self.hosts.list().await {

@@ -9,13 +9,14 @@ use slipway_cluster::etcd::member_of_silent;
 use slipway_cluster::{CredentialId, FencingProof, Node, is_foreign_cordon};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan, PlanBuilder};
+use slipway_proto::types::HostFacts;
 use slipway_types::{HostId, NodeName, NodeRole};
 
 use super::claims::CONTROL_PLANE;
 use super::etcd_part::EtcdPart;
 use super::parameters::{Chosen, facts, read, schema, stored};
 use crate::etcd::look;
-use crate::fleet::HostState;
+use crate::fleet::{HostRecord, HostState, kubelet_credential};
 use crate::pools::{MASTERS, share_of};
 use crate::steps::{
     Consent, Cordon, DeleteNode, DenyKubelet, GiveUpPods, HostIsSilent, NodeIsGone, NothingIsHeld, ReleaseHost,
@@ -76,7 +77,7 @@ impl Flow<World> for ScaleInUnreachable {
         if let Some(words) = &parameters.fenced {
             FencingProof::check_words(&node.name, words)?;
         }
-        let seen = world.fleet.view(&host.id).facts.unwrap_or_default();
+        let heard = world.fleet.view(&host.id).facts;
         let held = world.cluster.harmless(&node.name).await?;
         stored(&Facts {
             etcd: match node.role {
@@ -85,8 +86,8 @@ impl Flow<World> for ScaleInUnreachable {
             },
             pool: share_of(node.role, &node.labels, &world.settings.budget).pool,
             foreign_cordon: is_foreign_cordon(&node),
+            credential: credential(heard.as_ref(), &host),
             host: host.id,
-            credential: CredentialId::parse(&seen.kubelet_certificate_sha256).ok(),
             held: if held.is_harmless() { String::new() } else { held.sentence() },
             name: node.name,
             uid: node.uid,
@@ -161,6 +162,11 @@ fn give_up(plan: PlanBuilder<World>, facts: &Facts, parameters: &Parameters) -> 
             FencingProof::wanted_words(&name)
         )),
     }
+}
+
+/// What its kubelet speaks with: as this coordinator heard it; if it heard nothing yet, as one before did.
+fn credential(heard: Option<&HostFacts>, host: &HostRecord) -> Option<CredentialId> {
+    heard.map_or_else(|| host.kubelet_credential.clone(), kubelet_credential)
 }
 
 async fn the_node(world: &World, names: &[String]) -> Result<Node, Coded> {

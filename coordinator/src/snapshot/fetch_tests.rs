@@ -73,6 +73,7 @@ fn host() -> HostRecord {
         machine_id: "1".into(),
         enrolled_ms: 0,
         state: HostState::InService,
+        kubelet_credential: None,
     }
 }
 

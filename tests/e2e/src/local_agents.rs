@@ -62,7 +62,7 @@ impl LocalAgents {
     fn site(&self, host: &HostRecord) -> Result<&Site, Coded> {
         self.keep_in_step();
         if self.is_silent(&host.id) {
-            return Err(Coded::new(Code::WIRE_UNREACHABLE, format!("{} is cut off", host.name)));
+            return Err(cut_off(host));
         }
         self.sites
             .get(&host.id)
@@ -92,6 +92,10 @@ impl LocalAgents {
     }
 }
 
+fn cut_off(host: &HostRecord) -> Coded {
+    Coded::new(Code::WIRE_UNREACHABLE, format!("{} is cut off", host.name))
+}
+
 #[async_trait]
 impl Agents for LocalAgents {
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
@@ -103,7 +107,8 @@ impl Agents for LocalAgents {
             .site(host)?
             .core
             .watch(CALLER, agent::WatchRequest { target: Some(self.anywhen(host)), interval_ms })?;
-        Ok(Box::pin(beats.map(Ok)))
+        let (this, host) = (self.clone(), host.clone());
+        Ok(Box::pin(beats.map(move |beat| if this.is_silent(&host.id) { Err(cut_off(&host)) } else { Ok(beat) })))
     }
 
     async fn check(&self, host: &HostRecord, action: types::Action) -> Result<agent::CheckResponse, Coded> {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use slipway_agent::core::{AgentCore, HostIdentity};
 use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::boot::{Coordinator, Foundation};
-use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
+use slipway_coordinator::fleet::{HostRecord, HostState, Hosts, Watcher};
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
 use slipway_host::fake::{FakeHost, Member, SharedEtcd, State, preset};
@@ -18,6 +18,8 @@ use slipway_identity::sealed::BackupKey;
 use slipway_store::{Store, Url};
 use slipway_types::{Clock, HostId, IdGen, Lineage, NodeRole, RandomIds, SystemClock, Term};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::local_agents::{LocalAgents, Site};
 use crate::workload;
@@ -37,6 +39,21 @@ pub struct Sites {
     pub etcd: SharedEtcd,
     /// Where the store lies.
     folder: TempDir,
+}
+
+/// A coordinator that hears the hosts.
+pub struct Listening {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Listening {
+    /// It hears nothing any more, and has written all that it will.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
 
 /// A host that a kubeadm reset takes `reset_ms` on.
@@ -93,10 +110,9 @@ impl Sites {
         for (name, _) in nodes() {
             let address = format!("{}:7443", workload::address(name));
             let machine_id = workload::machine_id(name);
-            let (id, name) = (host_id(name), name.to_owned());
-            hosts
-                .add(&HostRecord { id, name, address, machine_id, enrolled_ms: 0, state: HostState::InService })
-                .await?;
+            let (id, name, state) = (host_id(name), name.to_owned(), HostState::InService);
+            let kubelet_credential = None;
+            hosts.add(&HostRecord { id, name, address, machine_id, enrolled_ms: 0, state, kubelet_credential }).await?;
         }
         Ok(())
     }
@@ -130,6 +146,19 @@ impl Sites {
             ids,
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// Lets a coordinator hear the hosts, as its program does.
+    pub fn listen(&self, coordinator: &Coordinator) -> Listening {
+        let listening = Listening { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let watcher = Watcher {
+            hosts: coordinator.world.hosts.clone(),
+            fleet: coordinator.world.fleet.clone(),
+            agents: coordinator.world.agents.clone(),
+            interval_ms: 250,
+        };
+        listening.tasks.spawn(watcher.run(listening.tasks.clone(), listening.stop.clone()));
+        listening
     }
 
     /// Keeps snapshots beside the store, under a key that nobody has: tests look at what is listed.
