@@ -53,6 +53,11 @@ pub trait Rig: Send + Sync {
     /// next process finds it, under a new term.
     async fn crash_and_reopen(&self, scene: Scene<Self::World>) -> Scene<Self::World>;
 
+    /// Whether [`Rig::take_over`] can be shown.
+    fn shows_take_over(&self) -> bool {
+        false
+    }
+
     /// Another coordinator takes the leadership while this one lives on without knowing. `None` where that cannot be shown.
     async fn take_over(&self, _scene: &Scene<Self::World>) -> Option<Scene<Self::World>> {
         None
@@ -91,7 +96,8 @@ pub async fn run<R: Rig>(rig: &R, flow: Arc<dyn Flow<R::World>>, params: &Value,
         }
     };
     report.take(&Fault::None, Ok(RunState::Completed));
-    let faults = fault::all(&clean.steps, clean.appends, clean.appends_before_commit);
+    let mut faults = fault::all(&clean.steps, clean.appends, clean.appends_before_commit);
+    faults.retain(|fault| rig.shows_take_over() || !matches!(fault, Fault::TakeOver(_)));
     let clean = &clean;
     let mut cases = futures::stream::iter(faults)
         .map(|fault| {

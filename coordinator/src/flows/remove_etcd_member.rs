@@ -86,7 +86,7 @@ impl Flow<World> for RemoveEtcdMemberFlow {
 fn proof(found: &Ownerless, parameters: &Parameters) -> Result<OwnerlessProof, Coded> {
     let word = parameters.gone.as_deref().map(|statement| (parameters.actor.as_str(), statement));
     found.proof(word).map_err(|why| {
-        Coded::new(Code::MEMBER_UNNAMED, why).do_this(
+        Coded::new(Code::MEMBER_OWNERLESS, why).do_this(
             "--gone TEXT is your word, kept in the run's record, that no etcd of this member ever starts again",
         )
     })

@@ -36,7 +36,7 @@ async fn what_no_agent_can_prove_needs_the_operators_word() {
     let (sites, coordinator) = led().await;
     sites.add_unnamed_member("https://10.70.0.99:2380");
     let without = begun(&coordinator, "remove-etcd-member", json!({"member": id(UNNAMED)})).await.unwrap_err();
-    assert_eq!(without.code, Code::MEMBER_UNNAMED, "{without}");
+    assert_eq!(without.code, Code::MEMBER_OWNERLESS, "{without}");
     let of_a_master = json!({"nodes": ["m1"], "force": true, "delete_emptydir_data": true});
     let refused = begun(&coordinator, "scale-in", of_a_master).await.unwrap_err();
     assert_eq!(refused.code, Code::QUORUM_WORD);

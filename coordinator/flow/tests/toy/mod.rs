@@ -116,6 +116,10 @@ impl Rig for ToyRig {
         Scene { fence, ..scene }
     }
 
+    fn shows_take_over(&self) -> bool {
+        true
+    }
+
     async fn take_over(&self, scene: &Scene<Toy>) -> Option<Scene<Toy>> {
         let fence = fence(scene.fence.term.0 + 1);
         scene.world.journal.lead(fence.clone());
