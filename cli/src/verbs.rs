@@ -114,7 +114,7 @@ async fn node(context: Context<'_>, verb: NodeVerb) -> Result<Exit, Failure> {
 
 async fn etcd(context: Context<'_>, verb: EtcdVerb) -> Result<Exit, Failure> {
     match verb {
-        EtcdVerb::Status(_) => etcd_status::run(context).await,
+        EtcdVerb::Status(args) => etcd_status::run(context, args).await,
         EtcdVerb::Backup(args) => context.propose(etcd_backup::wish(), args.start).await,
         EtcdVerb::RemoveMember(args) => context.propose(args.wish(), args.start).await,
     }

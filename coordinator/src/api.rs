@@ -10,4 +10,5 @@ mod plan;
 mod routes;
 mod run;
 
+pub use etcd::etcd_status;
 pub use routes::{Parts, routes};

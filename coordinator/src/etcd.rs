@@ -4,5 +4,5 @@
 mod ask;
 mod read;
 
-pub use ask::{Witness, agreed, look};
-pub use read::EtcdView;
+pub use ask::{Witness, agreed, ask_one, glance, look};
+pub use read::{EtcdView, members};

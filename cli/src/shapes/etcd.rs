@@ -22,6 +22,16 @@ pub struct EtcdStatus {
     pub says: String,
     /// What should be known beside.
     pub notes: Vec<String>,
+    /// The host, where one was asked alone; null: all masters were.
+    pub host: Option<String>,
+    /// There: `static-pod` or `systemd-unit`.
+    pub run_by: Option<String>,
+    /// There: where its data lies.
+    pub data_dir: Option<String>,
+    /// There: why nothing is read that a quorum agrees on.
+    pub error: Option<String>,
+    /// There: the same as a code.
+    pub code: Option<String>,
 }
 
 /// A member.
@@ -59,7 +69,13 @@ impl From<wire::GetEtcdStatusResponse> for EtcdStatus {
     fn from(answer: wire::GetEtcdStatusResponse) -> Self {
         let alarms =
             answer.members.iter().flat_map(|row| row.alarms.iter().map(|kind| format!("{}: {kind}", row.name)));
+        let on_host = answer.on_host.clone().unwrap_or_default();
         Self {
+            host: some(&on_host.host),
+            run_by: some(&on_host.run_by),
+            data_dir: some(&on_host.data_dir),
+            error: some(&on_host.error),
+            code: some(&on_host.code),
             alarms: alarms.collect(),
             quorum: answer.survives >= 0,
             survives: u32::try_from(answer.survives).ok(),

@@ -14,7 +14,13 @@ pub fn text(status: &EtcdStatus, width: usize) -> String {
     if !status.members.is_empty() {
         page.lines("", table(&HEAD, status.members.iter().map(row).collect(), width).lines().map(str::to_owned));
     }
-    page.line(status.says.clone());
+    page.lines("", wrap(&status.says, width));
+    if let Some(host) = &status.host {
+        let unit = status.run_by.as_deref() == Some("systemd-unit");
+        let run_by = if unit { "systemd, as etcd.service" } else { "the kubelet, as a static pod" };
+        let data = status.data_dir.as_deref().unwrap_or("-");
+        page.lines("", wrap(&format!("on {host} it is run by {run_by}; its data: {data}"), width));
+    }
     for note in &status.notes {
         page.lines("", wrap(&format!("note: {note}"), width));
     }
@@ -76,6 +82,11 @@ mod tests {
             told_by: None,
             says: "1 of 2 members are healthy: too few".into(),
             notes: vec!["m2 cannot be asked: connection refused".into()],
+            host: None,
+            run_by: None,
+            data_dir: None,
+            error: None,
+            code: None,
         };
         let text = text(&status, 120);
         assert!(text.contains("m1    m1      8e9e  leader  3.5.24"), "{text}");

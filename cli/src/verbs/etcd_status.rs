@@ -1,4 +1,4 @@
-//! `etcd status`: each member, where it runs, and what the whole of them would survive.
+//! `etcd status`: each member, where it runs, and what the whole of them would survive; or what one host says of its own.
 
 use slipway_proto::coordinator::GetEtcdStatusRequest;
 
@@ -12,11 +12,15 @@ use crate::show::etcd;
 
 /// What it takes.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Ask this master alone, of its own etcd
+    #[arg(long, value_name = "NODE")]
+    host: Option<String>,
+}
 
 /// Looks. An etcd without a quorum is a failure, for scripts.
-pub async fn run(context: Context<'_>) -> Result<Exit, Failure> {
-    let request = within(SHORT, GetEtcdStatusRequest {});
+pub async fn run(context: Context<'_>, args: Args) -> Result<Exit, Failure> {
+    let request = within(SHORT, GetEtcdStatusRequest { host: args.host.unwrap_or_default() });
     let answer = context.session().await?.etcd().get_etcd_status(request).await?.into_inner();
     let status = EtcdStatus::from(answer);
     let exit = if status.quorum { Exit::Done } else { Exit::Failed };

@@ -1,8 +1,8 @@
 //! The verbs that look, and the tokens.
 
 use slipway_cli::exit::Exit;
-use slipway_errors::Code;
-use slipway_proto::coordinator::{Finding, ListNodesResponse, Node};
+use slipway_errors::{Code, Coded};
+use slipway_proto::coordinator::{EtcdMemberRow, EtcdOnHost, Finding, GetEtcdStatusResponse, ListNodesResponse, Node};
 
 use crate::scripted::{Script, Scripted};
 
@@ -93,4 +93,67 @@ async fn open_runs_are_listed_by_the_end_of_their_id() {
     let coordinator = Scripted::new(Script { state: "paused".into(), ..Default::default() });
     let came = coordinator.typed("slipway run list", "").await;
     assert!(came.out.contains("deadbeef") && came.out.contains("paused"), "{}", came.out);
+}
+
+fn etcd_of_three() -> GetEtcdStatusResponse {
+    let member = |id: &str, name: &str, leader| EtcdMemberRow {
+        id: id.into(),
+        name: name.into(),
+        healthy: true,
+        leader,
+        alarms: if leader { vec!["NOSPACE".into()] } else { vec![] },
+        ..Default::default()
+    };
+    GetEtcdStatusResponse {
+        members: vec![member("a1", "m1", true), member("b2", "m2", false), member("c3", "", false)],
+        quorum: 2,
+        survives: 1,
+        says: "3 of 3 members are healthy; 1 more may fail".into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn the_json_of_etcd_has_the_keys_that_scripts_rely_on() {
+    let coordinator = Scripted::new(Script { etcd: etcd_of_three(), ..Default::default() });
+    let came = coordinator.typed("slipway etcd status -o json", "").await;
+    assert_eq!(came.exit(), Exit::Done);
+    let json = value(&came.out);
+    assert_eq!((&json["quorum"], &json["survives"]), (&true.into(), &1.into()));
+    assert_eq!(json["alarms"], serde_json::json!(["m1: NOSPACE"]));
+    let keys = ["id", "name", "learner", "healthy", "leader"];
+    let first: Vec<_> = keys.iter().map(|key| json["members"][0][key].clone()).collect();
+    assert_eq!(first, ["a1".into(), "m1".into(), false.into(), true.into(), serde_json::Value::from(true)]);
+    assert_eq!(json["members"][2]["name"], serde_json::Value::Null, "it was added and never started");
+    assert_eq!(json["host"], serde_json::Value::Null);
+    assert_eq!(coordinator.script().seen_hosts, [""]);
+}
+
+#[tokio::test]
+async fn one_host_is_asked_of_its_own_etcd() {
+    let on_host = EtcdOnHost {
+        host: "m2".into(),
+        run_by: "static-pod".into(),
+        data_dir: "/var/lib/etcd".into(),
+        ..Default::default()
+    };
+    let etcd = GetEtcdStatusResponse { survives: -1, on_host: Some(on_host), ..Default::default() };
+    let coordinator = Scripted::new(Script { etcd, ..Default::default() });
+    let came = coordinator.typed("slipway etcd status --host m2", "").await;
+    assert_eq!(came.exit(), Exit::Failed, "without a quorum");
+    assert!(came.out.contains("a static pod; its data: /var/lib/etcd"), "{}", came.out);
+    let json = value(&coordinator.typed("slipway etcd status --host m2 -o json", "").await.out);
+    assert_eq!((&json["host"], &json["run_by"]), (&"m2".into(), &"static-pod".into()));
+    assert_eq!(coordinator.script().seen_hosts, ["m2", "m2"]);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_tell_of_etcd_is_refused_with_its_code() {
+    for code in [Code::ETCD_NONE, Code::ETCD_CERTIFICATES, Code::NODE_UNKNOWN, Code::NODE_UNREACHABLE] {
+        let refuse_etcd = Some(Coded::new(code, "w1 runs no member of etcd"));
+        let coordinator = Scripted::new(Script { refuse_etcd, ..Default::default() });
+        let came = coordinator.typed("slipway etcd status --host w1", "").await;
+        assert_eq!(came.code(), code);
+        assert_eq!(Exit::of_code(code), Exit::Refused, "{code}");
+    }
 }

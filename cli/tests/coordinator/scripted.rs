@@ -17,6 +17,7 @@ use slipway_cli::verbs::run_over;
 use slipway_errors::{Code, Coded};
 use slipway_events::Event;
 use slipway_proto::coordinator::admin_service_server::{AdminService, AdminServiceServer};
+use slipway_proto::coordinator::etcd_service_server::{EtcdService, EtcdServiceServer};
 use slipway_proto::coordinator::flow_service_server::{FlowService, FlowServiceServer};
 use slipway_proto::coordinator::node_service_server::{NodeService, NodeServiceServer};
 use slipway_proto::coordinator::watch_run_response::What;
@@ -56,6 +57,8 @@ pub(crate) struct Script {
     pub(crate) remaining: Vec<String>,
     pub(crate) nodes: ListNodesResponse,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) etcd: GetEtcdStatusResponse,
+    pub(crate) refuse_etcd: Option<Coded>,
     /// So many dials find nobody.
     pub(crate) dials_fail: u32,
 
@@ -63,6 +66,7 @@ pub(crate) struct Script {
     pub(crate) seen_from: Vec<u64>,
     pub(crate) seen_words: Vec<String>,
     pub(crate) seen_tokens: Vec<CreateTokenRequest>,
+    pub(crate) seen_hosts: Vec<String>,
 }
 
 #[derive(Clone, Default)]
@@ -111,6 +115,7 @@ impl Scripted {
         let server = Server::builder()
             .add_service(FlowServiceServer::new(self.clone()))
             .add_service(NodeServiceServer::new(self.clone()))
+            .add_service(EtcdServiceServer::new(self.clone()))
             .add_service(AdminServiceServer::new(self.clone()))
             .serve_with_incoming(ReceiverStream::new(incoming));
         tasks.spawn(server);
@@ -268,6 +273,18 @@ impl NodeService for Scripted {
 
     async fn list_hosts(&self, _: Request<ListHostsRequest>) -> Answer<ListHostsResponse> {
         Err(to_status(tonic::Code::PermissionDenied, &Coded::new(Code::AUTH_ROLE, "etcd-backup may not list hosts")))
+    }
+}
+
+#[async_trait]
+impl EtcdService for Scripted {
+    async fn get_etcd_status(&self, request: Request<GetEtcdStatusRequest>) -> Answer<GetEtcdStatusResponse> {
+        let mut script = self.script();
+        script.seen_hosts.push(request.into_inner().host);
+        match &script.refuse_etcd {
+            Some(error) => Err(to_status(tonic::Code::FailedPrecondition, error)),
+            None => Ok(Response::new(script.etcd.clone())),
+        }
     }
 }
 

@@ -1,16 +1,26 @@
 //! etcd's members with the nodes they run on, and what the whole of them would survive. It needs no API server: that is when it is asked.
 
+mod on_host;
+mod row;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use slipway_cluster::Node;
-use slipway_cluster::etcd::{Member, MemberMatch, Standing, match_members, ownerless, quorum};
+use slipway_cluster::etcd::{MemberMatch, match_members, ownerless};
+use slipway_errors::{Code, Coded};
 use slipway_proto::coordinator as wire;
 use slipway_proto::coordinator::etcd_service_server::EtcdService;
+use slipway_types::NodeName;
 use tonic::{Request, Response, Status};
 
+pub(super) use self::row::{how_they_stand, row, standing};
 use super::answer::refuse;
-use crate::etcd::{EtcdView, look};
+use crate::etcd::{EtcdView, ask_one, glance};
 use crate::world::World;
+
+/// For the Nodes, and then for the agents: together less than a caller waits. An agent gives a member that is down three seconds.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(5));
 
 /// The service.
 pub(super) struct EtcdApi {
@@ -21,53 +31,64 @@ pub(super) struct EtcdApi {
 impl EtcdService for EtcdApi {
     async fn get_etcd_status(
         &self,
-        _: Request<wire::GetEtcdStatusRequest>,
+        request: Request<wire::GetEtcdStatusRequest>,
     ) -> Result<Response<wire::GetEtcdStatusResponse>, Status> {
-        let view = look(&self.world, None).await.map_err(|error| refuse(&error))?;
-        let nodes = self.world.cluster.nodes(None).await.unwrap_or_default();
-        Ok(Response::new(answer(&view, &nodes)))
+        let host = request.into_inner().host;
+        etcd_status(&self.world, &host).await.map(Response::new).map_err(|error| refuse(&error))
     }
+}
+
+/// How etcd stands, as all masters have it; or, where `host` is no empty text, what that one says of its own.
+pub async fn etcd_status(world: &World, host: &str) -> Result<wire::GetEtcdStatusResponse, Coded> {
+    if !host.is_empty() {
+        return one(world, host).await;
+    }
+    let nodes = nodes(world).await;
+    let view = glance(world, &nodes, PATIENCE.1).await?;
+    Ok(answer(&view, &nodes))
+}
+
+async fn one(world: &World, host: &str) -> Result<wire::GetEtcdStatusResponse, Coded> {
+    let unknown =
+        || Coded::new(Code::NODE_UNKNOWN, format!("there is no host {host:?}")).do_this("slipway host list shows them");
+    let name = NodeName::new(host).map_err(|_| unknown())?;
+    let record = match world.host_of(&name).await {
+        Err(error) if error.code == Code::NODE_NO_AGENT && !nodes(world).await.iter().any(|node| node.name == name) => {
+            return Err(unknown());
+        }
+        found => found?,
+    };
+    on_host::answer(host, &ask_one(world, &record, PATIENCE.1).await?)
+}
+
+/// Without an API server there are none; that is when etcd is asked about.
+async fn nodes(world: &World) -> Vec<Node> {
+    tokio::time::timeout(PATIENCE.0, world.cluster.nodes(None)).await.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 fn answer(view: &EtcdView, nodes: &[Node]) -> wire::GetEtcdStatusResponse {
     let matched = match_members(&view.members, nodes, &view.reports);
-    let healthy = view.members.iter().filter(|member| member.counts()).count();
-    let standing = Standing { voters: view.members.len(), healthy, quorum: quorum(view.members.len()) };
+    let standing = standing(&view.members);
     let survives = standing.tolerance().and_then(|more| i32::try_from(more).ok());
-    let says = match (&view.told_by, survives) {
-        (None, _) => "no member gives a list that a quorum agreed on".to_owned(),
-        (_, Some(more)) => format!("{healthy} of {} members are healthy; {more} more may fail", standing.voters),
-        (_, None) => format!("{healthy} of {} members are healthy: too few", standing.voters),
+    let says = match &view.told_by {
+        None => "no member gives a list that a quorum agreed on".to_owned(),
+        Some(_) => how_they_stand(&view.members),
     };
     wire::GetEtcdStatusResponse {
-        members: matched.iter().map(|one| row(one, view)).collect(),
+        members: matched.iter().map(|one| matched_row(one, view)).collect(),
         told_by: view.told_by.as_ref().map(ToString::to_string).unwrap_or_default(),
         quorum: u32::try_from(standing.quorum).unwrap_or(u32::MAX),
         survives: if view.told_by.is_some() { survives.unwrap_or(-1) } else { -1 },
         says,
         notes: notes(view, &matched, nodes),
+        on_host: None,
     }
 }
 
-fn row(matched: &MemberMatch, view: &EtcdView) -> wire::EtcdMemberRow {
-    let Member { id, name, peer_urls, client_urls, learner, healthy, version, db_size, leader, raft_index, alarms } =
-        matched.member.clone();
-    let node = matched.node.as_ref().filter(|_| matched.is_certain()).map(ToString::to_string);
-    wire::EtcdMemberRow {
-        id: id.to_string(),
-        name,
-        node: node.unwrap_or_default(),
-        peer_urls,
-        client_urls,
-        learner,
-        healthy,
-        leader,
-        version,
-        db_size_bytes: db_size,
-        raft_index,
-        alarms: alarms.iter().map(ToString::to_string).collect(),
-        error: view.errors.get(&id).cloned().unwrap_or_default(),
-    }
+fn matched_row(matched: &MemberMatch, view: &EtcdView) -> wire::EtcdMemberRow {
+    let node = matched.node.as_ref().filter(|_| matched.is_certain());
+    let error = view.errors.get(&matched.member.id).map(String::as_str);
+    row(&matched.member, node.map(NodeName::as_str), error)
 }
 
 /// What an operator should know beside the table.

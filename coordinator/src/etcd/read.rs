@@ -49,8 +49,7 @@ impl EtcdView {
             Some((answer.node.clone(), status))
         });
         if let Some((node, status)) = agreed {
-            view.members = status.members.iter().map(|member| member_of(member, status)).collect();
-            view.members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+            view.members = members(status);
             let failed = status.members.iter().filter(|member| !member.error.is_empty());
             view.errors = failed.map(|member| (MemberId(member.id), member.error.clone())).collect();
             view.told_by = Some(node);
@@ -99,6 +98,13 @@ impl EtcdView {
     pub fn member(&self, id: MemberId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }
+}
+
+/// The members as one host's etcd lists them, by name.
+pub fn members(status: &EtcdStatus) -> Vec<Member> {
+    let mut members: Vec<Member> = status.members.iter().map(|member| member_of(member, status)).collect();
+    members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    members
 }
 
 fn member_of(member: &EtcdMember, status: &EtcdStatus) -> Member {

@@ -32,7 +32,7 @@ pub async fn status(host: &Host) -> Result<EtcdStatus, Error> {
     let (read, members) = tokio::join!(host.etcd.quorum_read(&local.access), host.etcd.members(&local.access));
     match read {
         Ok(()) => status.quorum_read = true,
-        Err(error) => status.error = error.coded().message,
+        Err(error) => note(&mut status, &error),
     }
     match members {
         Ok(members) => {
@@ -44,7 +44,7 @@ pub async fn status(host: &Host) -> Result<EtcdStatus, Error> {
             status.members = members;
             status.alarms = alarms.unwrap_or_default();
         }
-        Err(error) => status.error = error.coded().message,
+        Err(error) => note(&mut status, &error),
     }
     Ok(status)
 }
@@ -57,6 +57,12 @@ async fn has_data(host: &Host, folder: &Path) -> Result<bool, Error> {
         Err(Error::Symlink { .. }) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+fn note(status: &mut EtcdStatus, error: &Error) {
+    let coded = error.coded();
+    coded.code.as_str().clone_into(&mut status.error_code);
+    status.error = coded.message;
 }
 
 /// The members as a majority has them: first a read that a majority agrees to, so that the list after it is no older.
