@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::screen::Format;
 use crate::verbs::{
     completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_list,
-    identity_create, init, isolate, node_list, node_show, recover, remove, run_list, run_show, run_steer, run_watch,
-    set_endpoint, token_create,
+    identity_create, init, isolate, node_list, node_show, recover, remove, replace_member, run_list, run_show,
+    run_steer, run_watch, set_endpoint, token_create,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -129,6 +129,8 @@ pub enum EtcdVerb {
     Backup(etcd_backup::Args),
     /// Take out a member that belongs to no node: one that never started, or whose node is gone
     RemoveMember(etcd_remove_member::Args),
+    /// Replace a member of an etcd under systemd by a new one on another host
+    ReplaceMember(replace_member::Args),
 }
 
 /// Verbs about runs.

@@ -16,6 +16,7 @@ pub mod node_list;
 pub mod node_show;
 pub mod recover;
 pub mod remove;
+pub mod replace_member;
 pub mod run_list;
 pub mod run_show;
 pub mod run_steer;
@@ -116,6 +117,7 @@ async fn etcd(context: Context<'_>, verb: EtcdVerb) -> Result<Exit, Failure> {
     match verb {
         EtcdVerb::Status(args) => etcd_status::run(context, args).await,
         EtcdVerb::Backup(args) => context.propose(etcd_backup::wish(), args.start).await,
+        EtcdVerb::ReplaceMember(args) => context.propose(args.wish(), args.start).await,
         EtcdVerb::RemoveMember(args) => context.propose(args.wish(), args.start).await,
     }
 }

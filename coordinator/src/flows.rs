@@ -12,6 +12,7 @@ mod isolate;
 mod parameters;
 mod recover;
 mod remove_etcd_member;
+mod replace_etcd_member;
 mod scale_in;
 mod scale_in_unreachable;
 mod set_endpoint;
@@ -34,4 +35,5 @@ pub fn registry() -> Registry<World> {
         .with(set_endpoint::SetEndpoint)
         .with(remove_etcd_member::RemoveEtcdMemberFlow)
         .with(back_up_etcd::BackUpEtcd)
+        .with(replace_etcd_member::ReplaceEtcdMember)
 }

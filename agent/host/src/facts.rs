@@ -8,13 +8,15 @@ use sha2::{Digest, Sha256};
 use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, KubeconfigServer, UnitState};
 
 use crate::cri::{self, Cri};
-use crate::{EntryKind, Error, Host, pattern, survey};
+use crate::{EntryKind, Error, Host, edit, pattern, survey};
 
 const UNITS: [&str; 5] =
     ["kubelet.service", "containerd.service", "kube-proxy.service", "keepalived.service", "etcd.service"];
 const PKI: [&str; 3] = ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const FILE_LIMIT: usize = 1 << 20;
+const STORES: usize = 16;
 const CERTIFICATES: usize = 64;
 const KUBECONFIGS: usize = 32;
 
@@ -55,11 +57,12 @@ pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
     facts.kubeconfigs = known("kubeconfigs", kubeconfigs(host).await);
     facts.kubelet_certificate_sha256 = known("the kubelet's certificate", fingerprint(host).await);
     facts.cni_profiles = known("traces of network plugins", survey::detected(host).await);
-    let manifest = Path::new("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    let manifest = Path::new(API_SERVER);
     let etcd = known("the etcd", crate::etcd::find(host).await);
     facts.etcd_kind = etcd.as_ref().map_or(EtcdKind::None, |local| local.kind.into()).into();
     facts.etcd_data_dir = etcd.map(|local| local.data_dir.display().to_string()).unwrap_or_default();
     facts.control_plane = known("static pods", host.files.entry(manifest).await).is_some();
+    facts.etcd_servers = known("the API server's stores", etcd_servers(host).await);
     Ok(facts)
 }
 
@@ -89,6 +92,13 @@ async fn addresses(host: &Host) -> Result<Vec<String>, Error> {
     addresses.dedup();
     addresses.truncate(64);
     Ok(addresses)
+}
+
+/// Where the API server of this host keeps its state, by its manifest.
+async fn etcd_servers(host: &Host) -> Result<Vec<String>, Error> {
+    let Some(bytes) = host.files.read(Path::new(API_SERVER), FILE_LIMIT).await? else { return Ok(Vec::new()) };
+    let list = edit::flag(&String::from_utf8_lossy(&bytes), "--etcd-servers").unwrap_or_default();
+    Ok(list.split(',').filter(|server| !server.is_empty()).take(STORES).map(str::to_owned).collect())
 }
 
 async fn certificates(host: &Host) -> Result<Vec<CertificateEnd>, Error> {
@@ -193,6 +203,14 @@ mod tests {
         assert_eq!(facts.certificates[0].path, "/etc/kubernetes/pki/ca.crt");
         assert!(!facts.control_plane);
         assert_eq!(facts.units[0].active, "active");
+    }
+
+    #[tokio::test]
+    async fn a_master_tells_where_its_api_server_keeps_its_state() {
+        let (host, _) = FakeHost::of(preset::master("m1"), std::sync::Arc::new(slipway_types::SystemClock));
+        let facts = gather(&host).await.unwrap();
+        assert!(facts.control_plane);
+        assert_eq!(facts.etcd_servers, ["https://127.0.0.1:2379"]);
     }
 
     #[tokio::test]

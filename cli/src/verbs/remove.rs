@@ -52,7 +52,7 @@ pub struct Caution {
     pub stop_after: Option<u32>,
 }
 
-/// Words that a removal of masters may need.
+/// Words that a change of etcd's members may need.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct EtcdWords {
     /// Yes: etcd may survive fewer failures afterwards

@@ -90,6 +90,7 @@ codes! {
     QUORUM_WORD: "SLIP-QUORUM-002", "The change of etcd's membership needs the operator's word";
     MEMBER_MISMATCH: "SLIP-MEMBER-001", "The etcd member and the node do not agree";
     MEMBER_OWNERLESS: "SLIP-MEMBER-002", "An etcd member belongs to no node";
+    MEMBER_STATIC_POD: "SLIP-MEMBER-003", "The member of etcd is kubeadm's";
     FENCING_UNPROVED: "SLIP-FENCING-001", "It is not proved that the host is powered off";
     DENIAL_FOREIGN: "SLIP-DENIAL-001", "The policy that denies old kubelet credentials is not ours";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use slipway_cluster::Node;
 use slipway_cluster::etcd::{Change, Member, MemberId, Mismatch, project};
 use slipway_errors::{Code, Coded};
-use slipway_flow::Step;
+use slipway_flow::{OnFailure, Step};
 use slipway_types::NodeName;
 
 use crate::endpoints::masters_beside;
@@ -36,15 +36,22 @@ impl EtcdPart {
         consent: Consent,
     ) -> Result<Self, Coded> {
         let member = member.map_err(|mismatch| disagreement(&mismatch))?;
-        let projection = project(&view.members, &Change::Remove(member.id));
+        let part = Self::among(&view.members, member, Vec::new(), consent)?;
+        Ok(Self { survivors: survivors_of(world, nodes, node).await?, ..part })
+    }
+
+    /// The part of `member` among `members`, as they are or as they will be by the time that it leaves.
+    pub(super) fn among(
+        members: &[Member],
+        member: Member,
+        survivors: Vec<HostTarget>,
+        consent: Consent,
+    ) -> Result<Self, Coded> {
+        let projection = project(members, &Change::Remove(member.id));
         consent.judge(&projection.verdict)?;
-        let down = view.members.iter().filter(|other| other.id != member.id && !other.counts());
-        Ok(Self {
-            were_down: down.map(|other| other.id).collect(),
-            survivors: survivors_of(world, nodes, node).await?,
-            sentence: projection.sentence,
-            member,
-        })
+        let down = members.iter().filter(|other| other.id != member.id && !other.counts());
+        let were_down = down.map(|other| other.id).collect();
+        Ok(Self { were_down, survivors, sentence: projection.sentence, member })
     }
 
     /// The look whether etcd keeps its quorum, under a name of its own.
@@ -54,7 +61,8 @@ impl EtcdPart {
         consent: Consent,
         name: &'static str,
     ) -> EtcdKeepsQuorum {
-        EtcdKeepsQuorum { node: node.cloned(), member: self.member.id, consent, name, sentence: self.sentence.clone() }
+        let (node, sentence) = (node.cloned(), self.sentence.clone());
+        EtcdKeepsQuorum { node, member: self.member.id, consent, name, sentence, on_failure: OnFailure::Unwind }
     }
 
     /// The member leaves, and the others are seen to be well.
@@ -66,7 +74,7 @@ impl EtcdPart {
 }
 
 /// The witnesses disagree: the table goes with the refusal, for a person has to decide.
-fn disagreement(mismatch: &Mismatch) -> Coded {
+pub(super) fn disagreement(mismatch: &Mismatch) -> Coded {
     let rows: Vec<String> = mismatch
         .table
         .iter()

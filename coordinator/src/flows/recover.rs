@@ -10,7 +10,7 @@ use slipway_types::NodeName;
 
 use super::parameters::{Chosen, facts, read, schema, stored};
 use crate::pools::share_of;
-use crate::steps::Uncordon;
+use crate::steps::{AdmitKubelet, Uncordon};
 use crate::world::World;
 
 /// See the module.
@@ -39,6 +39,9 @@ struct NodeFacts {
     reason: String,
     run: String,
     ours: bool,
+    /// Its kubelet is denied, from a removal while it was silent.
+    #[serde(default)]
+    denied: bool,
 }
 
 #[async_trait]
@@ -65,7 +68,9 @@ impl Flow<World> for Recover {
             return Err(Coded::new(Code::NODE_FOREIGN_CORDON, text)
                 .do_this(format!("ask who did it, or kubectl uncordon {}", foreign.join(" "))));
         }
-        stored(&Facts { nodes: nodes.iter().map(|node| node_facts(world, node)).collect() })
+        let denied = world.cluster.denied_kubelets().await?;
+        let of = |node| node_facts(world, node, denied.contains_key(&node.name));
+        stored(&Facts { nodes: nodes.iter().map(of).collect() })
     }
 
     fn plan(&self, params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
@@ -78,6 +83,7 @@ impl Flow<World> for Recover {
         plan.phase("recover", |phase| {
             facts.nodes.iter().fold(phase, |phase, node| {
                 let mark = CordonMark { owner: node.owner.clone(), reason: node.reason.clone(), run: node.run.clone() };
+                let phase = phase.step_if(node.denied.then(|| AdmitKubelet { node: node.name.clone() }));
                 phase.step(Uncordon { node: node.name.clone(), uid: node.uid.clone(), mark: node.ours.then_some(mark) })
             })
         })
@@ -85,7 +91,7 @@ impl Flow<World> for Recover {
     }
 }
 
-fn node_facts(world: &World, node: &slipway_cluster::Node) -> NodeFacts {
+fn node_facts(world: &World, node: &slipway_cluster::Node, denied: bool) -> NodeFacts {
     let mark = cordon_mark(node);
     let of = |part: fn(&CordonMark) -> &String| mark.as_ref().map(part).cloned().unwrap_or_default();
     NodeFacts {
@@ -96,5 +102,6 @@ fn node_facts(world: &World, node: &slipway_cluster::Node) -> NodeFacts {
         reason: of(|mark| &mark.reason),
         run: of(|mark| &mark.run),
         ours: mark.is_some(),
+        denied,
     }
 }

@@ -20,6 +20,7 @@ use super::parameters::{Chosen, DrainParameters, facts, read, schema, stored};
 use crate::steps::{CanaryHolds, Consent};
 use crate::world::World;
 pub(in crate::flows) use host_work::{HostWork, host_work};
+pub(in crate::flows) use leaving::same_machine;
 use leaving::{Leaving, leaving};
 use phases::phases;
 pub(in crate::flows) use phases::wipe_etcd_data;

@@ -112,16 +112,26 @@ impl Flow<World> for ScaleInUnreachable {
                     .step(cordon(&facts, &parameters))
                     .step(DenyKubelet { node: name.clone(), credential: facts.credential.clone() })
             })
-            .point_of_no_return("the node leaves the cluster");
+            .when(facts.is_final(&parameters), |plan| plan.point_of_no_return("the node leaves the cluster"));
         let plan = match &facts.etcd {
             Some(etcd) => plan.phase("leave etcd", |phase| phase.steps(etcd.leave(Some(&name)))),
             None => plan,
         };
         give_up(plan, &facts, &parameters)
-            .phase("remember", |phase| {
-                phase.step(ReleaseHost { node: name.clone(), host: facts.host.clone(), state: HostState::ToBeCleaned })
+            .when(facts.is_final(&parameters), |plan| {
+                let state = HostState::ToBeCleaned;
+                let host = ReleaseHost { node: name.clone(), host: facts.host.clone(), state };
+                plan.phase("remember", |phase| phase.step(host))
             })
             .build()
+    }
+}
+
+impl Facts {
+    /// Whether anything is done that the host cannot come back from. A worker that holds something, and of which nobody knows whether it is off,
+    /// is only isolated: if it is found alive, it is drained like any other, or taken back.
+    fn is_final(&self, parameters: &Parameters) -> bool {
+        parameters.fenced.is_some() || self.held.is_empty() || self.etcd.is_some()
     }
 }
 
@@ -157,7 +167,8 @@ fn give_up(plan: PlanBuilder<World>, facts: &Facts, parameters: &Parameters) -> 
             phase.step(NothingIsHeld { node: name.clone() }).step(node()).step(NodeIsGone { node: name.clone() })
         }),
         (None, false) => plan.warn(format!(
-            "{name} stays a Node: {}, and nothing proves that its host is off. Once it is, run it again with --fenced {:?}",
+            "{name} stays a Node: {}, and nothing proves that its host is off. Once it is, run it again with --fenced {:?}; if it comes back, \
+             slipway node recover {name} takes it back, slipway node remove {name} drains and removes it",
             facts.held,
             FencingProof::wanted_words(&name)
         )),

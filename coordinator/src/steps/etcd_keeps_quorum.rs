@@ -52,6 +52,8 @@ pub struct EtcdKeepsQuorum {
     pub name: &'static str,
     /// What it would be like, as it was seen when the plan was made.
     pub sentence: String,
+    /// What a no means for the run.
+    pub on_failure: OnFailure,
 }
 
 /// A member by its node, or by its id where it has none.
@@ -82,7 +84,7 @@ impl Step<World> for EtcdKeepsQuorum {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().tries(3).on_failure(OnFailure::Unwind)
+        Policy::default().tries(3).on_failure(self.on_failure)
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

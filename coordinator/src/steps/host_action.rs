@@ -48,6 +48,8 @@ pub struct HostAction {
     pub deadline: Duration,
     /// It only looks.
     pub reads_only: bool,
+    /// It takes the node out of service for a while, so it has to fit into the pool's budget first.
+    pub disrupts: bool,
     /// How it is undone, where it can be.
     pub undo: Option<Action>,
 }
@@ -64,6 +66,7 @@ impl HostAction {
             changes: Vec::new(),
             deadline,
             reads_only: false,
+            disrupts: false,
             undo: None,
         }
     }
@@ -162,6 +165,10 @@ impl Step<World> for HostAction {
 
     fn node(&self) -> Option<NodeName> {
         Some(self.target.node.clone())
+    }
+
+    fn disrupts(&self) -> Option<NodeName> {
+        self.disrupts.then(|| self.target.node.clone())
     }
 
     fn reads_only(&self) -> bool {

@@ -20,6 +20,8 @@ pub struct MoveEtcdLeader {
     pub host: HostTarget,
     /// The member.
     pub member: MemberId,
+    /// What it means for the run that no other member takes over.
+    pub on_failure: OnFailure,
 }
 
 #[async_trait]
@@ -41,7 +43,7 @@ impl Step<World> for MoveEtcdLeader {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().tries(5).on_failure(OnFailure::Unwind)
+        Policy::default().tries(5).on_failure(self.on_failure)
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

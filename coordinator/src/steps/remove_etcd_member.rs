@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_cluster::etcd::Member;
-use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, RemoveEtcdMember as Wire};
 use slipway_types::{NodeName, StepId};
 
+use super::HostTarget;
 use super::etcd_keeps_quorum::whose;
-use super::{HostAction, HostTarget};
+use super::survivors::ask_in_turn;
 use crate::etcd::agreed;
 use crate::world::World;
 
@@ -64,27 +64,7 @@ impl Step<World> for RemoveEtcdMember {
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        let mut last = StepError::retry(none_left(&self.member));
-        for survivor in &self.survivors {
-            cx.say(format!("asked at {}", survivor.node));
-            let asked = HostAction::once(survivor, self.action(), "remove-etcd-member", Duration::from_mins(1));
-            match asked.act(cx).await {
-                Ok(record) => return Ok(record),
-                // A silent survivor is no reason to stop while another one answers; an attempt that may have arrived is looked into first.
-                Err(StepError::Wait { why, .. }) => last = StepError::retry(why),
-                Err(StepError::Pause(why)) if why.code == Code::NODE_UNREACHABLE => last = StepError::retry(why),
-                // It has left since the plan was made.
-                Err(StepError::Pause(why) | StepError::Failed(why)) if why.code == Code::ETCD_NONE => {
-                    last = StepError::retry(why);
-                }
-                Err(other) => return Err(other),
-            }
-        }
-        Err(last)
+        let (name, time) = ("remove-etcd-member", Duration::from_mins(1));
+        ask_in_turn(cx, &self.survivors, (&self.action(), name, time), &whose(self.node.as_ref(), self.member.id)).await
     }
-}
-
-fn none_left(leaves: &Member) -> Coded {
-    Coded::new(Code::ETCD_SILENT, format!("no agent answers on the host of a member beside {}", leaves.label()))
-        .do_this("bring the agent of another master back: systemctl start slipway-agent")
 }

@@ -6,10 +6,12 @@
 )]
 
 pub mod adapt;
+pub mod external;
 pub mod link;
 pub mod local_agents;
 pub mod matrix;
 pub mod programs;
+mod remains;
 pub mod sites;
 pub mod stage;
 pub mod workload;

@@ -15,7 +15,6 @@ use slipway_flow::matrix::{MatrixWorld, Rig, Scene};
 
 use crate::adapt::{AdmissionOn, Seen};
 use crate::sites::Sites;
-use crate::workload;
 
 /// What is outside of the coordinator.
 pub struct Outside(Arc<Sites>);
@@ -35,28 +34,12 @@ impl MatrixWorld for Seen<Outside> {
     fn digest(&self) -> String {
         let sites = &self.outside.0;
         sites.agents.keep_in_step();
-        let mut holders = 0;
+        let holders: usize = sites.agents.sites.values().map(|site| crate::remains::holds(&site.machine.state())).sum();
         let machines: BTreeMap<&str, String> = sites
             .agents
             .sites
             .values()
-            .map(|site| {
-                let mut state = site.machine.state();
-                // Witnesses and process numbers are no part of what a machine is like; where the address for all has moved, it stays.
-                state.effects.clear();
-                state.next_pid = 0;
-                state.transients.clear();
-                for process in &mut state.processes {
-                    (process.pid, process.start_time) = (0, 0);
-                }
-                state.processes.sort_by(|a, b| (&a.exe, &a.cmdline).cmp(&(&b.exe, &b.cmdline)));
-                for link in &mut state.links {
-                    let others = link.addresses.len();
-                    link.addresses.retain(|address| address.split('/').next() != Some(workload::VIP));
-                    holders += others - link.addresses.len();
-                }
-                (site.name.as_str(), format!("{state:?}"))
-            })
+            .map(|site| (site.name.as_str(), format!("{:?}", crate::remains::without(site.machine.state()))))
             .collect();
         let members: Vec<String> = sites
             .etcd

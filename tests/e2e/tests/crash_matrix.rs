@@ -61,6 +61,11 @@ fn returned(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.mark("w2", HostState::ToBeCleaned).await.unwrap() })
 }
 
+/// etcd is a unit of systemd on each master, and the workers are prepared for a member.
+fn external(sites: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(async { sites.etcd_under_systemd().unwrap() })
+}
+
 /// What flows are run with, by a name of each case; the flow is its first word.
 fn case(name: &str) -> Option<(Value, Prepare)> {
     let two = || json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"});
@@ -85,9 +90,15 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         }
         "back-up-etcd" => Some((json!({}), untouched)),
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
+        "replace-etcd-member" => Some((json!({"nodes": ["m3"], "on": "w1"}), external)),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
+}
+
+/// Cases at once: a flow that waits for API servers to be ready has them wait together.
+fn at_once(name: &str) -> usize {
+    if name == "replace-etcd-member" { 32 } else { 8 }
 }
 
 async fn matrix_of(name: &str, planted: bool) -> Report {
@@ -95,7 +106,7 @@ async fn matrix_of(name: &str, planted: bool) -> Report {
         case(name).unwrap_or_else(|| panic!("{name} has no parameters in the crash matrix: add a line"));
     let flow = name.split(' ').next().unwrap();
     let flow = std::sync::Arc::new(FlowOn(registry().get(flow).unwrap()));
-    run(&FakeWorldRig { prepare, planted }, flow, &params, 8).await
+    run(&FakeWorldRig { prepare, planted }, flow, &params, at_once(name)).await
 }
 
 async fn holds(flow: &str, at_least: usize) {
@@ -166,6 +177,11 @@ async fn a_backup_of_etcd_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cleaning_a_host_that_is_back_survives_everything() {
     holds("clean-host", 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_a_member_of_etcd_survives_everything() {
+    holds("replace-etcd-member", 40).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,7 @@ async fn an_etcd_of_its_own_is_stopped_only_when_it_is_no_member_any_more() {
     done(&*masters.removal("m3"), masters.host(1)).await;
     assert_eq!(refused(&*wipe(DATA), masters.host(3)).await.0, Code::ETCD_DATA);
     done(&*stop, masters.host(3)).await;
+    assert_eq!(status(masters.host(3)).await.kind(), types::EtcdKind::None, "a unit that was given up is no etcd");
     done(&*wipe(DATA), masters.host(3)).await;
     assert_eq!(data_left(masters.handle(3)), 0);
     assert_eq!(status(masters.host(1)).await.members.len(), 2);

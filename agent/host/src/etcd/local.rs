@@ -95,7 +95,10 @@ async fn configured(host: &Host) -> Result<Option<Local>, Error> {
         return in_manifest(&text).ok_or_else(|| unreadable(MANIFEST)).map(Some);
     }
     let Some(text) = text(host, CONF).await? else { return Ok(None) };
-    if host.services.state(UNIT).await?.enablement == Enablement::NotFound {
+    let unit = host.services.state(UNIT).await?;
+    // One that was stopped and taken out of the boot starts no more: what is left of it is a file.
+    let given_up = matches!(unit.enablement, Enablement::Disabled | Enablement::Masked) && unit.active.is_down();
+    if unit.enablement == Enablement::NotFound || given_up {
         return Ok(None);
     }
     in_conf(&text).ok_or_else(|| unreadable(CONF)).map(Some)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
 use super::{FakeHost, Node, State};
 use crate::{Entry, EntryKind, Error, Files, Mount, Mounts, PackageDb};
@@ -15,6 +16,11 @@ fn kind(node: &Node) -> EntryKind {
         Node::Directory => EntryKind::Directory,
         Node::Symlink(_) => EntryKind::Symlink,
     }
+}
+
+/// Tells one content from another.
+fn mark(text: &str) -> String {
+    hex::encode(&Sha256::digest(text.as_bytes())[..4])
 }
 
 fn is_mount_point(state: &State, path: &Path) -> bool {
@@ -132,9 +138,10 @@ impl Files for FakeHost {
                 }
                 _ => {}
             }
+            // What is written is part of the effect: to put an old content back is none that happens twice.
+            state.witness(format!("write {} as {}", path.display(), mark(&text)));
             state.files.insert(path.to_owned(), Node::File(text));
             state.modes.insert(path.to_owned(), mode);
-            state.witness(format!("write {}", path.display()));
             Ok(())
         })
         .await

@@ -9,7 +9,7 @@ use super::{State, Unit};
 
 mod master;
 
-pub use master::{external_etcd, master, with_vip};
+pub use master::{etcd_under_systemd, external_etcd, master, prepared_for_etcd, with_vip};
 
 const CERTIFICATE: &str = include_str!("../../fixtures/certificate.pem");
 const NFT: &str = include_str!("../../fixtures/nft-kube-proxy.json");

@@ -114,6 +114,7 @@ impl HostWork {
             changes: if self.kind == WorkKind::ScanLeftovers { Vec::new() } else { self.changes.clone() },
             deadline: Duration::from_secs(60 * minutes),
             reads_only: self.kind == WorkKind::ScanLeftovers,
+            disrupts: false,
             undo: (self.kind == WorkKind::MaskKubelet).then_some(unmask),
         }
     }

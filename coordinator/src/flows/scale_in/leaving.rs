@@ -27,6 +27,9 @@ pub(super) struct Leaving {
     pub(super) limit: u32,
     pub(super) foreign_cordon: bool,
     pub(super) host: HostTarget,
+    /// Its kubelet is denied, from a removal while it was silent: it has to be let in to end its pods.
+    #[serde(default)]
+    pub(super) denied: bool,
     pub(super) evacuation: Evacuation,
     pub(super) work: Vec<HostWork>,
     /// What it is as a master; none for a worker.
@@ -50,6 +53,7 @@ pub(super) async fn leaving(world: &World, node: &Node, parameters: &Parameters)
     };
     let share = share_of(node.role, &node.labels, &world.settings.budget);
     Ok(Leaving {
+        denied: world.cluster.denied_kubelets().await?.contains_key(&node.name),
         evacuation: evacuation(world, &node.name, &parameters.drain).await?,
         work: host_work(world, &record, &facts).await?,
         address: node.internal_ip().unwrap_or_default().to_owned(),
@@ -65,7 +69,8 @@ pub(super) async fn leaving(world: &World, node: &Node, parameters: &Parameters)
     })
 }
 
-fn same_machine(node: &Node, host: &HostFacts) -> Result<(), Coded> {
+/// Refused where the host is another machine than the one that serves as the node.
+pub(in crate::flows) fn same_machine(node: &Node, host: &HostFacts) -> Result<(), Coded> {
     if host.machine_id == node.machine_id {
         return Ok(());
     }

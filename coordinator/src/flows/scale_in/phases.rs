@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_flow::Step;
+use slipway_flow::{OnFailure, Step};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, StartService, StopService, WipeEtcdData};
 
@@ -14,8 +14,8 @@ use super::leaving::Leaving;
 use super::master::{Etcd, Master};
 use crate::fleet::HostState;
 use crate::steps::{
-    Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone, ReleaseHost,
-    SnapshotEtcd, VipIsElsewhere, VolumesDetached,
+    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
+    ReleaseHost, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
 };
 use crate::world::World;
 
@@ -130,16 +130,24 @@ fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
         foreign: node.foreign_cordon,
         for_disruption: true,
     };
-    vec![
-        Arc::new(cordon),
+    let mut steps: Steps = vec![Arc::new(cordon)];
+    if node.denied {
+        steps.push(Arc::new(AdmitKubelet { node: node.name.clone() }));
+    }
+    steps.extend::<[Arc<dyn Step<World>>; 2]>([
         Arc::new(Drain::new(&node.name, &parameters.drain, &node.evacuation)),
         Arc::new(VolumesDetached { node: node.name.clone() }),
-    ]
+    ]);
+    steps
 }
 
 fn last_look(node: &Leaving, etcd: &Etcd, parameters: &Parameters) -> Steps {
     vec![
-        Arc::new(MoveEtcdLeader { host: node.host.clone(), member: etcd.part.member.id }),
+        Arc::new(MoveEtcdLeader {
+            host: node.host.clone(),
+            member: etcd.part.member.id,
+            on_failure: OnFailure::Unwind,
+        }),
         Arc::new(etcd.part.keeps_quorum(Some(&node.name), parameters.consent, "etcd-still-keeps-quorum")),
     ]
 }

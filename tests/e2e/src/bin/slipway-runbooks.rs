@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use serde_json::json;
+use serde_json::{Value, json};
+use slipway_coordinator::boot::Coordinator;
 use slipway_e2e::sites::Sites;
 use slipway_events::Actor;
 use slipway_flow::runbook::markdown;
@@ -48,14 +49,28 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.folder)?;
     for (name, flow, params) in flows {
         sites.silence("w3", flow == "scale-in-unreachable");
-        let view = coordinator.runs.plan(flow, &params, &Actor("operator/alice".to_owned())).await?;
-        let (file, text) = (arguments.folder.join(format!("{name}.md")), markdown(&view));
-        if arguments.check {
-            let stands = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            ensure!(stands == text, "{} is not what the plan of {flow} says: cargo xtask runbooks", file.display());
-        } else {
-            std::fs::write(&file, text)?;
-        }
+        keep(&arguments, &coordinator, (name, flow, &params)).await?;
+    }
+    let sites = Sites::build().await?;
+    sites.etcd_under_systemd()?;
+    let coordinator = sites.coordinator(sites.store()?).await?;
+    let params = json!({"nodes": ["m3"], "on": "w1"});
+    keep(&arguments, &coordinator, ("replace-etcd-member", "replace-etcd-member", &params)).await
+}
+
+/// Writes one runbook, or checks it.
+async fn keep(
+    arguments: &Arguments,
+    coordinator: &Coordinator,
+    (name, flow, params): (&str, &str, &Value),
+) -> anyhow::Result<()> {
+    let view = coordinator.runs.plan(flow, params, &Actor("operator/alice".to_owned())).await?;
+    let (file, text) = (arguments.folder.join(format!("{name}.md")), markdown(&view));
+    if arguments.check {
+        let stands = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        ensure!(stands == text, "{} is not what the plan of {flow} says: cargo xtask runbooks", file.display());
+    } else {
+        std::fs::write(&file, text)?;
     }
     Ok(())
 }

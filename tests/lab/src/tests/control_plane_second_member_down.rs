@@ -32,7 +32,7 @@ fn run(lab: &Lab) -> Result<()> {
     })?;
 
     let words = ["3 members", "2 healthy", "m2", "m3"];
-    refused_in_words(&lab.remove_master("m2", &["--leave-one-member"])?, "SLIP-ETCD-", &words)?;
+    refused_in_words(&lab.remove_master("m2", &["--leave-one-etcd-member"])?, "SLIP-QUORUM-", &words)?;
     removal.nothing_happened()?;
 
     let output = lab.remove_unreachable("m3", Some(FENCED))?;

@@ -57,24 +57,16 @@ fn is_left_alone(lab: &Lab, worker: &Host, ticks: &str) -> Result<()> {
     })
 }
 
-/// The operator finds it alive: the run is given up, and the node serves as before.
+/// The operator finds it alive: it is taken back, and the node serves as before.
 fn comes_back(lab: &Lab, worker: &Host, ticks: &str) -> Result<()> {
-    let runs = lab.slipway_json(&["run", "list"])?;
-    let runs = runs.as_array().or_else(|| runs["runs"].as_array()).context("a list of runs")?;
-    for run in runs.iter().filter(|run| run["state"] == "paused") {
-        let id = run["id"].as_str().or_else(|| run["run"].as_str()).context("a run has an id")?;
-        let output = lab.slipway(&["run", "abort", id, "--yes"])?;
-        ensure!(output.is_ok(), "run abort: {output}");
-    }
+    let output = lab.slipway(&["node", "recover", "w2", "--yes"])?;
+    ensure!(output.is_ok(), "node recover: {output}");
     lab.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", "node/w2"])?;
     ensure!(written(worker, ticks)? > 0, "its volume is gone");
     worker.run_ok(&["systemctl", "stop", UNIT])?;
-    eventually("the node to be taken back", Duration::from_mins(1), || {
-        lab.slipway(&["node", "recover", "w2", "--yes"])?;
-        let cordoned = lab.kubectl(&["get", "node", "w2", "-o", "jsonpath={.spec.unschedulable}"])?;
-        ensure!(cordoned.is_empty(), "it is cordoned");
-        Ok(())
-    })
+    let cordoned = lab.kubectl(&["get", "node", "w2", "-o", "jsonpath={.spec.unschedulable}"])?;
+    ensure!(cordoned.is_empty(), "it is cordoned");
+    Ok(())
 }
 
 fn written(worker: &Host, ticks: &str) -> Result<u64> {

@@ -1,12 +1,15 @@
 //! A master as kubeadm leaves it: manifests, certificates, kubeconfigs, an etcd with data on a disk of its own, keepalived. And the other kind:
 //! an etcd that is a unit of systemd.
 
+use std::path::Path;
+
 use super::{CERTIFICATE, address, joined, kubeconfig, machine, mount, network_of, unit, users_own};
 use crate::Active;
-use crate::fake::State;
+use crate::fake::{Node, State};
 
 const ETCD: &str = include_str!("../../../fixtures/etcd.yaml");
 const API_SERVER: &str = include_str!("../../../fixtures/kube-apiserver.yaml");
+const API_SERVER_MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const PKI: [&str; 16] = [
     "apiserver.crt",
     "apiserver.key",
@@ -59,9 +62,38 @@ pub fn external_etcd(name: &str) -> State {
     joined(&mut state);
     network_of(&mut state, "10-bridge.conflist", super::BRIDGE, "lab-bridge");
     control_plane(&mut state, name);
+    unit_of_etcd(&mut state, name);
+    state.static_pods_settled();
+    state
+}
+
+/// A master's etcd, kubeadm's until now, is a unit of systemd from now on: the same member with the same data. Its API server asks `servers`.
+pub fn etcd_under_systemd(state: &mut State, servers: &[String]) {
+    state.files.remove(Path::new("/etc/kubernetes/manifests/etcd.yaml"));
+    state.static_pods_settled();
+    let name = state.identity.hostname.clone();
+    unit_of_etcd(state, &name);
+    if let Some(Node::File(text)) = state.files.get(Path::new(API_SERVER_MANIFEST)).cloned() {
+        state.write(API_SERVER_MANIFEST, &text.replace("https://127.0.0.1:2379", &servers.join(",")));
+    }
+    state.static_pods_settled();
+}
+
+/// What an operator lays on a host before a member of etcd comes to it: the program and its certificates.
+pub fn prepared_for_etcd(state: &mut State) {
+    certificates_of_etcd(state);
+    state.write("/usr/bin/etcd", "");
+    state.directory("/etc/systemd/system");
+}
+
+fn certificates_of_etcd(state: &mut State) {
     for file in ["ca.crt", "server.crt", "server.key"] {
         state.write(&format!("/etc/etcd/pki/{file}"), CERTIFICATE);
     }
+}
+
+fn unit_of_etcd(state: &mut State, name: &str) {
+    certificates_of_etcd(state);
     let own = address(name);
     state.write(
         "/etc/etcd/etcd.conf",
@@ -73,13 +105,11 @@ pub fn external_etcd(name: &str) -> State {
     );
     state.units.insert("etcd.service".into(), unit("etcd", Active::Inactive, true));
     state.start_unit("etcd.service");
-    state.static_pods_settled();
-    state
 }
 
 fn control_plane(state: &mut State, name: &str) {
     let own = address(name);
-    state.write("/etc/kubernetes/manifests/kube-apiserver.yaml", &API_SERVER.replace("10.70.0.11", &own));
+    state.write(API_SERVER_MANIFEST, &API_SERVER.replace("10.70.0.11", &own));
     for component in ["kube-controller-manager", "kube-scheduler"] {
         let manifest = format!(
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {component}\nspec:\n  containers:\n  - command:\n    - {component}\n    name: {component}\n"

@@ -1,0 +1,53 @@
+//! Lets the kubelet of a node in again that was denied while its host was silent: without that it could confirm nothing, not even that its pods
+//! have ended.
+
+use async_trait::async_trait;
+use slipway_cluster::Admission;
+use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_types::{NodeName, StepId};
+
+use super::fail::api;
+use crate::world::World;
+
+/// See the module.
+pub struct AdmitKubelet {
+    /// The node.
+    pub node: NodeName,
+}
+
+#[async_trait]
+impl Step<World> for AdmitKubelet {
+    fn id(&self) -> StepId {
+        StepId(format!("admit-kubelet-{}", self.node))
+    }
+
+    fn summary(&self) -> String {
+        format!("the kubelet of {} is no longer denied", self.node)
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        vec![format!(
+            "kubectl edit configmap -n kube-system slipway-denied-kubelets   # without the entry {}",
+            self.node
+        )]
+    }
+
+    fn node(&self) -> Option<NodeName> {
+        Some(self.node.clone())
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::default().keep_trying().on_failure(OnFailure::Pause)
+    }
+
+    async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        let denied = cx.world.cluster.denied_kubelets().await.map_err(|error| api(error.into()))?;
+        Ok(!denied.contains_key(&self.node))
+    }
+
+    async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
+        let admitted = cx.world.cluster.admit_kubelet(&self.node, Admission::Returns).await;
+        admitted.map_err(|error| api(error.into()))?;
+        Ok(vec![format!("the kubelet of {} is admitted again", self.node)])
+    }
+}

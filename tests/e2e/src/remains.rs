@@ -1,0 +1,82 @@
+//! What a machine is like, without what no undoing brings back and nothing depends on: witnesses, numbers of processes, which of the masters
+//! the address for all has gone to, the kept copies of manifests, and the files of an etcd that nobody starts any more.
+
+use std::path::{Path, PathBuf};
+
+use slipway_host::fake::State;
+use slipway_host::{Active, Enablement};
+
+use crate::workload;
+
+const KEPT: &str = "/etc/kubernetes/slipway-kept";
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+const UNIT: &str = "etcd.service";
+const OF_UNIT: [&str; 2] = ["/etc/etcd/etcd.conf", "/etc/systemd/system/etcd.service"];
+const DATA: &str = "/var/lib/etcd";
+
+/// The state without these.
+pub(crate) fn without(mut state: State) -> State {
+    state.effects.clear();
+    state.next_pid = 0;
+    state.transients.clear();
+    for process in &mut state.processes {
+        (process.pid, process.start_time) = (0, 0);
+    }
+    state.processes.sort_by(|a, b| (&a.comm, &a.cmdline).cmp(&(&b.comm, &b.cmdline)));
+    for link in &mut state.links {
+        link.addresses.retain(|address| !is_virtual(address));
+    }
+    for container in &mut state.containers {
+        container.id.clear();
+    }
+    state.containers.sort_by(|a, b| (&a.sandbox, &a.name).cmp(&(&b.sandbox, &b.name)));
+    state.sandboxes.sort_by(|a, b| a.id.cmp(&b.id));
+    state.files.retain(|path, _| !path.starts_with(KEPT));
+    if given_up(&state) {
+        state.units.remove(UNIT);
+        state.files.retain(|path, _| !OF_UNIT.iter().any(|of| path == Path::new(of)));
+    }
+    if state.below(Path::new(DATA)).is_empty() {
+        state.files.remove(Path::new(DATA));
+    }
+    // A file that was written has a mode, and one that was always there has none: that is no difference between machines.
+    let there: Vec<PathBuf> = state.files.keys().cloned().collect();
+    state.modes.retain(|path, _| there.contains(path) && !path.starts_with(MANIFESTS));
+    state
+}
+
+/// How often the machine has the address for all.
+pub(crate) fn holds(state: &State) -> usize {
+    state.links.iter().flat_map(|link| &link.addresses).filter(|address| is_virtual(address)).count()
+}
+
+fn is_virtual(address: &str) -> bool {
+    address.split('/').next() == Some(workload::VIP)
+}
+
+/// Its etcd was stopped and taken out of the boot.
+fn given_up(state: &State) -> bool {
+    state.units.get(UNIT).is_some_and(|unit| unit.active != Active::Active && unit.enablement == Enablement::Disabled)
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_host::fake::preset;
+
+    use super::*;
+
+    #[test]
+    fn an_etcd_that_runs_is_seen_and_one_that_was_given_up_is_not() {
+        let bare = without(preset::machine("m1"));
+        let mut state = preset::external_etcd("m1");
+        assert!(without(state.clone()).units.contains_key(UNIT));
+        state.stop_unit(UNIT);
+        assert!(without(state.clone()).units.contains_key(UNIT), "it starts at the next boot");
+        if let Some(unit) = state.units.get_mut(UNIT) {
+            unit.enablement = Enablement::Disabled;
+        }
+        let left = without(state);
+        assert_eq!(left.units.contains_key(UNIT), bare.units.contains_key(UNIT));
+        assert!(!left.files.contains_key(Path::new(OF_UNIT[0])));
+    }
+}
