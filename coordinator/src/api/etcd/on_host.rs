@@ -29,9 +29,10 @@ pub(super) fn answer(host: &str, status: &EtcdStatus) -> Result<wire::GetEtcdSta
         told_by: host.to_owned(),
         quorum: u32::try_from(standing(&members).quorum).unwrap_or(u32::MAX),
         survives: if status.quorum_read { i32::try_from(more).unwrap_or(i32::MAX) } else { -1 },
-        says: match status.quorum_read {
-            true => format!("etcd on {host} has just read with a quorum: {}", how_they_stand(&members)),
-            false => format!("etcd on {host} reads nothing that a quorum agrees on: {}", status.error),
+        says: if status.quorum_read {
+            format!("etcd on {host} has just read with a quorum: {}", how_they_stand(&members))
+        } else {
+            format!("etcd on {host} reads nothing that a quorum agrees on: {}", status.error)
         },
         notes: vec![format!("this is what {host} says alone; slipway etcd status asks every master")],
         on_host: Some(wire::EtcdOnHost {
