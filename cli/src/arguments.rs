@@ -106,7 +106,7 @@ pub enum HostVerb {
 pub enum NodeVerb {
     /// List the nodes with what cluster and agents say of them
     List(node_list::Args),
-    /// Show one node: facts, labels, pods, the runs that hold it
+    /// Show one node: what it is, what would be without it, what to do
     Show(node_show::Args),
     /// Cordon nodes, with owner and reason
     Isolate(isolate::Args),

@@ -1,5 +1,6 @@
 //! What a screen shows, made from plain data: every function here gives text and asks nothing, so that golden files can hold it.
 
+mod control_plane;
 pub mod doctor;
 pub mod etcd;
 pub mod host;

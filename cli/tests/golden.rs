@@ -172,8 +172,78 @@ fn one_node() {
         taints: vec!["node.kubernetes.io/unschedulable:NoSchedule".into()],
         pods: vec![pod("web-7d4", "ReplicaSet/web-7d"), pod("lonely", "")],
         runs: vec!["0198c2aa-0000-7000-8000-1234deadbeef".into()],
+        ..Default::default()
     };
     insta::assert_snapshot!(node::page(&answer, 100, &TimeZone::UTC));
+}
+
+fn master() -> GetNodeResponse {
+    let mut m1 = nodes().remove(0);
+    (m1.host_id, m1.host_state, m1.address) = ("0198c2aa-11".into(), "in-service".into(), "10.70.0.11".into());
+    let member = EtcdMemberRow {
+        id: "8e9e05c52164694d".into(),
+        name: "m1".into(),
+        node: "m1".into(),
+        peer_urls: vec!["https://10.70.0.11:2380".into()],
+        client_urls: vec!["https://10.70.0.11:2379".into()],
+        healthy: true,
+        leader: true,
+        version: "3.5.24".into(),
+        db_size_bytes: 20 << 20,
+        raft_index: 123_456,
+        ..Default::default()
+    };
+    let sentence = "etcd has 3 members, all healthy, and survives 1 more failure; without m1 (8e9e05c52164694d) it has 2 members, all \
+                    healthy, needs 2, and survives no failure";
+    let kept = KeptSnapshot {
+        file: "etcd-lab-20261121T100000Z.snapshot.age".into(),
+        host: "m2".into(),
+        taken_ms: 1_795_255_200_000,
+        size_bytes: 20 << 20,
+        etcd_version: "3.5.24".into(),
+    };
+    let told = ControlPlane {
+        member: Some(member),
+        member_certain: true,
+        etcd_stands: "3 of 3 members are healthy; 1 more may fail".into(),
+        without_it: sentence.into(),
+        removal: "needs-word".into(),
+        removal_says: sentence.into(),
+        virtual_address: "10.70.0.10".into(),
+        address_held_by: vec!["m1".into()],
+        keepalived: "active enabled".into(),
+        dependents: vec!["w1 (/etc/kubernetes/kubelet.conf: https://10.70.0.11:6443)".into()],
+        last_snapshot: Some(kept),
+        first_certificate: Some(CertificateEnd {
+            path: "/etc/kubernetes/pki/apiserver.crt".into(),
+            not_after_ms: 1_800_000_000_000,
+        }),
+        ..Default::default()
+    };
+    GetNodeResponse {
+        node: Some(m1),
+        facts: Some(HostFacts { addresses: vec!["10.70.0.11".into(), "10.70.0.10".into()], ..Default::default() }),
+        control_plane: Some(told),
+        denial: "any kubelet of this name, until it joins again".into(),
+        unknown: vec!["how w2, w3 reach the API (not heard by this coordinator yet)".into()],
+        to_do: vec![
+            "its kubelet is denied, as it is now: join the host again, with a new certificate it is let in".into(),
+            "to take it out of the cluster: slipway node remove m1 --accept-less-tolerance".into(),
+        ],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn one_master() {
+    insta::assert_snapshot!(node::page(&master(), 100, &TimeZone::UTC));
+}
+
+#[test]
+fn one_master_on_a_narrow_screen() {
+    let text = node::page(&master(), 72, &TimeZone::UTC);
+    assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
+    insta::assert_snapshot!(text);
 }
 
 #[test]

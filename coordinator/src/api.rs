@@ -11,4 +11,5 @@ mod routes;
 mod run;
 
 pub use etcd::etcd_status;
+pub use node::show_node;
 pub use routes::{Parts, routes};

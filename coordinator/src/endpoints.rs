@@ -27,10 +27,12 @@ impl std::fmt::Display for Dependent {
     }
 }
 
+/// Where a cluster writes down how its API is reached, beside the hosts: namespace and name of each ConfigMap.
+pub const CONFIG_MAPS: [(&str, &str); 2] = [("kube-system", "kube-proxy"), ("kube-public", "cluster-info")];
+
 /// All who would be without an API server if `node` left. The files of the node's own host go with it, and do not count.
 async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded> {
-    let own = own_addresses(node);
-    let mut found = BTreeSet::new();
+    let mut hosts = Vec::new();
     for host in world.hosts.list().await? {
         if host.name == node.name.as_str() {
             continue;
@@ -43,19 +45,35 @@ async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded>
                 Err(_) => continue,
             },
         };
-        found.extend(of_host(&host.name, &facts, &own));
+        hosts.push((host.name, facts));
     }
-    for (namespace, name) in [("kube-system", "kube-proxy"), ("kube-public", "cluster-info")] {
+    let mut texts = Vec::new();
+    for (namespace, name) in CONFIG_MAPS {
         if let Some(text) = world.cluster.config_map_text(namespace, name).await? {
-            let servers = servers_in(&text).into_iter().filter(|server| own.contains(host_of(server)));
-            found.extend(servers.map(|server| Dependent {
-                who: format!("ConfigMap {namespace}/{name}"),
-                place: "server".to_owned(),
-                server: server.to_owned(),
-            }));
+            texts.push((format!("{namespace}/{name}"), text));
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(dependents_among(node, hosts.iter().map(|(name, facts)| (name.as_str(), facts)), &texts))
+}
+
+/// The same, among hosts with what they said last, and the texts of ConfigMaps by their names.
+pub fn dependents_among<'a>(
+    node: &Node,
+    hosts: impl Iterator<Item = (&'a str, &'a HostFacts)>,
+    texts: &[(String, String)],
+) -> Vec<Dependent> {
+    let own = own_addresses(node);
+    let others = hosts.filter(|(name, _)| *name != node.name.as_str());
+    let mut found: BTreeSet<Dependent> = others.flat_map(|(name, facts)| of_host(name, facts, &own)).collect();
+    for (name, text) in texts {
+        let servers = servers_in(text).into_iter().filter(|server| own.contains(host_of(server)));
+        found.extend(servers.map(|server| Dependent {
+            who: format!("ConfigMap {name}"),
+            place: "server".to_owned(),
+            server: server.to_owned(),
+        }));
+    }
+    found.into_iter().collect()
 }
 
 /// Refused while somebody would be without an API server.
@@ -88,6 +106,11 @@ pub fn virtual_address(facts: &HostFacts, nodes: &[Node]) -> Option<String> {
         host.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback()) && !of_nodes.contains(*host)
     });
     candidates.next().map(str::to_owned)
+}
+
+/// Whether the host has that address, as it says itself.
+pub fn holds(facts: &HostFacts, address: &str) -> bool {
+    facts.addresses.iter().any(|own| own.split('/').next() == Some(address))
 }
 
 /// The control-plane nodes, but for the one that leaves.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use slipway_proto::coordinator as wire;
 use slipway_proto::types::{HostFacts, HostMetrics};
 
-use super::{moment, some};
+use super::{ControlPlane, moment, some};
 
 /// `node list`.
 #[derive(Debug, Serialize)]
@@ -50,7 +50,7 @@ pub struct Node {
     pub host_id: Option<String>,
     /// The node's address.
     pub address: Option<String>,
-    /// `in-service`, `waiting` or `unknown`.
+    /// `in-service`, `to-be-cleaned`, `waiting` or `unknown`.
     pub host_state: Option<String>,
 }
 
@@ -156,6 +156,16 @@ pub struct NodeDetail {
     pub pods: Vec<Pod>,
     /// Open runs that hold it.
     pub runs: Vec<String>,
+    /// Every address of the host.
+    pub addresses: Vec<String>,
+    /// Its part as a master; null: it is none.
+    pub control_plane: Option<ControlPlane>,
+    /// Which credentials of its kubelet are denied; null: none, or not known.
+    pub denial: Option<String>,
+    /// What could not be told, and why.
+    pub unknown: Vec<String>,
+    /// What to do, the most urgent first.
+    pub to_do: Vec<String>,
 }
 
 /// A systemd unit.
@@ -219,6 +229,11 @@ impl NodeDetail {
             taints: answer.taints.clone(),
             pods: answer.pods.iter().map(pod).collect(),
             runs: answer.runs.clone(),
+            addresses: facts.addresses,
+            control_plane: answer.control_plane.clone().map(ControlPlane::from),
+            denial: some(&answer.denial),
+            unknown: answer.unknown.clone(),
+            to_do: answer.to_do.clone(),
         })
     }
 }
@@ -245,7 +260,7 @@ pub struct Host {
     pub name: String,
     /// Where its agent listens.
     pub address: Option<String>,
-    /// `in-service` or `waiting`.
+    /// `in-service`, `to-be-cleaned` or `waiting`.
     pub state: String,
     /// When it enrolled.
     pub enrolled_ms: Option<i64>,

@@ -4,9 +4,10 @@ use jiff::tz::TimeZone;
 use slipway_proto::coordinator::{GetNodeResponse, ListNodesResponse, Node, PodOnNode};
 use slipway_proto::types::{HostFacts, HostMetrics};
 
-use super::or_dash;
 use super::page::Page;
 use super::table::table;
+use super::wrap::wrap;
+use super::{control_plane, or_dash};
 use crate::units;
 
 const HEAD: [&str; 10] =
@@ -60,11 +61,16 @@ pub fn page(answer: &GetNodeResponse, width: usize, zone: &TimeZone) -> String {
     let facts = answer.facts.clone().unwrap_or_default();
     let mut text = Page::default();
     text.line(&node.name);
-    for (name, value) in about(&node, &facts) {
+    for (name, value) in about(&node, &facts).into_iter().chain([("denied", answer.denial.clone())]) {
         if !value.is_empty() {
             text.line(format!("  {name:<12}  {value}"));
         }
     }
+    if let Some(told) = &answer.control_plane {
+        control_plane::section(&mut text, told, width, zone);
+    }
+    told(&mut text, "not known", &answer.unknown, width);
+    told(&mut text, "what to do", &answer.to_do, width);
     section(
         &mut text,
         "certificates",
@@ -96,7 +102,7 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
         ("ready", or_dash(&node.ready).to_owned()),
         ("cordoned", cordoned),
         ("version", node.version.clone()),
-        ("address", node.address.clone()),
+        ("address", addresses(node, facts)),
         ("host", host),
         (
             "heartbeat",
@@ -117,6 +123,17 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
         ),
         ("load", node.metrics.as_ref().map(measured).unwrap_or_default()),
     ]
+}
+
+/// The Node's, and what else the host has.
+fn addresses(node: &Node, facts: &HostFacts) -> String {
+    let others: Vec<&str> =
+        facts.addresses.iter().map(String::as_str).filter(|address| *address != node.address).collect();
+    match (node.address.is_empty(), others.is_empty()) {
+        (_, true) => node.address.clone(),
+        (true, false) => others.join(" "),
+        (false, false) => format!("{} (also {})", node.address, others.join(" ")),
+    }
 }
 
 fn measured(metrics: &HostMetrics) -> String {
@@ -141,6 +158,18 @@ fn measured(metrics: &HostMetrics) -> String {
 fn pairs(map: &std::collections::HashMap<String, String>) -> impl Iterator<Item = String> + use<> {
     let sorted: std::collections::BTreeMap<_, _> = map.clone().into_iter().collect();
     sorted.into_iter().map(|(key, value)| if value.is_empty() { key } else { format!("{key}={value}") })
+}
+
+/// Sentences, each as an item that may take several lines.
+fn told(text: &mut Page, name: &str, sentences: &[String], width: usize) {
+    if !sentences.is_empty() {
+        text.line(format!("  {name}"));
+    }
+    for sentence in sentences {
+        for (at, line) in wrap(sentence, width.saturating_sub(6).max(30)).into_iter().enumerate() {
+            text.line(format!("    {} {line}", if at == 0 { "-" } else { " " }));
+        }
+    }
 }
 
 fn section(text: &mut Page, name: &str, lines: impl Iterator<Item = String>) {

@@ -2,7 +2,9 @@
 
 use slipway_cli::exit::Exit;
 use slipway_errors::{Code, Coded};
-use slipway_proto::coordinator::{EtcdMemberRow, EtcdOnHost, Finding, GetEtcdStatusResponse, ListNodesResponse, Node};
+use slipway_proto::coordinator::{
+    ControlPlane, EtcdMemberRow, EtcdOnHost, Finding, GetEtcdStatusResponse, GetNodeResponse, ListNodesResponse, Node,
+};
 
 use crate::scripted::{Script, Scripted};
 
@@ -27,6 +29,25 @@ async fn a_silent_api_server_is_said_beside_the_list() {
 #[tokio::test]
 async fn an_unknown_node_keeps_the_coordinators_code() {
     assert_eq!(Scripted::default().typed("slipway node show w9", "").await.code(), Code::NODE_UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_masters_part_is_there_for_machines() {
+    let node = Node { name: "m1".into(), heartbeat_age_ms: 400, ..Default::default() };
+    let member = EtcdMemberRow { id: "a1".into(), name: "m1".into(), healthy: true, ..Default::default() };
+    let told = ControlPlane { member: Some(member), removal: "needs-word".into(), ..Default::default() };
+    let page = GetNodeResponse {
+        node: Some(node),
+        control_plane: Some(told),
+        to_do: vec!["join the host again".into()],
+        ..Default::default()
+    };
+    let coordinator = Scripted::new(Script { page: Some(page), ..Default::default() });
+    let json = value(&coordinator.typed("slipway node show m1 -o json", "").await.out);
+    assert_eq!(json["control_plane"]["etcd"]["member"]["id"], "a1");
+    assert_eq!(json["control_plane"]["removal"], "needs-word");
+    assert_eq!(json["control_plane"]["virtual_address"], serde_json::Value::Null);
+    assert_eq!(json["to_do"], serde_json::json!(["join the host again"]));
 }
 
 #[tokio::test]

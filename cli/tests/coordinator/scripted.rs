@@ -56,6 +56,7 @@ pub(crate) struct Script {
     pub(crate) state: String,
     pub(crate) remaining: Vec<String>,
     pub(crate) nodes: ListNodesResponse,
+    pub(crate) page: Option<GetNodeResponse>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) etcd: GetEtcdStatusResponse,
     pub(crate) refuse_etcd: Option<Coded>,
@@ -266,6 +267,9 @@ impl NodeService for Scripted {
     }
 
     async fn get_node(&self, request: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
+        if let Some(page) = &self.script().page {
+            return Ok(Response::new(page.clone()));
+        }
         let name = request.into_inner().name;
         let error = Coded::new(Code::NODE_UNKNOWN, format!("no node {name}")).do_this("slipway node list shows them");
         Err(to_status(tonic::Code::NotFound, &error))

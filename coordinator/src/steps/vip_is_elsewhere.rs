@@ -10,6 +10,7 @@ use slipway_types::{NodeName, StepId};
 
 use super::HostTarget;
 use super::fail::silent_or;
+use crate::endpoints::holds;
 use crate::world::World;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -30,8 +31,7 @@ impl VipIsElsewhere {
     async fn holds(&self, cx: &StepCx<'_, World>, target: &HostTarget) -> Result<bool, StepError> {
         let Some(host) = cx.world.hosts.get(&target.host_id).await.map_err(StepError::retry)? else { return Ok(false) };
         let said = cx.world.agents.describe(&host).await.map_err(|error| silent_or(cx, &host, error))?;
-        let addresses = said.facts.unwrap_or_default().addresses;
-        Ok(addresses.iter().any(|address| address.split('/').next() == Some(self.vip.as_str())))
+        Ok(holds(&said.facts.unwrap_or_default(), &self.vip))
     }
 }
 

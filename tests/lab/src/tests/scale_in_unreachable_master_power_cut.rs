@@ -25,6 +25,7 @@ const FENCED: &str = "m3 is powered off";
 fn run(lab: &Lab) -> Result<()> {
     let (master, survivor) = (lab.host("m3")?, lab.host("m2")?.address());
     make_vip_holder(lab, master)?;
+    lodge(lab, master)?;
     let removal = MasterRemoval::ahead(lab, master)?;
     let stolen = KubeletCredentials::copy(master, &survivor)?;
     let writer = ConfigMapWriter::begin(lab)?;
@@ -49,6 +50,15 @@ fn run(lab: &Lab) -> Result<()> {
     comes_back_to_nothing(lab, master, &removal)?;
     is_denied(&stolen, &survivor)?;
     join_master_again(lab, master)
+}
+
+/// A pod that nobody would make again: with it there the node is not free to go on silence alone.
+fn lodge(lab: &Lab, master: &Host) -> Result<()> {
+    let image = server_image(lab)?;
+    let place = format!(r#"{{"spec":{{"nodeName":"{}","tolerations":[{{"operator":"Exists"}}]}}}}"#, master.name());
+    let pod = ["run", "lodger", "--image", &image, "--image-pull-policy=Never", "--overrides", &place];
+    lab.kubectl(&pod)?;
+    lab.kubectl(&["wait", "--for=jsonpath={.spec.nodeName}=m3", "pod/lodger", "--timeout=30s"]).map(|_| ())
 }
 
 fn is_denied(stolen: &KubeletCredentials, survivor: &str) -> Result<()> {
