@@ -94,7 +94,7 @@ fn removal(seen: &Seen, master: &SeenMaster, told: &wire::ControlPlane, etcd: Op
     let mut against = Vec::new();
     let is_master =
         seen.node.as_ref().is_ok_and(|node| node.as_ref().is_some_and(|node| node.role == NodeRole::ControlPlane));
-    if is_master && master.nodes.as_ref().is_ok_and(|nodes| masters_beside(nodes, &seen.name).is_empty()) {
+    if is_master && master.nodes.as_ref().is_ok_and(|nodes| masters_beside(nodes, Some(&seen.name)).is_empty()) {
         against.push("it is the last control-plane node; a whole cluster is taken down by hand".to_owned());
     }
     if !told.dependents.is_empty() {

@@ -13,5 +13,5 @@ pub(crate) use credentials::{KubeletCredentials, administrator};
 pub(crate) use fleet::{Fleet, budgets_held};
 pub(crate) use master::{add_ghost, join_master_again, make_hardest, make_leader, make_vip_holder, remove_member};
 pub(crate) use worker::{join_again, mask_is_off, power_cycle, wait_not_ready, wait_silent};
-pub(crate) use workload::{SHOP, Workload};
+pub(crate) use workload::{SHOP, Workload, server_image};
 pub(crate) use writer::ConfigMapWriter;

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{
-    ConfigMapWriter, KubeletCredentials, join_master_again, make_vip_holder, wait_not_ready, wait_silent,
+    ConfigMapWriter, KubeletCredentials, join_master_again, make_vip_holder, server_image, wait_not_ready, wait_silent,
 };
 use crate::shape::Shape;
 
