@@ -242,7 +242,7 @@ impl ProgressView {
             }
             Event::Failed { step, code, why, .. } => {
                 let mut notice = self.end(step.as_str(), StepState::Failed, "FAILED", at_ms);
-                notice.says = format!("{}: {code}: {why}", notice.says);
+                notice.says = format!("{}: {}", notice.says, coded(code, why));
                 vec![notice]
             }
             Event::UndoStarted { step, .. } => {
@@ -252,7 +252,7 @@ impl ProgressView {
             }
             Event::UndoFailed { step, code, why } => {
                 let mut notice = self.end(step.as_str(), StepState::Failed, "FAILED", at_ms);
-                notice.says = format!("undoing {}: {code}: {why}", notice.says);
+                notice.says = format!("undoing {}: {}", notice.says, coded(code, why));
                 vec![notice]
             }
             Event::Undone { step } => vec![self.end(step.as_str(), StepState::Undone, "undone", at_ms)],
@@ -285,6 +285,11 @@ impl ProgressView {
         });
         &mut self.steps[at]
     }
+}
+
+/// The reason with its code in front, once.
+fn coded(code: &str, why: &str) -> String {
+    if why.starts_with(code) { why.to_owned() } else { format!("{code}: {why}") }
 }
 
 #[cfg(test)]
@@ -380,6 +385,12 @@ mod tests {
         let lines = fold(&mut view, vec![Event::Resumed]);
         assert_eq!((view.state(), view.why()), (RunState::Running, ""));
         assert_eq!(lines, ["  resumed      by operator/alice"]);
+    }
+
+    #[test]
+    fn a_code_is_said_once() {
+        assert_eq!(coded("SLIP-HOST-004", "it will not stop"), "SLIP-HOST-004: it will not stop");
+        assert_eq!(coded("SLIP-HOST-004", "SLIP-HOST-004: it will not stop"), "SLIP-HOST-004: it will not stop");
     }
 
     #[test]

@@ -11,12 +11,14 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use slipway_cluster::etcd::{Change, project};
 use slipway_errors::Coded;
 use slipway_flow::{Flow, LaneBuilder, Plan, PlanBuilder};
 use slipway_types::{NodeName, NodeRole};
 
 use super::claims::CONTROL_PLANE;
 use super::parameters::{Chosen, DrainParameters, facts, read, schema, stored};
+use crate::etcd::agreed;
 use crate::steps::{CanaryHolds, Consent};
 use crate::world::World;
 pub(in crate::flows) use host_work::{HostWork, host_work};
@@ -81,7 +83,7 @@ impl Flow<World> for ScaleIn {
         let chosen = super::choose::choose(world, &parameters.chosen).await?;
         let mut nodes = Vec::with_capacity(chosen.len());
         for node in &chosen {
-            nodes.push(leaving(world, node, &parameters).await?);
+            nodes.push(leaving(world, node, &chosen, &parameters).await?);
         }
         nodes.sort_by_key(|node| node.role == NodeRole::ControlPlane);
         let warnings = together(world, &nodes, &parameters).await?;
@@ -112,6 +114,7 @@ impl Flow<World> for ScaleIn {
 
 /// What is to be known of all nodes together: whether their pods fit elsewhere, and which budgets would hold them for ever.
 async fn together(world: &World, nodes: &[Leaving], parameters: &Parameters) -> Result<Vec<String>, Coded> {
+    etcd_survives(world, nodes, parameters).await?;
     let names: BTreeSet<NodeName> = nodes.iter().map(|node| node.name.clone()).collect();
     let capacity = world.cluster.capacity_without(&names).await?;
     if let Some(refusal) = capacity.refusal().filter(|_| !parameters.accept_pending_pods) {
@@ -129,6 +132,21 @@ async fn together(world: &World, nodes: &[Leaving], parameters: &Parameters) -> 
     let held = world.cluster.budget_impasses(&list, parameters.drain.options().flags).await?;
     warnings.extend(held.into_iter().map(|one| format!("{}; {}", one.sentence, one.way_out)));
     Ok(warnings)
+}
+
+/// What the removal of several members one after the other makes of etcd is said before the first one leaves.
+async fn etcd_survives(world: &World, nodes: &[Leaving], parameters: &Parameters) -> Result<(), Coded> {
+    let leaving: Vec<_> =
+        nodes.iter().filter_map(|node| Some(node.master.as_ref()?.etcd.as_ref()?.part.member.id)).collect();
+    if leaving.len() < 2 {
+        return Ok(());
+    }
+    let mut members = agreed(world, None).await?.members;
+    for id in leaving {
+        parameters.consent.judge(&project(&members, &Change::Remove(id)).verdict)?;
+        members.retain(|member| member.id != id);
+    }
+    Ok(())
 }
 
 fn title(nodes: &[Leaving]) -> String {

@@ -160,3 +160,40 @@ async fn a_host_that_is_back_with_its_kubelet_running_is_cleaned_too() {
     completes(&coordinator, &run).await;
     assert_eq!(coordinator.world.cluster.node(&"w2".parse().unwrap()).await.unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_masters_are_judged_together_before_the_first_one_leaves() {
+    let (sites, coordinator) = led().await;
+    let mut all = of(&["m1", "m2", "m3"]);
+    all["leave_one_etcd_member"] = true.into();
+    let error = begun(&coordinator, "scale-in", all).await.unwrap_err();
+    assert_eq!(error.code, Code::NODE_LAST_MASTER, "{error}");
+    let error = begun(&coordinator, "scale-in", of(&["m1", "m2"])).await.unwrap_err();
+    assert_eq!(error.code, Code::QUORUM_WORD, "one member would be left, and the word was for two: {error}");
+    assert_eq!(sites.etcd.cluster().members.len(), 3);
+    let mut two = of(&["m1", "m2"]);
+    two["leave_one_etcd_member"] = true.into();
+    let run = begun(&coordinator, "scale-in", two).await.unwrap();
+    completes(&coordinator, &run).await;
+    let left: Vec<_> = sites.etcd.cluster().members.into_iter().map(|one| one.name).collect();
+    assert_eq!(left, ["m3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_worker_that_comes_back_is_taken_back_or_drained_like_any_other() {
+    let (sites, coordinator) = led().await;
+    let w2 = "w2".parse().unwrap();
+    for (way, params) in [("recover", json!({"nodes": ["w2"]})), ("scale-in", of(&["w2"]))] {
+        sites.silence("w2", true);
+        let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap();
+        completes(&coordinator, &run).await;
+        assert!(coordinator.world.cluster.denied_kubelets().await.unwrap().contains_key(&w2));
+        let host = coordinator.world.hosts.get(&host_id("w2")).await.unwrap().unwrap();
+        assert_eq!(host.state, HostState::InService, "nobody may clean it behind its pods");
+        sites.silence("w2", false);
+        let run = begun(&coordinator, way, params).await.unwrap();
+        completes(&coordinator, &run).await;
+        assert!(coordinator.world.cluster.denied_kubelets().await.unwrap().is_empty(), "{way} left it denied");
+    }
+    assert_eq!(coordinator.world.cluster.node(&w2).await.unwrap(), None);
+}

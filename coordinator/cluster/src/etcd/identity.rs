@@ -182,11 +182,20 @@ fn compare(
     let node = nodes.iter().find(|node| node.name == *name);
     let mut checks = vec![id_check(member, report), name_check(member, name, node)];
     let of_host = report.map(|one| set(one.addresses.iter()));
-    checks.push(Check { silent: report.is_none(), ..peer_check(member, "peer URL and the host's addresses", of_host) });
     let of_node = node.map(|one| set(one.addresses.iter().map(|address| &address.address)));
-    checks.push(peer_check(member, "peer URL and the Node's addresses", of_node));
+    let of_machine = of_node.map(|of_node| of_machine(of_node, of_host.as_ref()));
+    checks.push(Check { silent: report.is_none(), ..peer_check(member, "peer URL and the host's addresses", of_host) });
+    checks.push(peer_check(member, "peer URL and the Node's addresses", of_machine));
     checks.push(sole_check(member, name, members, nodes, reports));
     checks
+}
+
+/// A kubelet reports one address of several. Where the host has the Node's, the two are one machine, and every address of the host is the Node's.
+fn of_machine(of_node: BTreeSet<String>, of_host: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+    match of_host {
+        Some(of_host) if !of_host.is_disjoint(&of_node) => of_node.union(of_host).cloned().collect(),
+        _ => of_node,
+    }
 }
 
 fn set<'a>(addresses: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
@@ -303,11 +312,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn on_a_host_with_two_addresses_the_agents_id_decides_and_a_foreign_peer_url_refuses() {
-        let (mut members, nodes, reports) = three();
+    fn on_a_host_with_two_addresses_the_right_member_is_found_and_a_foreign_peer_url_refuses() {
+        let (mut members, mut nodes, mut reports) = three();
         members[1].peer_urls = vec!["https://192.168.7.2:2380".into()];
-        let mismatch = member_of(&name(2), &members, &nodes, &reports).unwrap_err();
-        assert_eq!(odd(&mismatch), ["peer URL and the Node's addresses"], "the Node does not know that address");
+        assert_eq!(member_of(&name(2), &members, &nodes, &reports).unwrap(), members[1], "the Node's host has both");
+        let silent = member_of(&name(2), &members, &nodes, &[report(1)]).unwrap_err();
+        assert!(
+            odd(&silent).contains(&"peer URL and the Node's addresses"),
+            "nobody says that it has both: {silent:?}"
+        );
+        reports[1].addresses = vec!["192.168.7.2".into()];
+        let apart = member_of(&name(2), &members, &nodes, &reports).unwrap_err();
+        assert_eq!(odd(&apart), ["peer URL and the Node's addresses"], "the host has not the Node's address");
+        (nodes, reports) = (three().1, three().2);
         members[1].peer_urls = vec!["https://10.0.0.3:2380".into()];
         let mismatch = member_of(&name(2), &members, &nodes, &reports).unwrap_err();
         assert!(odd(&mismatch).contains(&"peer URL and the host's addresses"), "{mismatch:?}");

@@ -36,8 +36,13 @@ pub(super) struct Leaving {
     pub(super) master: Option<Master>,
 }
 
-/// Gathers it; refused with the reason where the node cannot leave as things are.
-pub(super) async fn leaving(world: &World, node: &Node, parameters: &Parameters) -> Result<Leaving, Coded> {
+/// Gathers it, for a node that leaves with those others; refused with the reason where the node cannot leave as things are.
+pub(super) async fn leaving(
+    world: &World,
+    node: &Node,
+    together: &[Node],
+    parameters: &Parameters,
+) -> Result<Leaving, Coded> {
     let own = world.coordinator_machine_id.as_deref();
     if own.is_some_and(|own| own == node.machine_id) {
         return Err(Coded::new(Code::NODE_OF_COORDINATOR, format!("the coordinator itself runs on {}", node.name))
@@ -48,7 +53,7 @@ pub(super) async fn leaving(world: &World, node: &Node, parameters: &Parameters)
     same_machine(node, &facts)?;
     let host = HostTarget { node: node.name.clone(), host_id: record.id.clone(), machine_id: facts.machine_id.clone() };
     let master = match node.role {
-        NodeRole::ControlPlane => Some(master(world, node, &facts, parameters).await?),
+        NodeRole::ControlPlane => Some(master(world, (node, together), &facts, parameters).await?),
         NodeRole::Worker => None,
     };
     let share = share_of(node.role, &node.labels, &world.settings.budget);

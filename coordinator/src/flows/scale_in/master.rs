@@ -39,33 +39,47 @@ pub(super) struct Etcd {
 /// Gathers it.
 pub(super) async fn master(
     world: &World,
-    node: &Node,
+    (node, together): (&Node, &[Node]),
     facts: &HostFacts,
     parameters: &Parameters,
 ) -> Result<Master, Coded> {
     let nodes = world.cluster.nodes(None).await?;
-    if masters_beside(&nodes, Some(&node.name)).is_empty() {
-        return Err(Coded::new(Code::NODE_LAST_MASTER, format!("{} is the last control-plane node", node.name))
+    let staying: Vec<Node> =
+        nodes.iter().filter(|one| together.iter().all(|leaves| leaves.name != one.name)).cloned().collect();
+    if masters_beside(&staying, None).is_empty() {
+        return Err(Coded::new(Code::NODE_LAST_MASTER, last_one(node, together))
             .do_this("join another control-plane node first; a whole cluster is taken down by hand"));
     }
     refuse_dependents(world, node).await?;
     let etcd = match facts.etcd_kind() {
-        EtcdKind::StaticPod | EtcdKind::SystemdUnit => Some(etcd(world, node, &nodes, parameters).await?),
+        EtcdKind::StaticPod | EtcdKind::SystemdUnit => Some(etcd(world, node, (&nodes, &staying), parameters).await?),
         EtcdKind::None | EtcdKind::Unspecified => None,
     };
     let runs = facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active");
     Ok(Master {
         etcd,
         vip: if runs { virtual_address(facts, &nodes) } else { None },
-        survivors: survivors_of(world, &nodes, Some(&node.name)).await?,
+        survivors: survivors_of(world, &staying, None).await?,
         planned_ms: world.clock.now().as_millisecond(),
     })
 }
 
-async fn etcd(world: &World, node: &Node, nodes: &[Node], parameters: &Parameters) -> Result<Etcd, Coded> {
+fn last_one(node: &Node, together: &[Node]) -> String {
+    match together {
+        [_] => format!("{} is the last control-plane node", node.name),
+        _ => format!("no control-plane node would be left: {} is the last one", node.name),
+    }
+}
+
+async fn etcd(
+    world: &World,
+    node: &Node,
+    (nodes, staying): (&[Node], &[Node]),
+    parameters: &Parameters,
+) -> Result<Etcd, Coded> {
     let view = agreed(world, Some(&node.name)).await?;
     let member = member_of(&node.name, &view.members, nodes, &view.reports);
-    let part = EtcdPart::of(world, Some(&node.name), nodes, (&view, member), parameters.consent).await?;
+    let part = EtcdPart::of(world, Some(&node.name), staying, (&view, member), parameters.consent).await?;
     let data_dir = view.data_dirs.get(&node.name).cloned().unwrap_or_default();
     Ok(Etcd { part, data_dir })
 }

@@ -10,7 +10,7 @@ use crate::eventually::eventually;
 use crate::evidence::{MasterRemoval, member_of, members_now};
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
-use crate::scene::wait_silent;
+use crate::scene::{wait_not_ready, wait_silent};
 use crate::shape::Shape;
 
 pub(super) const TEST: TestCase =
@@ -24,6 +24,7 @@ fn run(lab: &Lab) -> Result<()> {
     let gone = member_of(lab, "m3")?;
     dead.power_cut()?;
     wait_silent(lab, dead)?;
+    wait_not_ready(lab, dead)?;
     eventually("Slipway to see that m3 is down", Duration::from_secs(30), || {
         let status = lab.etcd_status()?;
         ensure!(status.quorum && status.healthy().len() == 2, "it sees {:?}", status.members);
