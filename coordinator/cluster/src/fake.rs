@@ -110,12 +110,12 @@ impl FakeApiServer {
 
     /// An object of a resource such as `pods` or `leases.coordination.k8s.io`; the namespace is empty for cluster-wide ones.
     pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
-        self.shared.visit(|world, _| world.find(resource, namespace, name).cloned())
+        self.change(|world, _| world.find(resource, namespace, name).cloned())
     }
 
     /// All objects of a resource.
     pub fn objects(&self, resource: &str) -> Vec<Value> {
-        self.shared.visit(|world, _| world.all(resource).into_iter().cloned().collect())
+        self.change(|world, _| world.all(resource).into_iter().cloned().collect())
     }
 
     /// Changes an object in place, as a controller would. `None` where there is no such object.
@@ -141,12 +141,12 @@ impl FakeApiServer {
 
     /// What the API server calls the client certificate of a machine's kubelet; a machine that is added again has another one.
     pub fn credential(&self, name: &str) -> Option<String> {
-        self.shared.visit(|world, _| world.machines.get(name).map(|machine| machine.credential.clone()))
+        self.change(|world, _| world.machines.get(name).map(|machine| machine.credential.clone()))
     }
 
     /// Lets everything happen that is due by now. Any request does the same.
     pub fn tick(&self) {
-        self.shared.visit(|_, _| ());
+        self.change(|_, _| ());
     }
 
     /// How long nothing will happen by itself; `None` when nothing is under way.
@@ -184,22 +184,22 @@ impl FakeApiServer {
 
     /// What was asked of the server, oldest first: the witness that is not ours. Reads are left out.
     pub fn audit(&self) -> Vec<AuditEntry> {
-        self.shared.visit(|world, _| world.audit.writes())
+        self.change(|world, _| world.audit.writes())
     }
 
     /// How many requests there were of a verb and a resource, such as `create` and `pods/eviction`.
     pub fn count(&self, verb: &str, resource: &str) -> u64 {
-        self.shared.visit(|world, _| world.audit.count(verb, resource))
+        self.change(|world, _| world.audit.count(verb, resource))
     }
 
     /// The state of the world without what differs from run to run: two that are equal mean the same cluster.
     pub fn world_digest(&self) -> String {
-        self.shared.visit(|world, _| digest::of(world))
+        self.change(|world, _| digest::of(world))
     }
 
     /// The whole world, to be put back by [`Self::restore`].
     pub fn snapshot(&self) -> Value {
-        self.shared.visit(|world, _| world.snapshot())
+        self.change(|world, _| world.snapshot())
     }
 
     /// Puts a world back. Faults, audit and history stay as they are; watches are told to list anew.
@@ -221,20 +221,11 @@ impl Shared {
 
     /// Brings the world up to now, changes it, lets the controllers answer, and wakes the watchers.
     fn change<T>(&self, change: impl FnOnce(&mut World, slipway_types::Timestamp) -> T) -> T {
-        self.visit(|world, now| {
-            let result = change(world, now);
-            world.stir();
-            controllers::settle(world, now);
-            result
-        })
-    }
-
-    /// Brings the world up to now and looks at it, or notes something that no controller asks for.
-    fn visit<T>(&self, visit: impl FnOnce(&mut World, slipway_types::Timestamp) -> T) -> T {
         let now = self.clock.now();
         let mut world = self.lock();
-        controllers::settle(&mut world, now);
-        let result = visit(&mut world, now);
+        controllers::reconcile(&mut world, now);
+        let result = change(&mut world, now);
+        controllers::reconcile(&mut world, now);
         let version = world.version();
         drop(world);
         self.pulse.send_if_modified(|pulse| std::mem::replace(&mut pulse.version, version) != version);

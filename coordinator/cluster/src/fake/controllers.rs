@@ -50,17 +50,11 @@ impl Default for Pace {
     }
 }
 
-/// Lets everything happen that is due by now, unless nothing was touched since it last did and nothing has come due. While the API
-/// server is down nothing can.
-pub(super) fn settle(world: &mut World, now: Timestamp) {
-    if world.is_settled(now) || world.faults.is_down() {
+/// Lets everything happen that is due by now. While the API server is down nothing can.
+pub(super) fn reconcile(world: &mut World, now: Timestamp) {
+    if world.faults.is_down() {
         return;
     }
-    reconcile(world, now);
-    world.settled(now);
-}
-
-fn reconcile(world: &mut World, now: Timestamp) {
     for _ in 0..PASSES {
         let version = world.version();
         nodes::run(world, now);

@@ -67,7 +67,7 @@ impl FakeService {
         let parsed = ApiRequest::parse(request.method(), request.uri());
         let (verb, resource) =
             parsed.as_ref().map_or_else(|_| ("get", request.uri().path().to_owned()), |one| (one.verb, one.resource()));
-        let fault = self.shared.visit(|world, _| world.faults.strike(verb, &resource));
+        let fault = self.shared.change(|world, _| world.faults.strike(verb, &resource));
         let refused = match fault {
             Some(FaultKind::Refuse) => return Err(Refused::Refused),
             Some(FaultKind::LoseAnswer) => {
@@ -91,7 +91,7 @@ impl FakeService {
             None => None,
         };
         if let (Some(failure), Ok(parsed)) = (&refused, &parsed) {
-            self.shared.visit(|world, now| server::audit(world, parsed, &request, String::new(), failure.code, now));
+            self.shared.change(|world, now| server::audit(world, parsed, &request, String::new(), failure.code, now));
         }
         Ok(match refused {
             Some(failure) => response(Err(failure)),
@@ -105,14 +105,11 @@ impl FakeService {
             (_, "/readyz" | "/livez" | "/healthz") => Response::new(Body::from("ok")),
             (Err(failure), _) => response(Err(failure)),
             (Ok(parsed), _) if parsed.verb == "watch" => {
-                self.shared.visit(|world, now| server::audit(world, &parsed, request, String::new(), 200, now));
+                self.shared.change(|world, now| server::audit(world, &parsed, request, String::new(), 200, now));
                 match watch::open(&self.shared, &parsed) {
                     Ok(lines) => Response::new(Body::from_stream(lines)),
                     Err(failure) => response(Err(failure)),
                 }
-            }
-            (Ok(parsed), _) if matches!(parsed.verb, "get" | "list") => {
-                response(self.shared.visit(|world, now| server::answer(world, &parsed, request, now)))
             }
             (Ok(parsed), _) => response(self.shared.change(|world, now| server::answer(world, &parsed, request, now))),
         }

@@ -97,7 +97,7 @@ impl Watch {
                 self.over = true;
                 return Some(Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
             }
-            self.shared.visit(|_, _| ());
+            self.shared.change(|_, _| ());
             self.collect();
             let now = self.shared.clock.since_boot();
             if self.ready.is_empty() && now >= self.ends {

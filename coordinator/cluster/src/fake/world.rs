@@ -42,12 +42,6 @@ pub(super) struct Machine {
     pub(super) credential: String,
 }
 
-/// How long nothing happens by itself.
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    until: Option<Timestamp>,
-}
-
 /// What a kubelet keeps of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct PodTimes {
@@ -71,8 +65,6 @@ pub(super) struct World {
     /// Nodes that are no more while pods are bound to them, and when those pods will be collected.
     pub(super) collecting: BTreeMap<String, Timestamp>,
     pub(super) pace: Pace,
-    /// The controllers have nothing to do, and will have nothing before that moment.
-    rests: Option<Rest>,
     pub(super) audit: Audit,
     pub(super) faults: Faults,
 }
@@ -84,20 +76,6 @@ impl World {
             world.add_namespace(name, now);
         }
         world
-    }
-
-    /// Something was touched: the controllers have to look again.
-    pub(super) fn stir(&mut self) {
-        self.rests = None;
-    }
-
-    /// The controllers have looked, and found nothing more to do now.
-    pub(super) fn settled(&mut self, now: Timestamp) {
-        self.rests = Some(Rest { until: self.next_due(now) });
-    }
-
-    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
-        self.rests.is_some_and(|rest| rest.until.is_none_or(|until| now < until))
     }
 
     pub(super) fn version(&self) -> u64 {
