@@ -25,13 +25,14 @@ pub struct PoolBudgets {
 }
 
 impl PoolBudgets {
-    async fn limit_of(&self, run: &RunId, configured: u32) -> Result<usize, StepError> {
+    async fn limit_of(&self, run: &RunId, share: &Share) -> Result<usize, StepError> {
         let first = self.journal.journal(run, 1, 1).await.map_err(|error| StepError::retry(error.coded().clone()))?;
         let given = first.first().and_then(|entry| match &entry.event {
             Event::Planned { params, .. } => serde_json::from_str::<serde_json::Value>(params).ok()?["budget"].as_u64(),
             _ => None,
         });
-        Ok(given.map_or(configured as usize, |given| usize::try_from(given).unwrap_or(usize::MAX)))
+        let given = given.map(|given| u32::try_from(given).unwrap_or(u32::MAX));
+        Ok(share.limit_for(given) as usize)
     }
 }
 
@@ -50,7 +51,7 @@ impl Admission<World> for PoolBudgets {
         let mut under_way: BTreeSet<NodeName> = request.under_way.keys().cloned().collect();
         under_way.extend(untold);
         let states: Vec<_> = nodes.iter().map(|node| state(node, share(node).pool)).collect();
-        let limit = self.limit_of(&request.run, wanted.limit).await?;
+        let limit = self.limit_of(&request.run, &wanted).await?;
         match decide(&states, &under_way, &request.node, limit) {
             Decision::Allowed { .. } | Decision::CostsNothing => Ok(()),
             Decision::Unknown => {

@@ -20,6 +20,13 @@ pub struct Share {
     pub limit: u32,
 }
 
+impl Share {
+    /// The budget of a run that was given one of its own. It counts for workers alone: masters go one at a time whatever is asked for.
+    pub fn limit_for(&self, given: Option<u32>) -> u32 {
+        given.filter(|_| self.pool != MASTERS).unwrap_or(self.limit)
+    }
+}
+
 /// The pool of a node with `role` and `labels`. Masters go one at a time whatever is configured. Where two pools claim a node, the first by
 /// name has it.
 pub fn share_of(role: NodeRole, labels: &BTreeMap<String, String>, budget: &Budget) -> Share {
@@ -59,6 +66,10 @@ mod tests {
     #[test]
     fn masters_go_one_at_a_time_whatever_their_labels_say() {
         let labels = BTreeMap::from([("pool".to_owned(), "web".to_owned())]);
-        assert_eq!(share_of(NodeRole::ControlPlane, &labels, &budget()), Share { pool: MASTERS.into(), limit: 1 });
+        let masters = share_of(NodeRole::ControlPlane, &labels, &budget());
+        assert_eq!(masters, Share { pool: MASTERS.into(), limit: 1 });
+        assert_eq!(masters.limit_for(Some(2)), 1, "a run was given masters two at a time");
+        let workers = share_of(NodeRole::Worker, &BTreeMap::new(), &budget());
+        assert_eq!((workers.limit_for(Some(7)), workers.limit_for(None)), (7, 2));
     }
 }

@@ -78,6 +78,14 @@ impl FakeApiServer {
         }
     }
 
+    /// Another server whose world is the same by now, and whose time is told by `clock`: thousands of simulations begin alike.
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> Self {
+        let world = Mutex::new(self.change(|world, _| world.fork()));
+        let this = Self { shared: Arc::new(Shared { world, pulse: tokio::sync::watch::Sender::default(), clock }) };
+        this.tick();
+        this
+    }
+
     /// The real client on top of it, without a socket and with an open gate. Needs a tokio runtime.
     pub fn client(&self) -> ClusterApi {
         self.client_behind(Arc::new(OpenGate))
@@ -100,7 +108,7 @@ impl FakeApiServer {
 
     /// How fast its controllers and kubelets work.
     pub fn set_pace(&self, pace: Pace) {
-        self.change(|world, _| world.pace = pace);
+        self.change(|world, _| (world.pace, world.rest) = (pace, None));
     }
 
     /// Puts an object in, whatever it is, by its `apiVersion` and `kind`; what is there already is replaced.
@@ -120,7 +128,7 @@ impl FakeApiServer {
 
     /// Changes an object in place, as a controller would. `None` where there is no such object.
     pub fn edit(&self, resource: &str, namespace: &str, name: &str, edit: impl FnOnce(&mut Value)) -> Option<Value> {
-        self.change(|world, now| world.edit(resource, namespace, name, now, edit))
+        self.change(|world, now| world.edit(resource, namespace, name, now, edit).map(|object| Value::clone(&object)))
     }
 
     /// Deletes an object as a person with kubectl would, with its own grace.
@@ -185,6 +193,21 @@ impl FakeApiServer {
     /// What was asked of the server, oldest first: the witness that is not ours. Reads are left out.
     pub fn audit(&self) -> Vec<AuditEntry> {
         self.change(|world, _| world.audit.writes())
+    }
+
+    /// The same without the first `known` of them, for whoever looks after every request.
+    pub fn audit_after(&self, known: usize) -> Vec<AuditEntry> {
+        self.change(|world, _| world.audit.writes_after(known))
+    }
+
+    /// Rises with every change of any object.
+    pub fn version(&self) -> u64 {
+        self.change(|world, _| world.version())
+    }
+
+    /// Shows every object of a resource in place: a copy of each would cost more than most looks at it.
+    pub fn each(&self, resource: &str, look: impl FnMut(&Value)) {
+        self.change(|world, _| world.all(resource).into_iter().for_each(look));
     }
 
     /// How many requests there were of a verb and a resource, such as `create` and `pods/eviction`.

@@ -31,6 +31,8 @@ pub struct EtcdView {
     pub data_dirs: BTreeMap<NodeName, String>,
     /// Where etcd runs as a systemd unit rather than as kubeadm's static pod.
     pub units: Vec<NodeName>,
+    /// Masters that have no member of their own: etcd runs elsewhere.
+    pub without: Vec<NodeName>,
     /// Who did not answer, or not well, and why.
     pub silent: BTreeMap<NodeName, String>,
     /// What each member said of why it did not answer.
@@ -63,7 +65,9 @@ impl EtcdView {
                 if !status.error.is_empty() {
                     self.silent.insert(answer.node.clone(), status.error.clone());
                 }
-                if status.kind() != EtcdKind::None && !status.data_dir.is_empty() {
+                if status.kind() == EtcdKind::None {
+                    self.without.push(answer.node.clone());
+                } else if !status.data_dir.is_empty() {
                     self.data_dirs.insert(answer.node.clone(), status.data_dir.clone());
                 }
                 if status.kind() == EtcdKind::SystemdUnit {

@@ -70,7 +70,7 @@ impl Flow<World> for DrainNodes {
         let (mut all, mut width) = (Vec::new(), u32::MAX);
         for node in &nodes {
             let share = share_of(node.role, &node.labels, &world.settings.budget);
-            let limit = parameters.budget.unwrap_or(share.limit);
+            let limit = share.limit_for(parameters.budget);
             width = width.min(limit);
             // A drained node stays out of service, so a run of more nodes than the budget could never come to its end.
             let of_pool = nodes
@@ -82,8 +82,13 @@ impl Flow<World> for DrainNodes {
                     "{wanted} nodes of pool {} would be out of service at once; its budget is {limit}",
                     share.pool
                 );
-                return Err(Coded::new(Code::BUDGET_EXCEEDED, text)
-                    .do_this(format!("drain fewer at a time, or say --budget {wanted} for this run")));
+                let way_out = match share.limit_for(Some(wanted)) {
+                    allowed if allowed < wanted => {
+                        "drain one after the other, with slipway node recover in between".to_owned()
+                    }
+                    _ => format!("drain fewer at a time, or say --budget {wanted} for this run"),
+                };
+                return Err(Coded::new(Code::BUDGET_EXCEEDED, text).do_this(way_out));
             }
             all.push(NodeFacts {
                 name: node.name.clone(),

@@ -66,10 +66,10 @@ impl EtcdPart {
     }
 
     /// The member leaves, and the others are seen to be well.
-    pub(super) fn leave(&self, node: Option<&NodeName>) -> [Arc<dyn Step<World>>; 2] {
+    pub(super) fn leave(&self, node: Option<&NodeName>, consent: Consent) -> [Arc<dyn Step<World>>; 2] {
         let (node, member) = (node.cloned(), self.member.clone());
         let whole = EtcdIsWhole { node: node.clone(), gone: member.id, were_down: self.were_down.clone() };
-        [Arc::new(RemoveEtcdMember { node, member, survivors: self.survivors.clone() }), Arc::new(whole)]
+        [Arc::new(RemoveEtcdMember { node, member, consent, survivors: self.survivors.clone() }), Arc::new(whole)]
     }
 }
 

@@ -78,7 +78,7 @@ impl Flow<World> for RemoveEtcdMemberFlow {
             .claims(CONTROL_PLANE)
             .phase("look", |phase| phase.step(facts.part.keeps_quorum(None, parameters.consent, "etcd-keeps-quorum")))
             .point_of_no_return("the member leaves etcd")
-            .phase("leave etcd", |phase| phase.steps(facts.part.leave(None)))
+            .phase("leave etcd", |phase| phase.steps(facts.part.leave(None, parameters.consent)))
             .build()
     }
 }

@@ -116,7 +116,7 @@ impl Flow<World> for ReplaceEtcdMember {
         })
         .phase("last look", |phase| phase.step(no_leader(&facts)).step(still_keeps_quorum(&facts, &parameters)))
         .point_of_no_return("the old member leaves etcd")
-        .phase("leave etcd", |phase| phase.steps(facts.part.leave(Some(&old))))
+        .phase("leave etcd", |phase| phase.steps(facts.part.leave(Some(&old), parameters.consent)))
         .phase("clean host", |phase| {
             phase.step(goes::stop_etcd(&facts.old)).step(wipe_etcd_data(&facts.old, &facts.data_dir))
         })

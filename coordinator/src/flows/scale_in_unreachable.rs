@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_cluster::etcd::member_of_silent;
+use slipway_cluster::etcd::{match_members, member_of_silent};
 use slipway_cluster::{CredentialId, FencingProof, Node, is_foreign_cordon};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan, PlanBuilder};
@@ -15,7 +15,7 @@ use slipway_types::{HostId, NodeName, NodeRole};
 use super::claims::CONTROL_PLANE;
 use super::etcd_part::EtcdPart;
 use super::parameters::{Chosen, facts, read, schema, stored};
-use crate::etcd::look;
+use crate::etcd::{EtcdView, look};
 use crate::fleet::{HostRecord, HostState, kubelet_credential};
 use crate::pools::{MASTERS, share_of};
 use crate::steps::{
@@ -114,7 +114,7 @@ impl Flow<World> for ScaleInUnreachable {
             })
             .when(facts.is_final(&parameters), |plan| plan.point_of_no_return("the node leaves the cluster"));
         let plan = match &facts.etcd {
-            Some(etcd) => plan.phase("leave etcd", |phase| phase.steps(etcd.leave(Some(&name)))),
+            Some(etcd) => plan.phase("leave etcd", |phase| phase.steps(etcd.leave(Some(&name), parameters.consent))),
             None => plan,
         };
         give_up(plan, &facts, &parameters)
@@ -193,11 +193,33 @@ async fn the_node(world: &World, names: &[String]) -> Result<Node, Coded> {
 async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<EtcdPart>, Coded> {
     let nodes = world.cluster.nodes(None).await?;
     let view = look(world, Some(&node.name)).await?;
-    if view.data_dirs.is_empty() {
-        // etcd runs elsewhere, or no master can be asked: the latter is refused below, the former has no reports at all from anybody.
-        return if view.silent.len() > 1 { view.agreed().map(|_| None) } else { Ok(None) };
+    if runs_elsewhere(&view) {
+        return Ok(None);
     }
     let view = view.agreed()?;
+    if !match_members(&view.members, &nodes, &view.reports).iter().any(|one| one.node.as_ref() == Some(&node.name)) {
+        // It was taken out before, as by a run that had no proof yet.
+        return Ok(None);
+    }
     let member = member_of_silent(&node.name, &view.members, &nodes, &view.reports);
     EtcdPart::of(world, Some(&node.name), &nodes, (&view, member), consent).await.map(Some)
+}
+
+/// Somebody has to say so: where no master could be asked, as while the API server is away, the member would stay for ever.
+fn runs_elsewhere(view: &EtcdView) -> bool {
+    view.data_dirs.is_empty() && !view.without.is_empty() && view.silent.len() <= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_masters_word_says_that_etcd_runs_elsewhere() {
+        assert!(!runs_elsewhere(&EtcdView::default()), "nobody was asked");
+        let said = EtcdView { without: vec!["m2".parse().unwrap()], ..EtcdView::default() };
+        assert!(runs_elsewhere(&said));
+        let silent = ["m1", "m3"].map(|name| (name.parse().unwrap(), "cut off".to_owned()));
+        assert!(!runs_elsewhere(&EtcdView { silent: silent.into(), ..said }));
+    }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::etcd::Member;
+use slipway_cluster::etcd::{Change, Member, project};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, RemoveEtcdMember as Wire};
 use slipway_types::{NodeName, StepId};
 
-use super::HostTarget;
 use super::etcd_keeps_quorum::whose;
 use super::survivors::ask_in_turn;
+use super::{Consent, HostTarget};
 use crate::etcd::agreed;
 use crate::world::World;
 
@@ -21,6 +21,8 @@ pub struct RemoveEtcdMember {
     pub node: Option<NodeName>,
     /// The member, as it was when the plan was made. One of the same id with another name or other URLs is refused by the agent.
     pub member: Member,
+    /// What the operator has said yes to.
+    pub consent: Consent,
     /// Hosts of members that stay, in the order in which they are asked.
     pub survivors: Vec<HostTarget>,
 }
@@ -33,6 +35,16 @@ impl RemoveEtcdMember {
             peer_urls: self.member.peer_urls.clone(),
         };
         Action { action: Some(Kind::RemoveEtcdMember(wire)) }
+    }
+
+    /// The last look may be long ago: a member that was down then may be back, and one that was well may be down.
+    async fn still_may(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        let view = agreed(cx.world, self.node.as_ref()).await.map_err(StepError::retry)?;
+        if view.member(self.member.id).is_none() {
+            return Ok(());
+        }
+        let projection = project(&view.members, &Change::Remove(self.member.id));
+        self.consent.judge(&projection.verdict).map_err(StepError::Pause)
     }
 }
 
@@ -64,6 +76,7 @@ impl Step<World> for RemoveEtcdMember {
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
+        self.still_may(cx).await?;
         let (name, time) = ("remove-etcd-member", Duration::from_mins(1));
         ask_in_turn(cx, &self.survivors, (&self.action(), name, time), &whose(self.node.as_ref(), self.member.id)).await
     }

@@ -7,6 +7,7 @@
 
 pub mod adapt;
 pub mod external;
+pub mod interleavings;
 pub mod link;
 pub mod local_agents;
 pub mod matrix;

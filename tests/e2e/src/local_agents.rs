@@ -23,6 +23,8 @@ const CALLER: &str = "coordinator/test";
 pub struct Site {
     /// The host's name.
     pub name: String,
+    /// It is a master's.
+    pub master: bool,
     /// The agent.
     pub core: Arc<AgentCore>,
     /// The machine.
@@ -55,12 +57,13 @@ impl LocalAgents {
         };
     }
 
-    fn is_silent(&self, host: &HostId) -> bool {
+    /// Whether nobody reaches the host.
+    pub fn is_silent(&self, host: &HostId) -> bool {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
     fn site(&self, host: &HostRecord) -> Result<&Site, Coded> {
-        self.keep_in_step();
+        self.keep_one_in_step(&host.id);
         if self.is_silent(&host.id) {
             return Err(cut_off(host));
         }
@@ -71,23 +74,29 @@ impl LocalAgents {
 
     /// Tells the cluster how every kubelet is.
     pub fn keep_in_step(&self) {
-        for (id, site) in &self.sites {
-            if self.is_silent(id) {
-                continue;
-            }
-            let speaks = site.machine.change(|state| crate::link::kubelet_speaks(state));
-            self.wire.tell(&self.api, &site.name, speaks);
+        for id in self.sites.keys() {
+            self.keep_one_in_step(id);
         }
-        let on = self.sites.iter().filter(|(id, _)| !self.is_silent(id));
-        crate::link::settle_address(on.map(|(_, site)| &site.machine));
+    }
+
+    /// Tells the cluster how the kubelet of one host is: a call changes no other.
+    pub fn keep_one_in_step(&self, id: &HostId) {
+        let Some(site) = self.sites.get(id).filter(|_| !self.is_silent(id)) else { return };
+        let (speaks, has_address) =
+            site.machine.change(|state| (crate::link::kubelet_speaks(state), state.vip.is_some()));
+        self.wire.tell(&self.api, &site.name, speaks);
+        if has_address {
+            let on = self.sites.iter().filter(|(id, site)| site.master && !self.is_silent(id));
+            crate::link::settle_address(on.map(|(_, site)| &site.machine));
+        }
     }
 
     fn anywhen(&self, host: &HostRecord) -> types::Target {
         types::Target { cluster: self.cluster.clone(), host_id: host.id.0.clone(), boot_id: String::new() }
     }
 
-    fn after<T>(&self, answer: T) -> T {
-        self.keep_in_step();
+    fn after<T>(&self, host: &HostId, answer: T) -> T {
+        self.keep_one_in_step(host);
         answer
     }
 }
@@ -114,7 +123,7 @@ impl Agents for LocalAgents {
     async fn check(&self, host: &HostRecord, action: types::Action) -> Result<agent::CheckResponse, Coded> {
         let request = agent::CheckRequest { target: Some(self.anywhen(host)), action: Some(action) };
         let answer = self.site(host)?.core.check(CALLER, request).await;
-        self.after(answer)
+        self.after(&host.id, answer)
     }
 
     async fn start(
@@ -123,7 +132,7 @@ impl Agents for LocalAgents {
         request: agent::StartOperationRequest,
     ) -> Result<agent::StartOperationResponse, Coded> {
         let answer = self.site(host)?.core.start_operation(CALLER, request).await;
-        self.after(answer)
+        self.after(&host.id, answer)
     }
 
     async fn watch_operation(
@@ -135,8 +144,8 @@ impl Agents for LocalAgents {
         let target = Some(self.anywhen(host));
         let request = agent::WatchOperationRequest { target, operation_id: operation.to_owned(), from_seq };
         let following = self.site(host)?.core.watch_operation(CALLER, request).await?;
-        let this = self.clone();
-        Ok(Box::pin(following.map(move |message| this.after(message))))
+        let (this, id) = (self.clone(), host.id.clone());
+        Ok(Box::pin(following.map(move |message| this.after(&id, message))))
     }
 
     async fn cancel(

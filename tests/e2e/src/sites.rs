@@ -89,7 +89,10 @@ impl Sites {
             let core = AgentCore::new(host, &folder.path().join(name), identity, clock.clone(), ids.clone())
                 .await
                 .map_err(|error| error.coded())?;
-            sites.insert(host_id(name), Site { name: name.to_owned(), core, machine: handle });
+            sites.insert(
+                host_id(name),
+                Site { name: name.to_owned(), master: role == NodeRole::ControlPlane, core, machine: handle },
+            );
         }
         let agents = LocalAgents {
             cluster: CLUSTER.to_owned(),
@@ -216,7 +219,7 @@ pub fn host_id(name: &str) -> HostId {
 }
 
 /// In memory where the machine has such a place: thousands of flushes would otherwise measure its disk.
-fn folder() -> anyhow::Result<TempDir> {
+pub(crate) fn folder() -> anyhow::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     made.context("a folder for the store")

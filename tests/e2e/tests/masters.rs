@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use slipway_cluster::fake::{FaultKind, FaultRule};
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
 use slipway_coordinator::runs::Start;
@@ -196,4 +197,57 @@ async fn a_silent_worker_that_comes_back_is_taken_back_or_drained_like_any_other
         assert!(coordinator.world.cluster.denied_kubelets().await.unwrap().is_empty(), "{way} left it denied");
     }
     assert_eq!(coordinator.world.cluster.node(&w2).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn masters_go_one_at_a_time_whatever_budget_is_asked_for() {
+    let (_sites, coordinator) = led().await;
+    let mut params = of(&["m1", "m2"]);
+    params["budget"] = 2.into();
+    let error = begun(&coordinator, "drain", params).await.unwrap_err();
+    assert_eq!(error.code, Code::BUDGET_EXCEEDED, "{error}");
+    assert!(!error.to_string().contains("--budget"), "a way out that leads nowhere: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_master_that_is_back_is_not_taken_out_of_etcd_without_a_word() {
+    let (sites, coordinator) = led().await;
+    sites.silence("m3", true);
+    sites.etcd.cut("m3", true).unwrap();
+    // The run stands before its point of no return until the API server takes objects again.
+    let refused = FaultRule {
+        verb: Some("create".to_owned()),
+        resource: Some("configmaps".to_owned()),
+        times: None,
+        kind: FaultKind::Unavailable,
+    };
+    sites.api.inject(refused);
+    let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["m3"]})).await.unwrap();
+    let book = async || coordinator.runs.book(&run).await.unwrap();
+    while !book().await.steps.contains_key(&"deny-kubelet-m3".into()) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sites.silence("m3", false);
+    sites.etcd.cut("m3", false).unwrap();
+    sites.api.heal();
+    while !book().await.state.is_final() && book().await.state != RunState::Paused {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(book().await.why.contains("--accept-less-tolerance"), "{}", book().await.why);
+    assert_eq!(sites.etcd.cluster().members.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_master_whose_member_has_left_already_goes_with_the_proof() {
+    let (sites, coordinator) = led().await;
+    sites.silence("m3", true);
+    sites.etcd.cut("m3", true).unwrap();
+    let words = json!({"nodes": ["m3"], "fenced": "m3 is powered off"});
+    let member = sites.etcd.cluster().named("m3").unwrap().id;
+    sites.etcd.with(|cluster| cluster.members.retain(|one| one.id != member)).unwrap();
+    let run = begun(&coordinator, "scale-in-unreachable", words).await.unwrap();
+    completes(&coordinator, &run).await;
+    assert_eq!(coordinator.world.cluster.node(&"m3".parse().unwrap()).await.unwrap(), None);
+    let host = coordinator.world.hosts.get(&host_id("m3")).await.unwrap().unwrap();
+    assert_eq!(host.state, HostState::ToBeCleaned);
 }

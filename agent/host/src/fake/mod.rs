@@ -15,7 +15,7 @@ mod state;
 mod static_pods;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use slipway_types::{Clock, SystemClock};
 
@@ -25,6 +25,12 @@ pub use faults::Fault;
 pub use state::{Node, State, TransientRun, Unit};
 
 use crate::{Error, Host, Profiles};
+
+/// They are the same for all machines, and simulations make thousands of these.
+fn profiles() -> Arc<Profiles> {
+    static EMBEDDED: OnceLock<Arc<Profiles>> = OnceLock::new();
+    EMBEDDED.get_or_init(|| Arc::new(Profiles::embedded().unwrap_or_default())).clone()
+}
 
 /// The fake machine behind a [`Host`].
 #[derive(Debug, Clone)]
@@ -127,7 +133,7 @@ impl FakeHost {
             api_servers: this.clone(),
             metrics: this.clone(),
             identity: this,
-            profiles: Arc::new(Profiles::embedded().unwrap_or_default()),
+            profiles: profiles(),
         }
     }
 

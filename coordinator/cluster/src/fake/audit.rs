@@ -57,6 +57,10 @@ impl Audit {
         self.entries.iter().cloned().collect()
     }
 
+    pub(super) fn writes_after(&self, known: usize) -> Vec<AuditEntry> {
+        self.entries.range(known.min(self.entries.len())..).cloned().collect()
+    }
+
     pub(super) fn count(&self, verb: &str, resource: &str) -> u64 {
         self.counts.get(&(verb.to_owned(), resource.to_owned())).copied().unwrap_or_default()
     }

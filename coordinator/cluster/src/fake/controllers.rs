@@ -50,9 +50,23 @@ impl Default for Pace {
     }
 }
 
-/// Lets everything happen that is due by now. While the API server is down nothing can.
+/// Nothing moves by itself: every pass has been made over this version, and nothing is due before that time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    version: u64,
+    until: Option<Timestamp>,
+}
+
+impl Rest {
+    fn lasts(self, version: u64, now: Timestamp) -> bool {
+        self.version == version && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// Lets everything happen that is due by now. While the API server is down nothing can. A world at rest is not looked through again: most
+/// requests only read.
 pub(super) fn reconcile(world: &mut World, now: Timestamp) {
-    if world.faults.is_down() {
+    if world.faults.is_down() || world.rest.is_some_and(|rest| rest.lasts(world.version(), now)) {
         return;
     }
     for _ in 0..PASSES {
@@ -65,6 +79,7 @@ pub(super) fn reconcile(world: &mut World, now: Timestamp) {
         volumes::run(world, now);
         budgets::run(world);
         if world.version() == version {
+            world.rest = Some(Rest { version, until: world.next_due(now) });
             return;
         }
     }

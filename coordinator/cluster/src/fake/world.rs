@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slipway_types::{NodeRole, Timestamp};
 
 use super::audit::Audit;
-use super::controllers::Pace;
+use super::controllers::{Pace, Rest};
 use super::failure::Failure;
 use super::faults::Faults;
 use super::kinds::{self, Kind};
@@ -65,6 +65,8 @@ pub(super) struct World {
     /// Nodes that are no more while pods are bound to them, and when those pods will be collected.
     pub(super) collecting: BTreeMap<String, Timestamp>,
     pub(super) pace: Pace,
+    /// What is no object makes no version, so whoever changes that ends the rest.
+    pub(super) rest: Option<Rest>,
     pub(super) audit: Audit,
     pub(super) faults: Faults,
 }
@@ -86,6 +88,11 @@ impl World {
         self.objects.get(key).map(Arc::as_ref)
     }
 
+    /// The same to keep while the world changes.
+    pub(super) fn shared(&self, key: &Key) -> Option<Arc<Value>> {
+        self.objects.get(key).cloned()
+    }
+
     pub(super) fn find(&self, resource: &str, namespace: &str, name: &str) -> Option<&Value> {
         self.get(&key(resource, namespace, name))
     }
@@ -101,6 +108,10 @@ impl World {
 
     pub(super) fn every_key(&self) -> Vec<Key> {
         self.objects.keys().cloned().collect()
+    }
+
+    pub(super) fn every(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.objects.iter().map(|(key, object)| (key, object.as_ref()))
     }
 
     fn range(&self, resource: &str) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
@@ -197,7 +208,8 @@ impl World {
         Some(last)
     }
 
-    /// Changes an object in place; one that is being deleted and lost its last finalizer goes.
+    /// Changes an object in place; one that is being deleted and lost its last finalizer goes. Controllers do this to objects that are as they
+    /// should be, over and over: those are copied once and no more.
     pub(super) fn edit(
         &mut self,
         resource: &str,
@@ -205,13 +217,17 @@ impl World {
         name: &str,
         now: Timestamp,
         edit: impl FnOnce(&mut Value),
-    ) -> Option<Value> {
+    ) -> Option<Arc<Value>> {
         let key = key(resource, namespace, name);
-        let mut object = self.get(&key)?.clone();
+        let before = self.shared(&key)?;
+        let mut object = Value::clone(&before);
         edit(&mut object);
-        self.put(&key, object.clone());
+        if object != *before {
+            self.put(&key, object);
+        }
+        let after = self.shared(&key);
         self.finish_if_free(&key, now);
-        Some(self.get(&key).cloned().unwrap_or(object))
+        after
     }
 
     /// Puts an object in by its own fields, making its namespace where it is missing.
@@ -276,6 +292,7 @@ impl World {
             renewed_at: None,
         };
         self.machines.insert(name.to_owned(), machine);
+        self.rest = None;
     }
 
     pub(super) fn set_kubelet(&mut self, name: &str, running: bool, now: Timestamp) {
@@ -283,6 +300,23 @@ impl World {
             machine.running = running;
             machine.stopped_at = (!running).then_some(now);
             machine.renewed_at = None;
+            self.rest = None;
+        }
+    }
+
+    /// Another world that is the same by now, without its history and what was asked. Objects are shared until they change.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            version: self.version,
+            made: self.made,
+            floor: self.version,
+            objects: self.objects.clone(),
+            machines: self.machines.clone(),
+            pods: self.pods.clone(),
+            detaching: self.detaching.clone(),
+            collecting: self.collecting.clone(),
+            pace: self.pace,
+            ..Self::default()
         }
     }
 
@@ -314,7 +348,7 @@ impl World {
         }
         self.compact();
         (self.made, self.machines, self.pods, self.detaching, self.pace) = (made, machines, pods, detaching, pace);
-        self.collecting = collecting;
+        (self.collecting, self.rest) = (collecting, None);
         Ok(())
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn leaving(
         evacuation: evacuation(world, &node.name, &parameters.drain).await?,
         work: host_work(world, &record, &facts).await?,
         address: node.internal_ip().unwrap_or_default().to_owned(),
-        limit: parameters.budget.unwrap_or(share.limit),
+        limit: share.limit_for(parameters.budget),
         pool: share.pool,
         foreign_cordon: is_foreign_cordon(node),
         host,

@@ -57,7 +57,7 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     }
     phases.no_return = Some("the node leaves the cluster");
     if let Some(etcd) = etcd_of(node) {
-        phases.add("leave etcd", etcd.part.leave(Some(&node.name)).into());
+        phases.add("leave etcd", etcd.part.leave(Some(&node.name), parameters.consent).into());
     }
     phases.add("clean host", clean_host(node));
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);

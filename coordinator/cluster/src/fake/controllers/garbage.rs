@@ -11,16 +11,11 @@ use super::later;
 use super::scheduler::tolerates;
 
 pub(super) fn run(world: &mut World, now: Timestamp) {
-    let uids: BTreeSet<String> = world
-        .every_key()
-        .iter()
-        .filter_map(|key| world.get(key))
-        .map(|object| text(object, "/metadata/uid").to_owned())
-        .collect();
+    let uids: BTreeSet<&str> = world.every().map(|(_, object)| text(object, "/metadata/uid")).collect();
     let orphans: Vec<Key> = world
-        .every_key()
-        .into_iter()
-        .filter(|key| world.get(key).is_some_and(|object| is_orphan(object, &uids) && !is_leaving(object)))
+        .every()
+        .filter(|(_, object)| is_orphan(object, &uids) && !is_leaving(object))
+        .map(|(key, _)| key.clone())
         .collect();
     for key in orphans {
         let _ = world.delete(&key, &DeleteOptions::default(), now);
@@ -34,7 +29,7 @@ fn is_leaving(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
-fn is_orphan(object: &Value, uids: &BTreeSet<String>) -> bool {
+fn is_orphan(object: &Value, uids: &BTreeSet<&str>) -> bool {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     owners.is_some_and(|owners| !owners.is_empty() && owners.iter().all(|owner| !uids.contains(text(owner, "/uid"))))
 }

@@ -13,7 +13,7 @@ use super::later;
 
 pub(super) fn run(world: &mut World, now: Timestamp) {
     for key in world.keys("pods") {
-        let Some(pod) = world.get(&key).cloned() else { continue };
+        let Some(pod) = world.shared(&key) else { continue };
         let node = text(&pod, "/spec/nodeName");
         match world.machines.get(node).map(|machine| machine.running) {
             Some(true) if pod.pointer("/metadata/deletionTimestamp").is_some() => end(world, &key, &pod, now),

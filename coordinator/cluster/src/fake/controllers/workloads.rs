@@ -1,5 +1,7 @@
 //! Deployments, ReplicaSets, StatefulSets and DaemonSets: they keep as many pods as they say, and count those that are ready.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use slipway_types::Timestamp;
 
@@ -24,8 +26,8 @@ pub(super) fn run(world: &mut World, now: Timestamp) {
 }
 
 /// An object that still wants something: one that is being deleted makes nothing more.
-fn active(world: &World, key: &Key) -> Option<Value> {
-    world.get(key).filter(|object| object.pointer("/metadata/deletionTimestamp").is_none()).cloned()
+fn active(world: &World, key: &Key) -> Option<Arc<Value>> {
+    world.shared(key).filter(|object| object.pointer("/metadata/deletionTimestamp").is_none())
 }
 
 fn owner_of(object: &Value) -> Value {
@@ -58,7 +60,7 @@ fn replica_set(world: &mut World, key: &Key, now: Timestamp) {
     let Some(set) = active(world, key) else { return };
     let pods = pods_of(world, &set);
     let ready = pods.iter().filter(|(_, pod)| is_ready(pod)).count();
-    let alive: Vec<&(Key, Value)> = pods.iter().filter(|(_, pod)| !has_ended(pod)).collect();
+    let alive: Vec<&(Key, Arc<Value>)> = pods.iter().filter(|(_, pod)| !has_ended(pod)).collect();
     let wanted = wanted(&set);
     let have = i64::try_from(alive.len()).unwrap_or(i64::MAX);
     for _ in have..wanted {
@@ -124,14 +126,11 @@ fn pod_from(owner: &Value, names: Value) -> Value {
     json!({"metadata": metadata, "spec": spec})
 }
 
-fn pods_of(world: &World, owner: &Value) -> Vec<(Key, Value)> {
+fn pods_of(world: &World, owner: &Value) -> Vec<(Key, Arc<Value>)> {
     let uid = text(owner, "/metadata/uid");
-    let owned = |pod: &&Value| text(pod, "/metadata/ownerReferences/0/uid") == uid;
-    let pods = world.all("pods").into_iter().filter(owned);
-    pods.map(|pod| {
-        (super::super::world::key("pods", text(pod, "/metadata/namespace"), text(pod, "/metadata/name")), pod.clone())
-    })
-    .collect()
+    let owned = |pod: &Value| text(pod, "/metadata/ownerReferences/0/uid") == uid;
+    let pods = world.keys("pods").into_iter().filter_map(|key| world.shared(&key).map(|pod| (key, pod)));
+    pods.filter(|(_, pod)| owned(pod)).collect()
 }
 
 fn has_ended(pod: &Value) -> bool {

@@ -1,0 +1,57 @@
+//! I14: a node that was removed stays away. Its Node goes only when its host is clean, or when the host is silent and its kubelet denied; its
+//! member of etcd goes before; and afterwards nobody can register it again.
+
+use slipway_events::RunState;
+
+use super::{Event, Invariant, Known};
+use crate::interleavings::sight::Sight;
+use crate::interleavings::wishes::Stand;
+
+/// See the module.
+pub(super) struct GoneForGood;
+
+/// Whoever has its credentials is refused, or nobody has them.
+fn is_shut_out(name: &str, sight: &Sight) -> bool {
+    sight.denied.contains(name) || sight.hosts.get(name).is_none_or(|host| host.is_clean())
+}
+
+impl Invariant for GoneForGood {
+    fn name(&self) -> &'static str {
+        "I14"
+    }
+
+    fn at(&mut self, event: &Event<'_>) -> Result<(), String> {
+        let deletes = event.after.writes.iter().filter(|write| write.resource == "nodes" && write.verb == "delete");
+        for write in deletes {
+            if !is_shut_out(&write.name, event.after) {
+                return Err(format!("Node {} was deleted while its kubelet could register again", write.name));
+            }
+            if event.after.members.iter().any(|member| member.name == write.name) {
+                return Err(format!("Node {} was deleted while it has a member of etcd", write.name));
+            }
+        }
+        match event.known.removed.iter().find(|name| event.after.nodes.contains_key(*name)) {
+            Some(name) => Err(format!("{name} was removed, and is a Node again")),
+            None => Ok(()),
+        }
+    }
+
+    fn at_rest(&self, sight: &Sight, known: &Known) -> Result<(), String> {
+        let done = known.wishes.iter().filter(|wish| wish.stand == Stand::Over(RunState::Completed) && wish.removes());
+        for wish in done {
+            for name in &wish.nodes {
+                let stays = wish.flow == "scale-in-unreachable" && !wish.is_fenced();
+                if sight.nodes.contains_key(name) && !stays {
+                    return Err(format!("{} is completed, and {name} is a Node", wish.run));
+                }
+                if sight.members.iter().any(|member| member.name == *name) {
+                    return Err(format!("{} is completed, and {name} has a member of etcd", wish.run));
+                }
+                if !is_shut_out(name, sight) {
+                    return Err(format!("{} is completed, and the kubelet of {name} could come back", wish.run));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Where a voluntary disruption starts, as the world shows it: a node in service that a disruptive run cordons, or whose kubelet is stopped or
+//! whose host is reset, or whose member leaves etcd. Work on a node that is out of service anyway starts none.
+
+use super::{Event, Known};
+use crate::interleavings::sight::Sight;
+
+/// What takes a host out of service.
+const EFFECTS: [&str; 3] = ["stop kubelet.service", "mask kubelet.service", "run /usr/bin/kubeadm reset"];
+
+/// A disruption that has just started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Start {
+    /// The node.
+    pub(super) node: String,
+    /// The run, where the world shows it.
+    pub(super) run: String,
+    /// How it began.
+    pub(super) how: String,
+}
+
+/// Those of one event.
+pub(super) fn starts(event: &Event<'_>) -> Vec<Start> {
+    let Event { before, after, known } = event;
+    let in_service = before.nodes.iter().filter(|(_, node)| !node.is_out());
+    in_service.filter_map(|(name, _)| cordoned(name, after, known).or_else(|| touched(name, before, after))).collect()
+}
+
+fn cordoned(name: &str, after: &Sight, known: &Known) -> Option<Start> {
+    let run = after.nodes.get(name).filter(|node| node.cordoned)?.mark.clone()?;
+    let disrupts = known.wish(&run).is_none_or(crate::interleavings::wishes::Wish::disrupts);
+    disrupts.then(|| Start { node: name.to_owned(), how: format!("{run} cordoned it"), run })
+}
+
+fn touched(name: &str, before: &Sight, after: &Sight) -> Option<Start> {
+    let effect = EFFECTS.into_iter().find(|effect| after.effect(name, effect) > before.effect(name, effect));
+    let left = || {
+        let of = |sight: &Sight| sight.members.iter().any(|member| member.name == name);
+        (of(before) && !of(after)).then_some("its member left etcd")
+    };
+    let how = effect.or_else(left)?;
+    let open = after.hosts.get(name).map(|host| host.open.clone()).unwrap_or_default();
+    let run = open.split('/').next().unwrap_or_default().to_owned();
+    Some(Start { node: name.to_owned(), run, how: how.to_owned() })
+}
+
+/// The other nodes out of service that this start had to count: all that runs of ours took out, and those that failed by themselves before its
+/// admission began to look.
+pub(super) fn counted(start: &Start, event: &Event<'_>, of_pool: impl Fn(&str) -> bool) -> Vec<String> {
+    let looked = event.known.admitted.get(&(start.run.clone(), start.node.clone())).copied();
+    let before =
+        event.before.nodes.iter().filter(|(name, node)| **name != start.node && node.is_out() && of_pool(name));
+    before
+        .filter(|(name, _)| {
+            event.known.out.get(*name).is_none_or(|out| out.by_us || looked.is_none_or(|looked| out.since < looked))
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}

@@ -1,0 +1,163 @@
+//! What happens to the world while runs are at work, and is nobody's doing here: hosts that fall silent and come back, members of etcd that are
+//! cut off, reboots, machines that are replaced, people who cordon nodes, an API server that is away, a call on a host that fails once.
+
+use std::sync::PoisonError;
+
+use serde_json::json;
+use slipway_cluster::fake::FaultKind;
+use slipway_cluster::fake::FaultRule;
+use slipway_host::fake::{Fault, State};
+
+use super::agents::open_agent;
+use super::chance::Chance;
+use super::game::World;
+use super::scene::{MASTERS, WORKERS};
+use crate::local_agents::Site;
+use crate::sites::host_id;
+
+/// Calls of a host that may fail once.
+const CALLS: [&str; 6] =
+    ["services.stop", "services.mask", "files.remove", "files.read", "services.run_transient", "links.remove"];
+
+/// Something that happened and will pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passing {
+    /// A host is silent.
+    Silent(String),
+    /// A member of etcd is cut off.
+    Cut(String),
+    /// The API server is away.
+    ApiDown,
+    /// Somebody else's cordon.
+    Cordon(String),
+}
+
+/// Lets something happen. What will pass comes back.
+pub async fn strike(world: &World, chance: &mut Chance) -> Option<Passing> {
+    match chance.below(100) {
+        0..25 => {
+            let name = any(chance);
+            silence(world, name, true);
+            Some(Passing::Silent(name.to_owned()))
+        }
+        25..40 => {
+            let name = MASTERS[chance.below(3)];
+            world.tell(format!("!! etcd of {name} is cut off"));
+            // Only one in a file can fail.
+            let _ = world.etcd.cut(name, true);
+            Some(Passing::Cut(name.to_owned()))
+        }
+        40..52 => {
+            world.tell("!! the API server is away".to_owned());
+            world.api.set_down(true);
+            Some(Passing::ApiDown)
+        }
+        52..70 => cordon(world, any(chance)).map(Passing::Cordon),
+        70..85 => {
+            fail_once(world, chance);
+            None
+        }
+        85..94 => {
+            reboot(world, any(chance), |_| ()).await;
+            None
+        }
+        _ => {
+            let replaced = |state: &mut State| state.identity.machine_id = format!("{:f>32}", "another");
+            reboot(world, any(chance), replaced).await;
+            None
+        }
+    }
+}
+
+/// Lets it pass.
+pub fn heal(world: &World, passing: &Passing) {
+    match passing {
+        Passing::Silent(name) => silence(world, name, false),
+        Passing::Cut(name) => {
+            world.tell(format!("!! etcd of {name} is back"));
+            // Only one in a file can fail.
+            let _ = world.etcd.cut(name, false);
+        }
+        Passing::ApiDown => {
+            world.tell("!! the API server is back".to_owned());
+            world.api.set_down(false);
+        }
+        Passing::Cordon(name) => {
+            world.tell(format!("!! somebody uncordons {name}"));
+            world.api.edit("nodes", "", name, |node| node["spec"]["unschedulable"] = json!(null));
+        }
+    }
+}
+
+fn any(chance: &mut Chance) -> &'static str {
+    if chance.happens(300) { MASTERS[chance.below(3)] } else { WORKERS[chance.below(6)] }
+}
+
+/// Cuts a host off, with its kubelet and its member of etcd, or lets it back.
+pub fn silence(world: &World, name: &str, silent: bool) {
+    world.tell(format!("!! {name} is {}", if silent { "silent" } else { "heard again" }));
+    world.notes.count(if silent { "silences" } else { "returns" });
+    let agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
+    agents.set_silent(&host_id(name), silent);
+    let speaks = agents
+        .sites
+        .get(&host_id(name))
+        .is_some_and(|site| site.machine.change(|state| crate::link::kubelet_speaks(state)));
+    world.api.kubelet(name, !silent && speaks);
+    // Only one in a file can fail.
+    let _ = world.etcd.cut(name, silent);
+    world.api.tick();
+}
+
+fn cordon(world: &World, name: &str) -> Option<String> {
+    let node = world.api.object("nodes", "", name)?;
+    if node["spec"]["unschedulable"] == true {
+        return None;
+    }
+    world.tell(format!("!! somebody else cordons {name}"));
+    world.notes.count("foreign cordons");
+    world.api.edit("nodes", "", name, |node| {
+        node["spec"]["unschedulable"] = true.into();
+    });
+    Some(name.to_owned())
+}
+
+fn fail_once(world: &World, chance: &mut Chance) {
+    let (Some(call), name) = (chance.pick(&CALLS).copied(), any(chance)) else { return };
+    let fault = if chance.happens(500) { Fault::Fail } else { Fault::FailAfter };
+    world.tell(format!("!! the next {call} on {name} meets {fault:?}"));
+    let agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(site) = agents.sites.get(&host_id(name)) {
+        site.machine.inject(call, 1, fault);
+    }
+    drop(agents);
+    if chance.happens(300) {
+        let kind = FaultKind::TooMany(1);
+        world.api.inject(FaultRule { verb: Some("create".to_owned()), resource: None, times: Some(1), kind });
+    }
+}
+
+/// A host goes down and comes up, perhaps as another machine; its agent opens its state folder again.
+async fn reboot(world: &World, name: &str, become_another: impl FnOnce(&mut State)) {
+    let site = {
+        let agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        agents.sites.get(&host_id(name)).cloned()
+    };
+    let Some(site) = site else { return };
+    world.tell(format!("!! {name} reboots"));
+    world.notes.count("reboots");
+    site.core.kill().await;
+    site.machine.change(|state| {
+        state.reboot();
+        become_another(state);
+    });
+    match open_agent(name, &site.machine, (world.folder.path(), &world.clock, &world.ids)).await {
+        Ok(core) => {
+            let site = Site { core, ..site };
+            let mut agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
+            agents.sites.insert(host_id(name), site);
+            agents.keep_in_step();
+        }
+        Err(error) => world.tell(format!("!! the agent of {name} does not come back: {error}")),
+    }
+}

@@ -1,0 +1,162 @@
+//! Two thousand random interleavings of ten workers, three masters and several runs at once: the invariants hold at every event. And the proof
+//! that they are looked at: with a fault put into the test's own wrappers, the invariant that it breaks is reported.
+//!
+//! `SLIPWAY_SEED=17` plays one interleaving alone and prints its whole story; `SLIPWAY_INTERLEAVINGS=20000` plays more of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by failing"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use slipway_e2e::interleavings::{Broken, Outcome, Planted, play};
+
+/// How many are played where nobody says otherwise.
+const COUNT: u64 = 2_000;
+/// Threads that play at once.
+const AT_ONCE: usize = 2;
+/// How much of a failure's story is printed.
+const TAIL: usize = 80;
+/// A fault that none of so many interleavings shows is one that nobody would notice.
+const PLANTED_WITHIN: u64 = 400;
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+fn report(seed: u64, broken: &Broken, tail: usize) -> String {
+    let from = broken.story.len().saturating_sub(tail);
+    format!(
+        "seed {seed} breaks {}: {}\n{}\nagain: SLIPWAY_SEED={seed} cargo test -p slipway-e2e --test interleavings random -- --nocapture",
+        broken.invariant,
+        broken.how,
+        broken.story[from..].join("\n")
+    )
+}
+
+/// Plays all of them, a few at once; gives what came of each.
+fn played(seeds: std::ops::Range<u64>) -> Vec<(u64, Outcome)> {
+    let (next, all) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let outcome = play(seed, Planted::Nothing).unwrap();
+                    all.lock().unwrap().push((seed, outcome));
+                }
+            });
+        }
+    });
+    all.into_inner().unwrap()
+}
+
+/// What a set of so many interleavings has to have shown, for else they prove little.
+fn was_shown(counts: &BTreeMap<String, usize>, of: usize) {
+    let wanted = [
+        ("crashes", 300),
+        ("reboots", 100),
+        ("silences", 500),
+        ("foreign cordons", 100),
+        ("abort", 300),
+        ("pause", 100),
+        ("resume", 100),
+        ("scale-in completed", 300),
+        ("scale-in unwound", 100),
+        ("scale-in-unreachable completed", 100),
+        ("clean-host completed", 50),
+        ("drain completed", 100),
+        ("isolate completed", 50),
+        ("recover completed", 50),
+        ("came to rest", 800),
+    ];
+    for (what, of_thousand) in wanted {
+        let seen = counts.get(what).copied().unwrap_or_default();
+        assert!(
+            seen * 1_000 >= of_thousand * of / 4,
+            "{what} was seen {seen} times in {of} interleavings: {counts:#?}"
+        );
+    }
+}
+
+#[test]
+fn two_thousand_random_interleavings_hold_the_invariants_at_every_event() {
+    if let Some(seed) = from_environment("SLIPWAY_SEED") {
+        let outcome = play(seed, Planted::Nothing).unwrap();
+        println!("{}", outcome.story.join("\n"));
+        assert!(outcome.broken.is_none(), "{}", report(seed, &outcome.broken.unwrap(), TAIL));
+        return;
+    }
+    let outcomes = played(0..from_environment("SLIPWAY_INTERLEAVINGS").unwrap_or(COUNT));
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (what, count) in outcomes.iter().flat_map(|(_, outcome)| &outcome.counts) {
+        *counts.entry(what.clone()).or_default() += count;
+    }
+    let events: u64 = outcomes.iter().map(|(_, outcome)| outcome.events).sum();
+    println!("{} interleavings, {events} events: {counts:#?}", outcomes.len());
+    let broken: Vec<(u64, &Broken)> =
+        outcomes.iter().filter_map(|(seed, outcome)| Some((*seed, outcome.broken.as_ref()?))).collect();
+    let others: Vec<String> =
+        broken.iter().map(|(seed, broken)| format!("seed {seed}: {} {}", broken.invariant, broken.how)).collect();
+    if let Some((seed, first)) = broken.iter().min_by_key(|(_, broken)| broken.story.len()) {
+        panic!("{}\nall that were broken:\n{}", report(*seed, first, TAIL), others.join("\n"));
+    }
+    if outcomes.len() >= 500 {
+        was_shown(&counts, outcomes.len());
+    }
+}
+
+#[test]
+fn a_seed_tells_the_same_story_twice() {
+    for seed in 0..12 {
+        let (first, second) = (play(seed, Planted::Nothing).unwrap(), play(seed, Planted::Nothing).unwrap());
+        let differ = first.story.iter().zip(&second.story).find(|(one, other)| one != other);
+        assert_eq!(first.hash, second.hash, "seed {seed}: {differ:?}");
+    }
+}
+
+/// The invariants that a planted fault breaks: each interleaving stops at the first.
+fn found(planted: Planted) -> BTreeMap<&'static str, String> {
+    let mut found = BTreeMap::new();
+    for seed in 0..PLANTED_WITHIN {
+        if let Some(broken) = play(seed, planted).unwrap().broken {
+            found.insert(broken.invariant, broken.how);
+            if found.contains_key(breaks(planted)) {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// What a planted fault has to be reported as.
+fn breaks(planted: Planted) -> &'static str {
+    match planted {
+        Planted::Nothing => "nothing",
+        Planted::BudgetIgnored => "I3",
+        Planted::MastersTogether => "I1",
+        Planted::MemberRemovedUnasked => "I2",
+        Planted::SecondEffect => "I4",
+        Planted::ForeignCordonUndone => "I10",
+        Planted::PodsDeleted | Planted::ResetWhilePodsRun => "I11",
+        Planted::OtherMachineObeyed => "I12",
+        Planted::NodeDeletedEarly => "I14",
+    }
+}
+
+#[test]
+fn every_planted_fault_is_reported_by_the_invariant_that_it_breaks() {
+    for planted in Planted::ALL {
+        let found = found(planted);
+        let wanted = breaks(planted);
+        assert!(found.contains_key(wanted), "{planted:?} should break {wanted}; found {found:?}");
+        println!("{planted:?}: {wanted} {}", found[wanted]);
+    }
+}
