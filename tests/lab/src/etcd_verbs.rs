@@ -68,7 +68,7 @@ impl Lab {
 
     /// Replaces a member of an etcd under systemd by a new one on another host.
     pub(crate) fn replace_member(&self, name: &str, on: &str) -> Result<Output> {
-        self.slipway(&["etcd", "replace-member", name, "--on", on, "--yes", "--accept-less-tolerance"])
+        self.slipway(&["etcd", "replace-member", name, "--on", on, "--yes", "--accept-less-tolerance", "-o", "json"])
     }
 
     /// Takes a backup of etcd.

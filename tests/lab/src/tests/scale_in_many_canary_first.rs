@@ -41,7 +41,7 @@ fn stops_after_failures(lab: &Lab) -> Result<()> {
     host.run_ok(&["mkdir", "-p", mount])?;
     host.run_ok(&["mount", "-t", "tmpfs", "tmpfs", mount])?;
     let words = ["--budget", "1", "--canary", "--stop-after", "1", "--yes", "--delete-emptydir-data", "--force"];
-    let output = lab.slipway(&[&["node", "remove", "-l", LABEL][..], &words].concat())?;
+    let output = lab.slipway(&[&["node", "remove", "-l", LABEL, "-o", "json"][..], &words].concat())?;
     ensure!(!output.is_ok(), "a host that cannot be cleaned must stop the rest: {output}");
     for other in ["w2", "w3"] {
         let cordoned = lab.kubectl(&["get", "node", other, "-o", "jsonpath={.spec.unschedulable}"])?;
