@@ -68,7 +68,7 @@ impl Step<World> for SnapshotEtcd {
                 }
                 // Another member has the same data; a disk that is full here is full for all of them. A host may have left since the plan.
                 Err(error) if is_silence(&error) || matches!(error.code, Code::ETCD_SILENT | Code::ETCD_NONE) => {
-                    last = error
+                    last = error;
                 }
                 Err(error) => return Err(StepError::retry(error)),
             }

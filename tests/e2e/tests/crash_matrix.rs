@@ -85,9 +85,10 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "scale-in-unreachable of a master" => {
             Some((json!({"nodes": ["m2"], "fenced": "m2 is powered off", "actor": "operator/matrix"}), silent_master))
         }
-        "remove-etcd-member" => {
-            Some((json!({"member": format!("{UNNAMED:x}"), "gone": "it was never installed"}), with_unnamed_member))
-        }
+        "remove-etcd-member" => Some((
+            json!({"member": format!("{UNNAMED:x}"), "gone": "it was never installed", "actor": "operator/matrix"}),
+            with_unnamed_member,
+        )),
         "back-up-etcd" => Some((json!({}), untouched)),
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
         "replace-etcd-member" => Some((json!({"nodes": ["m3"], "on": "w1"}), external)),

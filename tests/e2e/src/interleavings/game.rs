@@ -101,6 +101,9 @@ const CRASH: usize = 4;
 /// Of a thousand turns, in so many an operator does something about an open run.
 const OPERATOR: usize = 8;
 
+/// A run that was asked for, and what its asker heard.
+type Answer = (String, Result<(), Coded>);
+
 struct Game {
     world: Arc<World>,
     judge: Judge,
@@ -110,7 +113,7 @@ struct Game {
     holders: u32,
     /// Whoever speaks with the present coordinator; they are cut off with it.
     speaking: JoinSet<()>,
-    heard: Arc<Mutex<Vec<(String, Result<(), Coded>)>>>,
+    heard: Arc<Mutex<Vec<Answer>>>,
     passing: Vec<(u64, Passing)>,
     naps: u32,
     turn: u64,
@@ -138,12 +141,12 @@ pub async fn play(seed: u64, planted: Planted) -> anyhow::Result<Outcome> {
         naps: 0,
         turn: 0,
     };
-    let broken = game.to_the_end().await.err();
+    let broken = game.finish().await.err();
     Ok(game.outcome(broken))
 }
 
 impl Game {
-    async fn to_the_end(&mut self) -> Result<(), (&'static str, String)> {
+    async fn finish(&mut self) -> Result<(), (&'static str, String)> {
         self.launch();
         while self.turn < LONGEST && !self.is_at_rest() {
             self.turn += 1;
@@ -278,7 +281,7 @@ impl Game {
         if self.chance.happens(40) || idle {
             self.ask(&lead);
         }
-        if self.turn % 16 == 0 || idle {
+        if self.turn.is_multiple_of(16) || idle {
             self.look_at_runs().await;
         }
         if self.chance.happens(OPERATOR) || idle {
