@@ -202,8 +202,7 @@ async fn a_silent_worker_that_comes_back_is_taken_back_or_drained_like_any_other
 #[tokio::test(flavor = "multi_thread")]
 async fn masters_go_one_at_a_time_whatever_budget_is_asked_for() {
     let (_sites, coordinator) = led().await;
-    let mut params = of(&["m1", "m2"]);
-    params["budget"] = 2.into();
+    let params = json!({"nodes": ["m1", "m2"], "budget": 2, "delete_emptydir_data": true, "force": true});
     let error = begun(&coordinator, "drain", params).await.unwrap_err();
     assert_eq!(error.code, Code::BUDGET_EXCEEDED, "{error}");
     assert!(!error.to_string().contains("--budget"), "a way out that leads nowhere: {error}");

@@ -44,22 +44,24 @@ pub(super) async fn master(
     parameters: &Parameters,
 ) -> Result<Master, Coded> {
     let nodes = world.cluster.nodes(None).await?;
-    let staying: Vec<Node> =
-        nodes.iter().filter(|one| together.iter().all(|leaves| leaves.name != one.name)).cloned().collect();
+    let leaves = |one: &&Node| together.iter().any(|leaves| leaves.name == one.name);
+    let staying: Vec<Node> = nodes.iter().filter(|one| !leaves(one)).cloned().collect();
     if masters_beside(&staying, None).is_empty() {
         return Err(Coded::new(Code::NODE_LAST_MASTER, last_one(node, together))
             .do_this("join another control-plane node first; a whole cluster is taken down by hand"));
     }
+    // Those that stay are asked first; one that leaves later may hold the address until then.
+    let in_turn: Vec<Node> = staying.iter().chain(nodes.iter().filter(leaves)).cloned().collect();
     refuse_dependents(world, node).await?;
     let etcd = match facts.etcd_kind() {
-        EtcdKind::StaticPod | EtcdKind::SystemdUnit => Some(etcd(world, node, (&nodes, &staying), parameters).await?),
+        EtcdKind::StaticPod | EtcdKind::SystemdUnit => Some(etcd(world, node, &in_turn, parameters).await?),
         EtcdKind::None | EtcdKind::Unspecified => None,
     };
     let runs = facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active");
     Ok(Master {
         etcd,
         vip: if runs { virtual_address(facts, &nodes) } else { None },
-        survivors: survivors_of(world, &staying, None).await?,
+        survivors: survivors_of(world, &in_turn, Some(&node.name)).await?,
         planned_ms: world.clock.now().as_millisecond(),
     })
 }
@@ -71,15 +73,10 @@ fn last_one(node: &Node, together: &[Node]) -> String {
     }
 }
 
-async fn etcd(
-    world: &World,
-    node: &Node,
-    (nodes, staying): (&[Node], &[Node]),
-    parameters: &Parameters,
-) -> Result<Etcd, Coded> {
+async fn etcd(world: &World, node: &Node, nodes: &[Node], parameters: &Parameters) -> Result<Etcd, Coded> {
     let view = agreed(world, Some(&node.name)).await?;
     let member = member_of(&node.name, &view.members, nodes, &view.reports);
-    let part = EtcdPart::of(world, Some(&node.name), staying, (&view, member), parameters.consent).await?;
+    let part = EtcdPart::of(world, Some(&node.name), nodes, (&view, member), parameters.consent).await?;
     let data_dir = view.data_dirs.get(&node.name).cloned().unwrap_or_default();
     Ok(Etcd { part, data_dir })
 }

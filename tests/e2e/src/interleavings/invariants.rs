@@ -45,6 +45,8 @@ pub struct Known {
     pub health: BTreeMap<u64, u64>,
     /// The line of the story at which the last look at etcd began.
     pub etcd_asked: u64,
+    /// How often an operator has resumed a run.
+    pub resumes: u64,
     /// Nodes that a run has deleted.
     pub removed: BTreeSet<String>,
 }

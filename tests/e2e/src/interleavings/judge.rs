@@ -35,6 +35,7 @@ impl Judge {
             let mut kept = world.notes.kept();
             self.known.taken = std::mem::take(&mut kept.taken);
             self.known.admitted.clone_from(&kept.admitted);
+            self.known.resumes = kept.counts.get("resume").map_or(0, |resumes| *resumes as u64);
             self.known.etcd_asked = kept.etcd_asked.front().copied().unwrap_or_default();
         }
         let event = Event { before: &self.sight, after: &next, known: &self.known };

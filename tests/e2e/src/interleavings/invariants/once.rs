@@ -1,4 +1,5 @@
-//! I4, as far as the world shows it: what cannot be done twice is done once. A reset that a reboot has cut off may begin again.
+//! I4, as far as the world shows it: what cannot be done twice is done once. A reset that a reboot has cut off may begin again, and so may one that
+//! left something behind, each time that an operator has the run resumed.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,11 @@ impl Invariant for EachEffectOnce {
         for (name, host) in &event.after.hosts {
             let resets = host.effects.get(RESET).copied().unwrap_or_default();
             let boots = 1 + host.boot_id.matches('+').count() as u64;
-            if resets > boots {
-                return Err(format!("{name} was reset {resets} times in {boots} boots"));
+            if resets > boots + event.known.resumes {
+                let resumes = event.known.resumes;
+                return Err(format!(
+                    "{name} was reset {resets} times in {boots} boots, and runs were resumed {resumes} times"
+                ));
             }
         }
         if let Some((change, times)) = event.after.changes.iter().find(|(change, times)| is_once(change) && **times > 1)
