@@ -28,7 +28,7 @@ impl std::fmt::Display for Dependent {
 }
 
 /// Where a cluster writes down how its API is reached, beside the hosts: namespace and name of each ConfigMap.
-pub const CONFIG_MAPS: [(&str, &str); 2] = [("kube-system", "kube-proxy"), ("kube-public", "cluster-info")];
+const CONFIG_MAPS: [(&str, &str); 2] = [("kube-system", "kube-proxy"), ("kube-public", "cluster-info")];
 
 /// All who would be without an API server if `node` left. The files of the node's own host go with it, and do not count.
 async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded> {
@@ -47,13 +47,19 @@ async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded>
         };
         hosts.push((host.name, facts));
     }
+    let texts = config_map_texts(world).await?;
+    Ok(dependents_among(node, hosts.iter().map(|(name, facts)| (name.as_str(), facts)), &texts))
+}
+
+/// The texts of the ConfigMaps that say how the API is reached, by name.
+pub async fn config_map_texts(world: &World) -> Result<Vec<(String, String)>, slipway_cluster::Error> {
     let mut texts = Vec::new();
     for (namespace, name) in CONFIG_MAPS {
         if let Some(text) = world.cluster.config_map_text(namespace, name).await? {
             texts.push((format!("{namespace}/{name}"), text));
         }
     }
-    Ok(dependents_among(node, hosts.iter().map(|(name, facts)| (name.as_str(), facts)), &texts))
+    Ok(texts)
 }
 
 /// The same, among hosts with what they said last, and the texts of ConfigMaps by their names.

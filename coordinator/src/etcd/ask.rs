@@ -11,6 +11,7 @@ use slipway_types::{NodeName, NodeRole};
 
 use super::read::{Answer, EtcdView};
 use crate::agents::{etcd_status, is_silence};
+use crate::endpoints::holds;
 use crate::fleet::HostRecord;
 use crate::world::World;
 
@@ -63,9 +64,8 @@ async fn hosts_of_unnamed(world: &World, view: &EtcdView, asked: &[Witness]) -> 
     let mut found = Vec::new();
     for host in world.hosts.list().await? {
         let facts = world.fleet.view(&host.id).facts.unwrap_or_default();
-        let has = facts.addresses.iter().map(|address| address.split('/').next().unwrap_or_default());
         let listens = host.address.rsplit_once(':').map_or("", |(address, _)| address);
-        let there = wanted.contains(listens) || has.into_iter().any(|address| wanted.contains(address));
+        let there = wanted.contains(listens) || wanted.iter().any(|address| holds(&facts, address));
         if there
             && !asked.iter().any(|witness| witness.host.id == host.id)
             && let Ok(node) = NodeName::new(host.name.as_str())

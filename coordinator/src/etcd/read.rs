@@ -27,7 +27,7 @@ pub struct EtcdView {
     pub reports: Vec<MasterReport>,
     /// Whose list it is.
     pub told_by: Option<NodeName>,
-    /// The data folder on each host that has a member; empty: etcd runs elsewhere.
+    /// The data folder on each host that has a member and says where.
     pub data_dirs: BTreeMap<NodeName, String>,
     /// Where etcd runs as a systemd unit rather than as kubeadm's static pod.
     pub units: Vec<NodeName>,
@@ -96,6 +96,11 @@ impl EtcdView {
         let why = if why.is_empty() { "no agent knows of a member".to_owned() } else { why.join("; ") };
         Err(Coded::new(Code::ETCD_SILENT, format!("no member of etcd gives a list that a quorum agreed on ({why})"))
             .do_this("slipway etcd status shows each member; bring one back, or restore etcd from a snapshot"))
+    }
+
+    /// Some host that answered has an etcd of its own, in whatever state.
+    pub fn is_set_up(&self) -> bool {
+        self.reports.iter().any(|report| !self.without.contains(&report.node))
     }
 
     /// The member of that id.

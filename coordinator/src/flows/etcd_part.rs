@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use slipway_cluster::Node;
-use slipway_cluster::etcd::{Change, Member, MemberId, Mismatch, project};
+use slipway_cluster::etcd::{Member, MemberId, Mismatch};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Step};
 use slipway_types::NodeName;
@@ -47,8 +47,7 @@ impl EtcdPart {
         survivors: Vec<HostTarget>,
         consent: Consent,
     ) -> Result<Self, Coded> {
-        let projection = project(members, &Change::Remove(member.id));
-        consent.judge(&projection.verdict)?;
+        let projection = consent.removal(members, member.id)?;
         let down = members.iter().filter(|other| other.id != member.id && !other.counts());
         let were_down = down.map(|other| other.id).collect();
         Ok(Self { were_down, survivors, sentence: projection.sentence, member })
@@ -94,19 +93,22 @@ pub(super) async fn survivors_of(
     nodes: &[Node],
     leaves: Option<&NodeName>,
 ) -> Result<Vec<HostTarget>, Coded> {
-    let mut survivors = Vec::new();
-    for other in masters_beside(nodes, leaves) {
-        if let Some(host) = world.hosts.of_node(&other.name).await? {
-            survivors.push(HostTarget {
-                node: other.name.clone(),
-                host_id: host.id,
-                machine_id: other.machine_id.clone(),
-            });
-        }
-    }
+    let survivors = with_agents(world, &masters_beside(nodes, leaves)).await?;
     if survivors.is_empty() {
         return Err(Coded::new(Code::NODE_NO_AGENT, "no other master has an agent that could be asked about etcd")
             .do_this("slipway token create --host MASTER, then slipway-agent enrol there"));
     }
     Ok(survivors)
+}
+
+/// The hosts of these nodes that have an agent.
+pub(super) async fn with_agents(world: &World, nodes: &[&Node]) -> Result<Vec<HostTarget>, Coded> {
+    let mut hosts = Vec::new();
+    for node in nodes {
+        if let Some(host) = world.hosts.of_node(&node.name).await? {
+            let (node, machine_id) = (node.name.clone(), node.machine_id.clone());
+            hosts.push(HostTarget { node, host_id: host.id, machine_id });
+        }
+    }
+    Ok(hosts)
 }

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_cluster::etcd::{Change, project};
 use slipway_errors::Coded;
 use slipway_flow::{Flow, LaneBuilder, Plan, PlanBuilder};
 use slipway_types::{NodeName, NodeRole};
@@ -81,9 +80,11 @@ impl Flow<World> for ScaleIn {
     async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
         let parameters: Parameters = read(params)?;
         let chosen = super::choose::choose(world, &parameters.chosen).await?;
+        let denied = world.cluster.denied_kubelets().await?;
         let mut nodes = Vec::with_capacity(chosen.len());
         for node in &chosen {
-            nodes.push(leaving(world, node, &chosen, &parameters).await?);
+            let denied = denied.contains_key(&node.name);
+            nodes.push(leaving(world, node, &chosen, denied, &parameters).await?);
         }
         nodes.sort_by_key(|node| node.role == NodeRole::ControlPlane);
         let warnings = together(world, &nodes, &parameters).await?;
@@ -143,7 +144,7 @@ async fn etcd_survives(world: &World, nodes: &[Leaving], parameters: &Parameters
     }
     let mut members = agreed(world, None).await?.members;
     for id in leaving {
-        parameters.consent.judge(&project(&members, &Change::Remove(id)).verdict)?;
+        parameters.consent.removal(&members, id)?;
         members.retain(|member| member.id != id);
     }
     Ok(())

@@ -207,7 +207,7 @@ async fn etcd(world: &World, node: &Node, consent: Consent) -> Result<Option<Etc
 
 /// Somebody has to say so: where no master could be asked, as while the API server is away, the member would stay for ever.
 fn runs_elsewhere(view: &EtcdView) -> bool {
-    view.data_dirs.is_empty() && !view.without.is_empty() && view.silent.len() <= 1
+    !view.is_set_up() && !view.without.is_empty() && view.silent.len() <= 1
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use slipway_cluster::etcd::{Change, MemberId, SINGLE_MEMBER_FLAG, Verdict, project};
+use slipway_cluster::etcd::{Change, Member, MemberId, Projection, SINGLE_MEMBER_FLAG, Verdict, project};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
@@ -22,6 +22,12 @@ pub struct Consent {
 }
 
 impl Consent {
+    /// What the removal of a member would make of etcd, if it may begin with what was said.
+    pub fn removal(self, members: &[Member], member: MemberId) -> Result<Projection, Coded> {
+        let projection = project(members, &Change::Remove(member));
+        self.judge(&projection.verdict).map(|()| projection)
+    }
+
     /// Whether a verdict may pass with what was said.
     pub fn judge(self, verdict: &Verdict) -> Result<(), Coded> {
         let refused = |code: Code, text: &str, way: &str| Err(Coded::new(code, text).do_this(way));
@@ -93,8 +99,7 @@ impl Step<World> for EtcdKeepsQuorum {
             cx.say(format!("member {} is not in the list any more", self.member));
             return Ok(true);
         }
-        let projection = project(&view.members, &Change::Remove(self.member));
-        self.consent.judge(&projection.verdict).map_err(StepError::Veto)?;
+        let projection = self.consent.removal(&view.members, self.member).map_err(StepError::Veto)?;
         cx.say(projection.sentence);
         Ok(true)
     }

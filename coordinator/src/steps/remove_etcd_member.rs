@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::etcd::{Change, Member, project};
+use slipway_cluster::etcd::Member;
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, RemoveEtcdMember as Wire};
@@ -43,8 +43,7 @@ impl RemoveEtcdMember {
         if view.member(self.member.id).is_none() {
             return Ok(());
         }
-        let projection = project(&view.members, &Change::Remove(self.member.id));
-        self.consent.judge(&projection.verdict).map_err(StepError::Pause)
+        self.consent.removal(&view.members, self.member.id).map(drop).map_err(StepError::Pause)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod local_agents;
 pub mod matrix;
 pub mod programs;
 mod remains;
+pub mod runs;
 pub mod sites;
 pub mod stage;
 pub mod workload;

@@ -77,7 +77,7 @@ impl Sites {
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         let folder = folder()?;
         let api = FakeApiServer::new(clock.clone());
-        workload::fill(&api, workload::quick());
+        workload::fill(&api, workload::quick(), workload::NODES);
         for name in workload::MORE_MASTERS {
             workload::add_node(&api, name, NodeRole::ControlPlane);
         }

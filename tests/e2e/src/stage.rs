@@ -39,7 +39,7 @@ impl Stage {
     pub async fn set(pace: Pace) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let api = FakeApiServer::new(Arc::new(SystemClock));
-        workload::fill(&api, pace);
+        workload::fill(&api, pace, workload::NODES);
         let serving = api.listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         serving.write_kubeconfig(&folder.path().join("kubeconfig"))?;
         let keep_in_step = tokio::spawn(keep_in_step(api.clone(), folder.path().to_owned()));

@@ -33,10 +33,10 @@ pub fn machine_id(name: &str) -> String {
     format!("{name:0>32}")
 }
 
-/// Puts nodes and pods into `api`; `pace` says how long things take there.
-pub fn fill(api: &FakeApiServer, pace: Pace) {
+/// Puts `nodes` and pods into `api`; `pace` says how long things take there.
+pub fn fill<'n>(api: &FakeApiServer, pace: Pace, nodes: impl IntoIterator<Item = (&'n str, NodeRole)>) {
     api.set_pace(pace);
-    for (name, role) in NODES {
+    for (name, role) in nodes {
         add_node(api, name, role);
     }
     let objects = [

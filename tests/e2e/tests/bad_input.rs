@@ -9,7 +9,8 @@
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
-use slipway_e2e::sites::{Sites, host_id};
+use slipway_e2e::runs::led;
+use slipway_e2e::sites::host_id;
 use slipway_errors::{Code, Coded};
 use slipway_events::Actor;
 
@@ -21,15 +22,9 @@ async fn refusal(coordinator: &Coordinator, flow: &str, params: Value) -> Coded 
     coordinator.runs.plan(flow, &params, &alice()).await.map(|view| view.title).unwrap_err()
 }
 
-async fn led() -> (Sites, Coordinator) {
-    let sites = Sites::build().await.unwrap();
-    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
-    (sites, coordinator)
-}
-
 #[tokio::test]
 async fn a_wrong_name_is_refused_with_its_code() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let before = sites.api.world_digest();
     let cases = [
         ("scale-in", json!({"nodes": ["w9"]}), Code::NODE_UNKNOWN),
@@ -53,7 +48,7 @@ async fn a_wrong_name_is_refused_with_its_code() {
 
 #[tokio::test]
 async fn pods_that_need_a_flag_are_named() {
-    let (_sites, coordinator) = led().await;
+    let (_sites, coordinator) = led().await.unwrap();
     let error = refusal(&coordinator, "scale-in", json!({"nodes": ["w2"]})).await;
     assert!(error.message.contains("shop/notes"), "{error}");
     assert!(error.way_out.unwrap_or_default().contains("--force"));
@@ -62,7 +57,7 @@ async fn pods_that_need_a_flag_are_named() {
 
 #[tokio::test]
 async fn a_node_that_was_removed_is_told_from_one_that_never_was() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.site("w3").unwrap().machine.change(|state| state.stop_unit("kubelet.service"));
     sites.agents.keep_in_step();
     sites.api.delete("nodes", "", "w3").unwrap();
@@ -74,7 +69,7 @@ async fn a_node_that_was_removed_is_told_from_one_that_never_was() {
 
 #[tokio::test]
 async fn a_foreign_cordon_is_not_undone() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.api.edit("nodes", "", "w1", |node| node["spec"]["unschedulable"] = true.into());
     let error = refusal(&coordinator, "recover", json!({"nodes": ["w1"]})).await;
     assert_eq!(error.code, Code::NODE_FOREIGN_CORDON, "{error}");
@@ -83,7 +78,7 @@ async fn a_foreign_cordon_is_not_undone() {
 
 #[tokio::test]
 async fn another_machine_behind_the_nodes_name_is_refused() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.api.edit("nodes", "", "w2", |node| node["status"]["nodeInfo"]["machineID"] = "another".into());
     let params = json!({"nodes": ["w2"], "force": true, "delete_emptydir_data": true});
     let error = refusal(&coordinator, "scale-in", params).await;
@@ -93,7 +88,7 @@ async fn another_machine_behind_the_nodes_name_is_refused() {
 
 #[tokio::test]
 async fn a_store_put_back_from_an_older_copy_is_refused_until_an_administrator_accepts_it() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let later = slipway_types::Fence {
         lineage: coordinator.leadership.fence.lineage.clone(),
         term: slipway_types::Term(coordinator.leadership.fence.term.0 + 5),

@@ -12,9 +12,8 @@ use serde_json::json;
 use slipway_cluster::{CredentialId, Denial};
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::kubelet_credential;
-use slipway_coordinator::runs::Start;
+use slipway_e2e::runs::{begun, completes};
 use slipway_e2e::sites::{Sites, host_id};
-use slipway_events::{Actor, RunState};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -35,25 +34,9 @@ async fn kept(coordinator: &Coordinator, name: &str) -> CredentialId {
 
 /// Gives `name` up, and returns what is denied of it and what the run says of that.
 async fn given_up(coordinator: &Coordinator, name: &str) -> (Denial, String) {
-    let start = Start {
-        flow: "scale-in-unreachable".to_owned(),
-        params: json!({"nodes": [name]}),
-        actor: Actor("operator/alice".to_owned()),
-        key: String::new(),
-        fingerprint: String::new(),
-    };
-    let (run, _) = coordinator.runs.start(start).await.unwrap();
-    let ended = async {
-        loop {
-            let book = coordinator.runs.book(&run).await.unwrap();
-            if book.state.is_final() || book.state == RunState::Paused {
-                return book;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
-    let book = tokio::time::timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("the run did not end"));
-    assert_eq!(book.state, RunState::Completed, "{}", book.why);
+    let run = begun(coordinator, "scale-in-unreachable", json!({"nodes": [name]})).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, completes(coordinator, &run)).await;
+    let book = ended.unwrap_or_else(|_| panic!("the run did not end")).unwrap();
     let denied = coordinator.world.cluster.denied_kubelets().await.unwrap();
     let denial = denied.get(&name.parse().unwrap()).cloned().unwrap_or_else(|| panic!("{name} is not denied"));
     let record = book.steps.iter().find(|(id, _)| id.0.starts_with("deny-kubelet-")).map(|(_, step)| &step.record);

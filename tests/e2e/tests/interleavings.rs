@@ -119,7 +119,7 @@ fn found(planted: Planted) -> BTreeMap<&'static str, String> {
     let mut found = BTreeMap::new();
     for seed in 0..PLANTED_WITHIN {
         if let Some(broken) = play(seed, planted).unwrap().broken {
-            found.insert(broken.invariant, broken.how);
+            found.insert(broken.invariant, format!("seed {seed}: {}", broken.how));
             if found.contains_key(breaks(planted)) {
                 break;
             }

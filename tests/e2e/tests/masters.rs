@@ -11,52 +11,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use slipway_cluster::fake::{FaultKind, FaultRule};
-use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
-use slipway_coordinator::runs::Start;
+use slipway_e2e::runs::{begun, completes, led};
 use slipway_e2e::sites::{Sites, host_id};
-use slipway_errors::{Code, Coded};
-use slipway_events::{Actor, RunState};
-use slipway_types::RunId;
-
-async fn led() -> (Sites, Coordinator) {
-    let sites = Sites::build().await.unwrap();
-    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
-    (sites, coordinator)
-}
-
-async fn begun(coordinator: &Coordinator, flow: &str, params: Value) -> Result<RunId, Coded> {
-    let start = Start {
-        flow: flow.to_owned(),
-        params,
-        actor: Actor("operator/alice".to_owned()),
-        key: String::new(),
-        fingerprint: String::new(),
-    };
-    coordinator.runs.start(start).await.map(|(run, _)| run)
-}
-
-/// Waits for the end, and tells the run's story if it is another one.
-async fn completes(coordinator: &Coordinator, run: &RunId) {
-    let ended = async {
-        loop {
-            let book = coordinator.runs.book(run).await.unwrap();
-            if book.state.is_final() || book.state == RunState::Paused {
-                return book;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let Ok(book) = tokio::time::timeout(Duration::from_mins(1), ended).await else {
-        let book = coordinator.runs.book(run).await.unwrap();
-        let steps: Vec<String> =
-            book.steps.iter().map(|(id, step)| format!("{id}: {} {}", step.state.as_str(), step.says)).collect();
-        panic!("it did not end:\n{}", steps.join("\n"));
-    };
-    let steps: Vec<String> =
-        book.steps.iter().map(|(id, step)| format!("{id}: {} {}", step.state.as_str(), step.says)).collect();
-    assert_eq!(book.state, RunState::Completed, "{}\n{}", book.why, steps.join("\n"));
-}
+use slipway_errors::Code;
+use slipway_events::RunState;
 
 fn of(nodes: &[&str]) -> Value {
     json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true})
@@ -64,10 +23,10 @@ fn of(nodes: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_master_leaves_while_it_leads_etcd_and_holds_the_address() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let member = sites.etcd.cluster().named("m1").unwrap().id;
     let run = begun(&coordinator, "scale-in", of(&["m1"])).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     let cluster = sites.etcd.cluster();
     assert_eq!(cluster.members.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["m2", "m3"]);
     assert_eq!(sites.etcd.effects(&format!("etcd remove-member {member:x}")), 1);
@@ -79,7 +38,7 @@ async fn the_first_master_leaves_while_it_leads_etcd_and_holds_the_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cost_of_a_member_needs_a_word_and_the_last_one_never_goes() {
-    let (_sites, coordinator) = led().await;
+    let (_sites, coordinator) = led().await.unwrap();
     let asked = |nodes: &[&str]| json!({"nodes": nodes, "delete_emptydir_data": true, "force": true});
     let error = begun(&coordinator, "scale-in", asked(&["m1"])).await.unwrap_err();
     assert_eq!(error.code, Code::QUORUM_WORD, "{error}");
@@ -88,26 +47,26 @@ async fn the_cost_of_a_member_needs_a_word_and_the_last_one_never_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_another_member_is_down_a_healthy_one_stays_and_the_dead_one_may_go() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.silence("m2", true);
     sites.etcd.cut("m2", true).unwrap();
     let error = begun(&coordinator, "scale-in", of(&["m1"])).await.unwrap_err();
     assert_eq!(error.code, Code::QUORUM_LOST, "{error}");
     let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["m2"]})).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     assert_eq!(sites.etcd.cluster().members.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_worker_keeps_its_node_and_pods_until_somebody_says_that_it_is_off() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let answers = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap_err();
     assert_eq!(answers.code, Code::NODE_ANSWERS);
     sites.silence("w2", true);
     let pods = || sites.api.objects("pods").into_iter().filter(|pod| pod["spec"]["nodeName"] == "w2").count();
     let before = pods();
     let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     let w2 = "w2".parse().unwrap();
     assert!(coordinator.world.cluster.node(&w2).await.unwrap().is_some_and(|node| node.unschedulable));
     assert_eq!(pods(), before, "silence is no proof");
@@ -117,7 +76,7 @@ async fn a_silent_worker_keeps_its_node_and_pods_until_somebody_says_that_it_is_
     assert_eq!(begun(&coordinator, "scale-in-unreachable", wrong).await.unwrap_err().code, Code::FENCING_UNPROVED);
     let proved = json!({"nodes": ["w2"], "fenced": "w2 is powered off"});
     let run = begun(&coordinator, "scale-in-unreachable", proved).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     assert_eq!(coordinator.world.cluster.node(&w2).await.unwrap(), None);
     let host = coordinator.world.hosts.get(&host_id("w2")).await.unwrap().unwrap();
     assert_eq!(host.state, HostState::ToBeCleaned);
@@ -125,14 +84,14 @@ async fn a_silent_worker_keeps_its_node_and_pods_until_somebody_says_that_it_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_back_is_cleaned_and_waits() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.silence("w2", true);
     let proved = json!({"nodes": ["w2"], "fenced": "w2 is powered off"});
     let run = begun(&coordinator, "scale-in-unreachable", proved).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     sites.silence("w2", false);
     let run = begun(&coordinator, "clean-host", json!({"nodes": ["w2"]})).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     let host = coordinator.world.hosts.get(&host_id("w2")).await.unwrap().unwrap();
     assert_eq!(host.state, HostState::Waiting);
     assert_eq!(sites.site("w2").unwrap().machine.effects("run /usr/bin/kubeadm reset"), 1);
@@ -140,13 +99,13 @@ async fn a_host_that_is_back_is_cleaned_and_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_workers_leave_after_a_canary() {
-    let (_sites, coordinator) = led().await;
+    let (_sites, coordinator) = led().await.unwrap();
     let mut params = of(&["w1", "w2"]);
     params["canary"] = true.into();
     params["soak_s"] = 0.into();
     params["accept_pending_pods"] = true.into();
     let run = begun(&coordinator, "scale-in", params).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     let left = coordinator.world.cluster.nodes(None).await.unwrap();
     let left: Vec<_> = left.iter().map(|node| node.name.to_string()).collect();
     assert_eq!(left, ["m1", "m2", "m3", "w3", "w4"]);
@@ -158,13 +117,13 @@ async fn a_host_that_is_back_with_its_kubelet_running_is_cleaned_too() {
     sites.mark("w2", HostState::ToBeCleaned).await.unwrap();
     let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
     let run = begun(&coordinator, "clean-host", json!({"nodes": ["w2"]})).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     assert_eq!(coordinator.world.cluster.node(&"w2".parse().unwrap()).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_masters_are_judged_together_before_the_first_one_leaves() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let mut all = of(&["m1", "m2", "m3"]);
     all["leave_one_etcd_member"] = true.into();
     let error = begun(&coordinator, "scale-in", all).await.unwrap_err();
@@ -175,25 +134,25 @@ async fn several_masters_are_judged_together_before_the_first_one_leaves() {
     let mut two = of(&["m1", "m2"]);
     two["leave_one_etcd_member"] = true.into();
     let run = begun(&coordinator, "scale-in", two).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     let left: Vec<_> = sites.etcd.cluster().members.into_iter().map(|one| one.name).collect();
     assert_eq!(left, ["m3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_worker_that_comes_back_is_taken_back_or_drained_like_any_other() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let w2 = "w2".parse().unwrap();
     for (way, params) in [("recover", json!({"nodes": ["w2"]})), ("scale-in", of(&["w2"]))] {
         sites.silence("w2", true);
         let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap();
-        completes(&coordinator, &run).await;
+        completes(&coordinator, &run).await.unwrap();
         assert!(coordinator.world.cluster.denied_kubelets().await.unwrap().contains_key(&w2));
         let host = coordinator.world.hosts.get(&host_id("w2")).await.unwrap().unwrap();
         assert_eq!(host.state, HostState::InService, "nobody may clean it behind its pods");
         sites.silence("w2", false);
         let run = begun(&coordinator, way, params).await.unwrap();
-        completes(&coordinator, &run).await;
+        completes(&coordinator, &run).await.unwrap();
         assert!(coordinator.world.cluster.denied_kubelets().await.unwrap().is_empty(), "{way} left it denied");
     }
     assert_eq!(coordinator.world.cluster.node(&w2).await.unwrap(), None);
@@ -201,7 +160,7 @@ async fn a_silent_worker_that_comes_back_is_taken_back_or_drained_like_any_other
 
 #[tokio::test(flavor = "multi_thread")]
 async fn masters_go_one_at_a_time_whatever_budget_is_asked_for() {
-    let (_sites, coordinator) = led().await;
+    let (_sites, coordinator) = led().await.unwrap();
     let params = json!({"nodes": ["m1", "m2"], "budget": 2, "delete_emptydir_data": true, "force": true});
     let error = begun(&coordinator, "drain", params).await.unwrap_err();
     assert_eq!(error.code, Code::BUDGET_EXCEEDED, "{error}");
@@ -210,7 +169,7 @@ async fn masters_go_one_at_a_time_whatever_budget_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_master_that_is_back_is_not_taken_out_of_etcd_without_a_word() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.silence("m3", true);
     sites.etcd.cut("m3", true).unwrap();
     // The run stands before its point of no return until the API server takes objects again.
@@ -238,14 +197,14 @@ async fn a_silent_master_that_is_back_is_not_taken_out_of_etcd_without_a_word() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_master_whose_member_has_left_already_goes_with_the_proof() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.silence("m3", true);
     sites.etcd.cut("m3", true).unwrap();
     let words = json!({"nodes": ["m3"], "fenced": "m3 is powered off"});
     let member = sites.etcd.cluster().named("m3").unwrap().id;
     sites.etcd.with(|cluster| cluster.members.retain(|one| one.id != member)).unwrap();
     let run = begun(&coordinator, "scale-in-unreachable", words).await.unwrap();
-    completes(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
     assert_eq!(coordinator.world.cluster.node(&"m3".parse().unwrap()).await.unwrap(), None);
     let host = coordinator.world.hosts.get(&host_id("m3")).await.unwrap().unwrap();
     assert_eq!(host.state, HostState::ToBeCleaned);

@@ -7,16 +7,15 @@
 )]
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
-use slipway_coordinator::runs::Start;
 use slipway_e2e::external::MASTERS;
+use slipway_e2e::runs::{begun, ends, until};
 use slipway_e2e::sites::Sites;
 use slipway_errors::{Code, Coded};
 use slipway_events::{Actor, RunState};
-use slipway_flow::{Book, Command};
+use slipway_flow::Command;
 use slipway_host::fake::{Fault, Node, preset};
 use slipway_types::RunId;
 
@@ -26,6 +25,10 @@ fn alice() -> Actor {
     Actor("operator/alice".to_owned())
 }
 
+async fn replacing(coordinator: &Coordinator) -> RunId {
+    begun(coordinator, "replace-etcd-member", json!({"nodes": ["m3"], "on": "w1"})).await.unwrap()
+}
+
 async fn led() -> (Sites, Coordinator) {
     let sites = Sites::build().await.unwrap();
     sites.etcd_under_systemd().unwrap();
@@ -33,49 +36,9 @@ async fn led() -> (Sites, Coordinator) {
     (sites, coordinator)
 }
 
-async fn begun(coordinator: &Coordinator) -> RunId {
-    let start = Start {
-        flow: "replace-etcd-member".to_owned(),
-        params: json!({"nodes": ["m3"], "on": "w1"}),
-        actor: alice(),
-        key: String::new(),
-        fingerprint: String::new(),
-    };
-    coordinator.runs.start(start).await.unwrap().0
-}
-
 async fn refusal(coordinator: &Coordinator, old: &str, new: &str) -> Coded {
     let params: Value = json!({"nodes": [old], "on": new});
     coordinator.runs.plan("replace-etcd-member", &params, &alice()).await.map(|view| view.title).unwrap_err()
-}
-
-/// Waits until `done` says so of the run.
-async fn until(coordinator: &Coordinator, run: &RunId, what: &str, done: impl Fn(&Book) -> bool) -> Book {
-    let reached = async {
-        loop {
-            let book = coordinator.runs.book(run).await.unwrap();
-            if done(&book) {
-                return book;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    if let Ok(book) = tokio::time::timeout(Duration::from_mins(1), reached).await {
-        return book;
-    }
-    panic!("{what}: {}", story(&coordinator.runs.book(run).await.unwrap()))
-}
-
-async fn ends(coordinator: &Coordinator, run: &RunId, state: RunState) {
-    let over = |book: &Book| book.state.is_final() || book.state == RunState::Paused;
-    let book = until(coordinator, run, "it did not end", over).await;
-    assert_eq!(book.state, state, "{}\n{}", book.why, story(&book));
-}
-
-fn story(book: &Book) -> String {
-    let lines: Vec<String> =
-        book.steps.iter().map(|(id, step)| format!("{id}: {} {}", step.state.as_str(), step.says)).collect();
-    lines.join("\n")
 }
 
 fn manifest(sites: &Sites, name: &str) -> String {
@@ -94,7 +57,7 @@ fn members(sites: &Sites) -> Vec<String> {
 /// ready.
 async fn cannot_follow(sites: &Sites, coordinator: &Coordinator, run: &RunId, name: &str) {
     let before = manifest(sites, name);
-    until(coordinator, run, "no API server was changed", |_| manifest(sites, name) != before).await;
+    until(coordinator, run, "no API server was changed", |_| manifest(sites, name) != before).await.unwrap();
     sites.site(name).unwrap().machine.inject("processes.list", 1, Fault::Fail);
 }
 
@@ -119,8 +82,8 @@ async fn a_member_is_replaced_while_it_leads_and_every_api_server_follows() {
     let (sites, coordinator) = led().await;
     let gone = sites.etcd.cluster().named("m3").unwrap().id;
     sites.etcd.with(|cluster| cluster.leader = gone).unwrap();
-    let run = begun(&coordinator).await;
-    ends(&coordinator, &run, RunState::Completed).await;
+    let run = replacing(&coordinator).await;
+    ends(&coordinator, &run, RunState::Completed).await.unwrap();
     replaced(&sites);
     assert_eq!(sites.etcd.effects(&format!("etcd remove-member {gone:x}")), 1);
     assert_ne!(sites.etcd.cluster().leader, gone);
@@ -134,15 +97,15 @@ async fn a_member_is_replaced_while_it_leads_and_every_api_server_follows() {
 async fn an_api_server_that_cannot_follow_stops_the_run_and_keeps_its_list_until_it_is_mended() {
     let (sites, coordinator) = led().await;
     let (first, kept, last) = (manifest(&sites, "m1"), manifest(&sites, "m2"), manifest(&sites, "m3"));
-    let run = begun(&coordinator).await;
+    let run = replacing(&coordinator).await;
     cannot_follow(&sites, &coordinator, &run, "m2").await;
-    ends(&coordinator, &run, RunState::Paused).await;
+    ends(&coordinator, &run, RunState::Paused).await.unwrap();
     assert_eq!(manifest(&sites, "m2"), kept, "the old manifest was not put back");
     assert_ne!(manifest(&sites, "m1"), first);
     assert_eq!(manifest(&sites, "m3"), last, "the next one was changed beside one that is down");
     assert_eq!(members(&sites).len(), 4, "a member left while an API server could not follow");
     coordinator.runs.runner.command(&run, Command::Resume, alice()).await.unwrap();
-    ends(&coordinator, &run, RunState::Completed).await;
+    ends(&coordinator, &run, RunState::Completed).await.unwrap();
     replaced(&sites);
 }
 
@@ -150,19 +113,19 @@ async fn an_api_server_that_cannot_follow_stops_the_run_and_keeps_its_list_until
 async fn a_run_that_is_aborted_leaves_the_members_and_the_lists_as_they_were() {
     let (sites, coordinator) = led().await;
     let before: Vec<String> = MASTERS.iter().map(|name| manifest(&sites, name)).collect();
-    let run = begun(&coordinator).await;
+    let run = replacing(&coordinator).await;
     cannot_follow(&sites, &coordinator, &run, "m3").await;
-    ends(&coordinator, &run, RunState::Paused).await;
+    ends(&coordinator, &run, RunState::Paused).await.unwrap();
     assert_ne!(manifest(&sites, "m1"), before[0]);
     coordinator.runs.runner.command(&run, Command::Abort, alice()).await.unwrap();
-    until(&coordinator, &run, "it was not undone", |book| book.state == RunState::Unwound).await;
+    until(&coordinator, &run, "it was not undone", |book| book.state == RunState::Unwound).await.unwrap();
     assert_eq!(MASTERS.iter().map(|name| manifest(&sites, name)).collect::<Vec<_>>(), before);
     assert_eq!(members(&sites), ["m1 true false", "m2 true false", "m3 true false"]);
     let new = sites.site("w1").unwrap().machine.state();
     assert!(!new.processes.iter().any(|process| process.comm == "etcd"), "the new etcd still runs");
     assert!(new.below(Path::new("/var/lib/etcd")).is_empty(), "the new member's data is still there");
-    let run = begun(&coordinator).await;
-    ends(&coordinator, &run, RunState::Completed).await;
+    let run = replacing(&coordinator).await;
+    ends(&coordinator, &run, RunState::Completed).await.unwrap();
     assert_eq!(members(&sites), ["m1 true false", "m2 true false", "w1 true false"]);
 }
 

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
 use slipway_coordinator::runs::Start;
-use slipway_e2e::sites::{Sites, host_id};
+use slipway_e2e::runs::led;
+use slipway_e2e::sites::host_id;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
 use slipway_flow::Command;
@@ -24,12 +25,6 @@ fn alice() -> Actor {
 
 fn removal() -> Value {
     json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})
-}
-
-async fn led() -> (Sites, Coordinator) {
-    let sites = Sites::build().await.unwrap();
-    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
-    (sites, coordinator)
 }
 
 async fn begun(coordinator: &Coordinator, params: Value, key: &str) -> (RunId, bool) {
@@ -64,7 +59,7 @@ async fn reaches(coordinator: &Coordinator, run: &RunId, state: RunState) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_and_its_host_is_clean_and_waiting() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let began = Instant::now();
     let (run, _) = begun(&coordinator, removal(), "").await;
     reaches(&coordinator, &run, RunState::Completed).await;
@@ -85,7 +80,7 @@ async fn a_worker_leaves_and_its_host_is_clean_and_waiting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_gives_the_same_run() {
-    let (_sites, coordinator) = led().await;
+    let (_sites, coordinator) = led().await.unwrap();
     let (run, existed) = begun(&coordinator, removal(), "key-1").await;
     assert!(!existed);
     assert_eq!(begun(&coordinator, removal(), "key-1").await, (run.clone(), true));
@@ -95,7 +90,7 @@ async fn the_same_key_gives_the_same_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_users_mount_below_the_kubelets_folder_stops_the_run_and_loses_nothing() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     let machine = &sites.site("w2").unwrap().machine;
     machine.change(|state| {
         state.write("/var/lib/kubelet/mine/notes.txt", "precious");
@@ -120,7 +115,7 @@ async fn a_users_mount_below_the_kubelets_folder_stops_the_run_and_loses_nothing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_used_up_budget_is_waited_for_and_named() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.api.edit("nodes", "", "w1", |node| {
         node["spec"]["unschedulable"] = true.into();
     });
@@ -144,7 +139,7 @@ async fn a_used_up_budget_is_waited_for_and_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_is_away_is_waited_for() {
-    let (sites, coordinator) = led().await;
+    let (sites, coordinator) = led().await.unwrap();
     sites.api.set_down(true);
     let error = coordinator.runs.plan("scale-in", &removal(), &alice()).await.map(|_| ()).unwrap_err();
     assert_eq!(error.code, Code::KUBE_UNREACHABLE, "{error}");

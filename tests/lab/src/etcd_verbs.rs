@@ -73,7 +73,7 @@ impl Lab {
 
     /// Takes a backup of etcd.
     pub(crate) fn back_up_etcd(&self) -> Result<Output> {
-        self.slipway(&["etcd", "backup"])
+        self.slipway(&["etcd", "backup", "--yes"])
     }
 }
 

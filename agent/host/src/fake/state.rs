@@ -99,9 +99,9 @@ pub struct State {
     /// Modes of files that were written with one.
     #[serde(default)]
     pub modes: BTreeMap<PathBuf, u32>,
-    /// Static pods that its kubelet has started.
+    /// Static pods that its kubelet has started, each with a hash of the manifest that it was started from.
     #[serde(default)]
-    pub static_pods: BTreeSet<String>,
+    pub static_pods: BTreeMap<String, u64>,
     /// The virtual address that its keepalived may hold.
     #[serde(default)]
     pub vip: Option<String>,

@@ -1,26 +1,32 @@
 //! The part of the fake kubelet that a master lives by: what has a manifest runs, what has none any more ends, and a manifest that was changed
 //! restarts its pod. Containers go on while the kubelet is down, as in life.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use super::{Node, State};
-use crate::{Active, Container, Sandbox};
+use crate::{Active, Container, Process, Sandbox};
 
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
+const PROGRAMS: &str = "/container/";
 const COMM: usize = 15;
 
-/// What the manifests want: name and command.
-fn wanted(state: &State) -> Vec<(String, Vec<String>)> {
+/// What the manifests want: name and text.
+fn wanted(state: &State) -> impl Iterator<Item = (&str, &str)> {
     let below =
         state.files.range(Path::new(MANIFESTS).to_path_buf()..).take_while(|(path, _)| path.starts_with(MANIFESTS));
-    below
-        .filter_map(|(path, node)| match node {
-            Node::File(text) if path.extension().is_some_and(|end| end == "yaml") => {
-                Some((path.file_stem()?.to_str()?.to_owned(), command(text)))
-            }
-            _ => None,
-        })
-        .collect()
+    below.filter_map(|(path, node)| match node {
+        Node::File(text) if path.extension().is_some_and(|end| end == "yaml") => {
+            Some((path.file_stem()?.to_str()?, text.as_str()))
+        }
+        _ => None,
+    })
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The words of the one container's command. Kubeadm writes one a line.
@@ -29,33 +35,32 @@ fn command(text: &str) -> Vec<String> {
     from.map_while(|line| line.trim_start().strip_prefix("- ")).map(str::to_owned).collect()
 }
 
-fn program(name: &str) -> String {
-    format!("/container/{name}")
-}
-
 /// Brings the static pods of a machine with a running kubelet in step with its manifests.
 pub(super) fn settle(state: &mut State) {
     let kubelet = state.units.get("kubelet.service").is_some_and(|unit| unit.active == Active::Active);
     if !kubelet || !state.runtime_up {
         return;
     }
-    let wanted = wanted(state);
-    let gone: Vec<String> =
-        state.static_pods.iter().filter(|name| !wanted.iter().any(|(known, _)| known == *name)).cloned().collect();
-    for name in gone {
+    let gone = state.static_pods.keys().filter(|name| !wanted(state).any(|(known, _)| known == *name));
+    for name in gone.cloned().collect::<Vec<_>>() {
         end(state, &name);
         state.static_pods.remove(&name);
     }
-    for (name, argv) in wanted {
-        let exe = program(&name);
-        let running = state.processes.iter().find(|process| process.exe.as_deref() == Some(&exe));
-        if running.is_some_and(|process| process.cmdline == argv) && state.static_pods.contains(&name) {
-            continue;
-        }
+    let new = wanted(state).filter(|(name, text)| !is_in_step(state, name, hash(text)));
+    let new: Vec<(String, String)> = new.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    for (name, text) in new {
         end(state, &name);
-        start(state, &name, argv);
-        state.static_pods.insert(name);
+        start(state, &name, command(&text));
+        state.static_pods.insert(name, hash(&text));
     }
+}
+
+fn is_in_step(state: &State, name: &str, manifest: u64) -> bool {
+    state.static_pods.get(name) == Some(&manifest) && state.processes.iter().any(|process| runs(process, name))
+}
+
+fn runs(process: &Process, name: &str) -> bool {
+    process.exe.as_deref().and_then(|exe| exe.strip_prefix(PROGRAMS)) == Some(name)
 }
 
 fn sandbox_of(state: &State, name: &str) -> String {
@@ -63,15 +68,15 @@ fn sandbox_of(state: &State, name: &str) -> String {
 }
 
 fn end(state: &mut State, name: &str) {
-    let (exe, sandbox) = (program(name), sandbox_of(state, name));
-    state.processes.retain(|process| process.exe.as_deref() != Some(&exe));
+    let sandbox = sandbox_of(state, name);
+    state.processes.retain(|process| !runs(process, name));
     state.containers.retain(|container| container.sandbox != sandbox);
     state.sandboxes.retain(|known| known.id != sandbox);
 }
 
 fn start(state: &mut State, name: &str, argv: Vec<String>) {
     let comm: String = name.chars().take(COMM).collect();
-    let pid = state.spawn(&comm, &program(name));
+    let pid = state.spawn(&comm, &format!("{PROGRAMS}{name}"));
     if let Some(process) = state.processes.iter_mut().find(|process| process.pid == pid) {
         process.cmdline = argv;
     }

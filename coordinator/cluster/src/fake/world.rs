@@ -208,6 +208,13 @@ impl World {
         Some(last)
     }
 
+    /// Gives a part of an object, such as its status, this content. Controllers say it over and over, so what has it is not even copied.
+    pub(super) fn set(&mut self, key: &Key, part: &str, content: Value, now: Timestamp) {
+        if self.get(key).is_some_and(|object| object[part] != content) {
+            self.edit(&key.0, &key.1, &key.2, now, |object| object[part] = content);
+        }
+    }
+
     /// Changes an object in place; one that is being deleted and lost its last finalizer goes. Controllers do this to objects that are as they
     /// should be, over and over: those are copied once and no more.
     pub(super) fn edit(

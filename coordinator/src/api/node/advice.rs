@@ -67,9 +67,13 @@ fn kubelet(seen: &Seen) -> Vec<String> {
     let denial = seen.denial.as_ref().ok().and_then(Option::as_ref);
     let now = seen.facts().and_then(crate::fleet::kubelet_credential);
     match denial {
-        Some(denial) if denial.anything || now.is_some_and(|now| denial.credentials.contains(&now)) => lines.push(
-            "its kubelet is denied, as it is now: join the host again, with a new certificate it is let in".to_owned(),
-        ),
+        Some(denial) if denial.anything || now.is_some_and(|now| denial.credentials.contains(&now)) => {
+            let way = match &seen.node {
+                Ok(Some(_)) => format!("slipway node recover {}", seen.name),
+                _ => "join the host again, with a new certificate it is let in".to_owned(),
+            };
+            lines.push(format!("its kubelet is denied, as it is now: {way}"));
+        }
         _ => {}
     }
     lines
@@ -99,7 +103,7 @@ fn member(seen: &Seen, told: &wire::ControlPlane) -> Vec<String> {
 /// An etcd that somebody knows of, and that agrees on nothing.
 fn no_quorum(seen: &Seen) -> Option<String> {
     let view = seen.master.as_ref()?.etcd.as_ref().ok()?;
-    let somebody = !view.reports.is_empty() || !view.silent.is_empty();
+    let somebody = view.is_set_up() || !view.silent.is_empty();
     let line =
         "etcd gives no list that a quorum agreed on: slipway etcd status, and bring members back before anything else";
     (view.told_by.is_none() && somebody).then(|| line.to_owned())
@@ -142,7 +146,7 @@ fn certificate(seen: &Seen, told: &wire::ControlPlane) -> Option<String> {
 fn snapshot(seen: &Seen, told: &wire::ControlPlane) -> Option<String> {
     let known = seen.master.as_ref().is_some_and(|master| master.snapshot.is_ok());
     let age = told.last_snapshot.as_ref().map(|kept| seen.now_ms.saturating_sub(kept.taken_ms));
-    let way = "before etcd is changed by hand, take one (etcdctl snapshot save); a removal takes one by itself";
+    let way = "before etcd is changed by hand, take one (slipway etcd backup); a removal takes one by itself";
     match age {
         None if known => Some(format!("no snapshot of etcd is kept: {way}")),
         Some(age) if age > DAY_MS => Some(format!("the last snapshot of etcd is {} days old: {way}", age / DAY_MS)),

@@ -8,7 +8,7 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::types::{EtcdKind, HostFacts};
 use slipway_types::{NodeName, NodeRole};
 
-use crate::endpoints::CONFIG_MAPS;
+use crate::endpoints::config_map_texts;
 use crate::etcd::{EtcdView, glance};
 use crate::fleet::{HostRecord, HostView};
 use crate::snapshot::Kept;
@@ -121,19 +121,10 @@ async fn look_at_master(world: &World, answers: &Known<()>, hosts: &[HostRecord]
         let late = || Coded::new(Code::BACKUP_TARGET, "the folder of snapshots could not be read in time");
         listed.unwrap_or_else(|_| Err(late())).map(|kept| kept.into_iter().next())
     };
-    let ((nodes, etcd), texts, snapshot) = tokio::join!(members, after(answers, of_api(texts(world))), snapshot);
+    let ((nodes, etcd), texts, snapshot) =
+        tokio::join!(members, after(answers, of_api(config_map_texts(world))), snapshot);
     let last = |host: &HostRecord| (host.name.clone(), world.fleet.view(&host.id).facts);
     SeenMaster { nodes, etcd, texts, hosts: hosts.iter().map(last).collect(), snapshot }
-}
-
-async fn texts(world: &World) -> Result<Vec<(String, String)>, slipway_cluster::Error> {
-    let mut texts = Vec::new();
-    for (namespace, name) in CONFIG_MAPS {
-        if let Some(text) = world.cluster.config_map_text(namespace, name).await? {
-            texts.push((format!("{namespace}/{name}"), text));
-        }
-    }
-    Ok(texts)
 }
 
 /// Nothing more is asked of an API server that has just not answered.

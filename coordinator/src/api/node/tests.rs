@@ -231,6 +231,16 @@ fn an_etcd_without_a_quorum_is_no_empty_place() {
 }
 
 #[test]
+fn an_etcd_on_other_machines_is_no_etcd_without_a_quorum() {
+    let mut seen = well();
+    let bare = |n: u8| MasterReport { member: None, has_data: false, runs: false, ..report(n) };
+    let without = [1, 2, 3].map(name).into();
+    master(&mut seen).etcd = Ok(EtcdView { reports: [1, 2, 3].map(bare).into(), without, ..Default::default() });
+    let (_, _, to_do) = told(&seen);
+    assert!(!to_do.iter().any(|line| line.starts_with("etcd gives no list")), "{to_do:?}");
+}
+
+#[test]
 fn a_member_that_may_be_another_hosts_is_shown_and_never_let_go() {
     let mut seen = well();
     let mut view = view();
@@ -262,7 +272,7 @@ fn what_ends_or_is_missing_comes_before_the_leaving() {
     let page = page(&seen, vec!["0198c2aa".into()]);
     assert!(page.denial.contains(now.as_str()), "{}", page.denial);
     let starts = [
-        "its kubelet is denied, as it is now",
+        "its kubelet is denied, as it is now: slipway node recover m1",
         "a run holds it: slipway run show 0198c2aa",
         "/pki/apiserver.crt ends in 5 days",
         "no snapshot of etcd is kept",

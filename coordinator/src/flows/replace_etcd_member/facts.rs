@@ -14,6 +14,7 @@ use slipway_types::{NodeName, NodeRole};
 use super::comes::{Coming, new_voter};
 use super::servers::{ApiServer, api_servers};
 use super::{Parameters, comes, goes, servers};
+use crate::endpoints::holds;
 use crate::etcd::{EtcdView, agreed};
 use crate::fleet::HostRecord;
 use crate::flows::etcd_part::{EtcdPart, disagreement};
@@ -158,7 +159,7 @@ fn held(world: &World, nodes: &[Node], both: [&Node; 2]) -> BTreeMap<NodeName, S
 pub(super) fn member_at<'v>(view: &'v EtcdView, place: &Place) -> Option<&'v Member> {
     let own = |host: &str| {
         let of_node = place.node.addresses.iter().any(|address| address.address == host);
-        of_node || place.facts.addresses.iter().any(|address| address.split('/').next() == Some(host))
+        of_node || holds(&place.facts, host)
     };
     let here =
         |member: &&Member| member.name == place.node.name.as_str() || member.peer_hosts().iter().any(|host| own(host));

@@ -11,6 +11,7 @@ use slipway_proto::types::{Action, EtcdKind, StopService};
 use super::facts::Place;
 use crate::agents::etcd_status;
 use crate::etcd::EtcdView;
+use crate::flows::etcd_part::with_agents;
 use crate::steps::{HostAction, HostTarget};
 use crate::world::World;
 
@@ -47,15 +48,10 @@ pub(super) async fn survivors(
     view: &EtcdView,
     goes: &Member,
 ) -> Result<Vec<HostTarget>, Coded> {
-    let mut survivors = Vec::new();
-    for report in &view.reports {
-        let stays = report.member.is_some_and(|id| id != goes.id && view.member(id).is_some());
-        let Some(node) = nodes.iter().find(|node| stays && node.name == report.node) else { continue };
-        if let Some(host) = world.hosts.of_node(&node.name).await? {
-            let (node, machine_id) = (node.name.clone(), node.machine_id.clone());
-            survivors.push(HostTarget { node, host_id: host.id, machine_id });
-        }
-    }
+    let stays = |id| id != goes.id && view.member(id).is_some();
+    let reports = view.reports.iter().filter(|report| report.member.is_some_and(stays));
+    let staying: Vec<&Node> = reports.filter_map(|report| nodes.iter().find(|node| node.name == report.node)).collect();
+    let survivors = with_agents(world, &staying).await?;
     if survivors.is_empty() {
         return Err(Coded::new(
             Code::NODE_NO_AGENT,

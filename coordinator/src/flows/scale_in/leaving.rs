@@ -41,6 +41,7 @@ pub(super) async fn leaving(
     world: &World,
     node: &Node,
     together: &[Node],
+    denied: bool,
     parameters: &Parameters,
 ) -> Result<Leaving, Coded> {
     let own = world.coordinator_machine_id.as_deref();
@@ -58,7 +59,7 @@ pub(super) async fn leaving(
     };
     let share = share_of(node.role, &node.labels, &world.settings.budget);
     Ok(Leaving {
-        denied: world.cluster.denied_kubelets().await?.contains_key(&node.name),
+        denied,
         evacuation: evacuation(world, &node.name, &parameters.drain).await?,
         work: host_work(world, &record, &facts).await?,
         address: node.internal_ip().unwrap_or_default().to_owned(),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use slipway_cluster::fake::objects::{bare_pod, budget, daemon_set, deployment, on_node, with_empty_dir};
 use slipway_cluster::fake::{FakeApiServer, Pace, TokioClock};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
 use slipway_host::fake::{FakeHost, SharedEtcd, State, preset};
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 use super::agents::open_agent;
 use crate::local_agents::{LocalAgents, Site};
 use crate::sites::{CLUSTER, host_id};
-use crate::workload::{VIP, add_node, address, machine_id};
+use crate::workload::{VIP, address, fill, machine_id};
 
 /// The masters.
 pub const MASTERS: [&str; 3] = ["m1", "m2", "m3"];
@@ -53,7 +52,7 @@ fn cluster() -> &'static FakeApiServer {
     CLUSTER.get_or_init(|| {
         let clock = Arc::new(ManualClock::at(beginning()));
         let api = FakeApiServer::new(clock.clone());
-        fill(&api);
+        fill(&api, pace(), nodes());
         // Pods have become ready.
         for _ in 0..20 {
             clock.advance(Duration::from_millis(5));
@@ -135,22 +134,4 @@ fn pace() -> Pace {
     let quick = Duration::from_millis(5);
     let (node_grace, heartbeat) = (Duration::ZERO, Duration::from_hours(100));
     Pace { start: quick, exit: quick, detach: quick, node_grace, pod_gc: quick, heartbeat }
-}
-
-fn fill(api: &FakeApiServer) {
-    api.set_pace(pace());
-    for (name, role) in nodes() {
-        add_node(api, name, role);
-    }
-    let objects = [
-        daemon_set("kube-system", "kube-proxy"),
-        deployment("shop", "web", 6),
-        budget("shop", "web", "web", 1),
-        with_empty_dir(deployment("shop", "cache", 2)),
-        on_node(with_empty_dir(bare_pod("shop", "notes", "w2")), "w2"),
-    ];
-    for object in objects {
-        // The only refusal would be of an object that this file itself got wrong, and every interleaving would show it.
-        let _ = api.apply(object);
-    }
 }

@@ -28,10 +28,7 @@ fn run(lab: &Lab) -> Result<()> {
     lab.kubectl(&[&["label", "node"][..], &POOL, &[LABEL, "--overwrite"]].concat())?;
     stops_after_failures(lab)?;
     canary_first(lab)?;
-    for name in POOL {
-        join_again(lab, lab.host(name)?)?;
-    }
-    Ok(())
+    back(lab)
 }
 
 /// Something of the user's is mounted where the kubelet's files are to go, on the first host: that run stops, and no other begins.
@@ -50,9 +47,17 @@ fn stops_after_failures(lab: &Lab) -> Result<()> {
     host.run_ok(&["umount", mount])?;
     let run = lab.run_of(&output)?;
     run.resume()?;
-    run.reaches("completed", Duration::from_mins(3))?;
-    join_again(lab, host)?;
-    lab.kubectl(&["label", "node", "w1", LABEL, "--overwrite"]).map(|_| ())
+    run.step_says("canary-holds-w1", &["w1 has left", "somebody to look"], Duration::from_mins(3))?;
+    run.resume()?;
+    run.reaches("completed", Duration::from_mins(5))?;
+    back(lab)
+}
+
+fn back(lab: &Lab) -> Result<()> {
+    for name in POOL {
+        join_again(lab, lab.host(name)?)?;
+    }
+    lab.kubectl(&[&["label", "node"][..], &POOL, &[LABEL, "--overwrite"]].concat()).map(|_| ())
 }
 
 fn canary_first(lab: &Lab) -> Result<()> {

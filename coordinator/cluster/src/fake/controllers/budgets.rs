@@ -14,12 +14,12 @@ const FROZEN: &str = "fake.slipway.dev/frozen";
 
 pub(super) fn run(world: &mut World) {
     for key in world.keys("poddisruptionbudgets.policy") {
-        let Some(budget) = world.get(&key).cloned() else { continue };
+        let Some(budget) = world.shared(&key) else { continue };
         if map(&budget, "/metadata/annotations").contains_key(FROZEN) {
             continue;
         }
         let status = status(world, &key, &budget);
-        world.edit(&key.0, &key.1, &key.2, Timestamp::UNIX_EPOCH, |budget| budget["status"] = status);
+        world.set(&key, "status", status, Timestamp::UNIX_EPOCH);
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) fn run(world: &mut World, now: Timestamp) {
         }
     }
     for key in world.keys("nodes") {
-        world.edit("nodes", "", &key.2, now, taint_by_state);
+        if let Some(taints) = world.get(&key).and_then(taints_by_state) {
+            world.edit("nodes", "", &key.2, now, |node| node["spec"]["taints"] = taints);
+        }
     }
 }
 
@@ -98,20 +100,21 @@ fn set_ready(world: &mut World, name: &str, status: &str, now: Timestamp) {
     }
 }
 
-fn taint_by_state(node: &mut Value) {
+/// The taints that its state calls for, where it has others.
+fn taints_by_state(node: &Value) -> Option<Value> {
     let unschedulable = node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or_default();
     let silent = text(node, "/status/conditions/0/status") == "Unknown";
-    let mut taints: Vec<Value> = node.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default();
-    taints.retain(|taint| taint["key"] != UNSCHEDULABLE && taint["key"] != UNREACHABLE);
+    let has = node.pointer("/spec/taints").and_then(Value::as_array);
+    let of_state = |taint: &&Value| taint["key"] == UNSCHEDULABLE || taint["key"] == UNREACHABLE;
+    let mut wanted: Vec<Value> = has.into_iter().flatten().filter(|taint| !of_state(taint)).cloned().collect();
     if unschedulable {
-        taints.push(json!({"key": UNSCHEDULABLE, "effect": "NoSchedule"}));
+        wanted.push(json!({"key": UNSCHEDULABLE, "effect": "NoSchedule"}));
     }
     if silent {
-        taints.push(json!({"key": UNREACHABLE, "effect": "NoSchedule"}));
+        wanted.push(json!({"key": UNREACHABLE, "effect": "NoSchedule"}));
     }
-    if node["spec"].is_object() && (!taints.is_empty() || node.pointer("/spec/taints").is_some()) {
-        node["spec"]["taints"] = json!(taints);
-    }
+    let differs = has.map_or(!wanted.is_empty(), |has| *has != wanted);
+    (differs && node["spec"].is_object()).then(|| json!(wanted))
 }
 
 fn node(name: &str, machine: &Machine) -> Value {

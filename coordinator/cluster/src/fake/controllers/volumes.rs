@@ -81,16 +81,16 @@ fn report(world: &mut World, now: Timestamp) {
             .filter(here)
             .map(|attachment| reported_name(world, text(attachment, "/spec/source/persistentVolumeName")))
             .collect();
-        world.edit("nodes", "", &node.2, now, |object| {
-            if names.is_empty() && object.pointer("/status/volumesAttached").is_none() {
-                return;
-            }
-            if object["status"].is_object() {
-                object["status"]["volumesAttached"] =
-                    names.iter().map(|name| json!({"name": name, "devicePath": ""})).collect();
-                object["status"]["volumesInUse"] = json!(names);
-            }
-        });
+        let Some(status) = world.get(&node).map(|node| &node["status"]).filter(|status| status.is_object()) else {
+            continue;
+        };
+        if names.is_empty() && status.get("volumesAttached").is_none() {
+            continue;
+        }
+        let mut status = status.clone();
+        status["volumesAttached"] = names.iter().map(|name| json!({"name": name, "devicePath": ""})).collect();
+        status["volumesInUse"] = json!(names);
+        world.set(&node, "status", status, now);
     }
 }
 

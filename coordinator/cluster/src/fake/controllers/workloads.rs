@@ -49,11 +49,12 @@ fn deployment(world: &mut World, key: &Key, now: Timestamp) {
         make(world, "replicasets.apps", &key.1, set, now);
         return;
     };
-    world.edit("replicasets.apps", &key.1, &name, now, |set| set["spec"]["replicas"] = json!(replicas));
+    if set["spec"]["replicas"] != replicas {
+        world.edit("replicasets.apps", &key.1, &name, now, |set| set["spec"]["replicas"] = json!(replicas));
+    }
     let ready = number(&set, "/status/readyReplicas");
-    world.edit("deployments.apps", &key.1, &key.2, now, |one| {
-        one["status"] = json!({"replicas": replicas, "readyReplicas": ready, "availableReplicas": ready});
-    });
+    let status = json!({"replicas": replicas, "readyReplicas": ready, "availableReplicas": ready});
+    world.set(key, "status", status, now);
 }
 
 fn replica_set(world: &mut World, key: &Key, now: Timestamp) {
@@ -71,9 +72,7 @@ fn replica_set(world: &mut World, key: &Key, now: Timestamp) {
     for (key, _) in alive.iter().rev().take(surplus) {
         let _ = world.delete(key, &DeleteOptions::default(), now);
     }
-    world.edit("replicasets.apps", &key.1, &key.2, now, |one| {
-        one["status"] = json!({"replicas": wanted, "readyReplicas": ready});
-    });
+    world.set(key, "status", json!({"replicas": wanted, "readyReplicas": ready}), now);
 }
 
 fn stateful_set(world: &mut World, key: &Key, now: Timestamp) {
@@ -87,9 +86,7 @@ fn stateful_set(world: &mut World, key: &Key, now: Timestamp) {
     }
     let ready = pods_of(world, &set).iter().filter(|(_, pod)| is_ready(pod)).count();
     let wanted = wanted(&set);
-    world.edit("statefulsets.apps", &key.1, &key.2, now, |one| {
-        one["status"] = json!({"replicas": wanted, "readyReplicas": ready});
-    });
+    world.set(key, "status", json!({"replicas": wanted, "readyReplicas": ready}), now);
 }
 
 fn daemon_set(world: &mut World, key: &Key, now: Timestamp) {
@@ -104,9 +101,7 @@ fn daemon_set(world: &mut World, key: &Key, now: Timestamp) {
         }
     }
     let ready = pods_of(world, &set).iter().filter(|(_, pod)| is_ready(pod)).count();
-    world.edit("daemonsets.apps", &key.1, &key.2, now, |one| {
-        one["status"] = json!({"desiredNumberScheduled": nodes.len(), "numberReady": ready});
-    });
+    world.set(key, "status", json!({"desiredNumberScheduled": nodes.len(), "numberReady": ready}), now);
 }
 
 fn make(world: &mut World, resource: &str, namespace: &str, object: Value, now: Timestamp) {
