@@ -23,6 +23,8 @@ pub const LONGEST_LOOK: Duration = Duration::from_secs(20);
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// What the host says of itself now.
     async fn facts(&self) -> Result<HostFacts, Coded>;
+    /// Of that only which machine it is, and under which boot.
+    async fn identity(&self) -> Result<HostFacts, Coded>;
     /// How it is doing now.
     async fn metrics(&self) -> Result<HostMetrics, Coded>;
 }
@@ -127,14 +129,18 @@ impl Sampler {
         let Ok(Ok(sample)) =
             tokio::time::timeout(limit, covered).await.map(|sample| sample.map(|sample| sample.clone()))
         else {
-            let said = format!("the host did not answer the agent's look within {} s", limit.as_secs());
-            return Err(Coded::new(Code::WIRE_DEADLINE, said).do_this("see on the host which disk or service hangs"));
+            return Err(late(limit));
         };
         match (sample.failure, sample.facts) {
             (None, Some(facts)) => Ok(facts),
             (Some(failure), _) => Err(failure),
             (None, None) => Err(Coded::new(Code::INTERNAL, "a look at the host ended without facts")),
         }
+    }
+
+    /// Which machine it is now. Whoever commands asks for it each time, so the whole is not looked at for it.
+    pub async fn identity(&self, limit: Duration) -> Result<HostFacts, Coded> {
+        tokio::time::timeout(limit, self.source.identity()).await.unwrap_or_else(|_| Err(late(limit)))
     }
 
     fn is_due(&self, last: Option<Duration>, age: Duration) -> bool {
@@ -144,6 +150,11 @@ impl Sampler {
     fn publish(&self, change: impl FnOnce(&mut Sample)) {
         self.latest.send_modify(change);
     }
+}
+
+fn late(limit: Duration) -> Coded {
+    let said = format!("the host did not answer the agent's look within {} s", limit.as_secs());
+    Coded::new(Code::WIRE_DEADLINE, said).do_this("see on the host which disk or service hangs")
 }
 
 async fn look<T>(looking: impl Future<Output = Result<T, Coded>>) -> Result<T, Coded> {
@@ -178,6 +189,10 @@ mod tests {
             }
             let count = self.facts.fetch_add(1, Ordering::SeqCst) + 1;
             Ok(HostFacts { kernel: count.to_string(), ..HostFacts::default() })
+        }
+
+        async fn identity(&self) -> Result<HostFacts, Coded> {
+            Ok(HostFacts::default())
         }
 
         async fn metrics(&self) -> Result<HostMetrics, Coded> {

@@ -22,7 +22,9 @@ pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Coded>> + Send>>;
 /// [`slipway_errors::Code::WIRE_UNREACHABLE`] says nothing about what happened on the host.
 #[async_trait]
 pub trait Agents: Send + Sync {
-    /// Who the host is, and how it stands.
+    /// Which machine answers there, under which boot, and what it keeps of leaderships and operations.
+    async fn identify(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded>;
+    /// The same with all that the host says of itself, looked at anew.
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded>;
     /// Heartbeats, with facts and metrics when they changed.
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded>;

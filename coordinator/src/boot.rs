@@ -124,7 +124,7 @@ impl Foundation {
                 Coded::new(Code::STORE_CORRUPT, format!("the record {} cannot be read: {error}", record.key))
             })?;
             let agents = self.agents.clone();
-            asked.spawn(async move { tokio::time::timeout(ASK_FENCES, agents.describe(&host)).await });
+            asked.spawn(async move { tokio::time::timeout(ASK_FENCES, agents.identify(&host)).await });
         }
         let mut fences = Vec::new();
         while let Some(answer) = asked.join_next().await {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::run::{built, cargo, pass};
+use crate::run::{build_programs, built, pass};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -11,11 +11,7 @@ pub(crate) struct Arguments {
     rest: Vec<String>,
 }
 
-/// The programs that users run.
-pub(crate) const PROGRAMS: [&str; 3] = ["slipway-cli", "slipway-agent", "slipway-coordinator"];
-
 pub(crate) fn demo(arguments: &Arguments) -> anyhow::Result<()> {
-    let packages = PROGRAMS.iter().chain(&["slipway-e2e"]).flat_map(|package| ["-p", package]);
-    pass("building", cargo().args(["build", "--bins"]).args(packages))?;
+    build_programs()?;
     pass("the demo", Command::new(built()?.join("slipway-demo")).args(&arguments.rest))
 }

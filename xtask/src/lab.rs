@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::demo::PROGRAMS;
-use crate::run::{built, cargo, pass, root};
+use crate::run::{build_programs, built, cargo, root};
 
 /// Crates with a suite that is called `conformance`.
 const SUITES: [&str; 2] = ["host", "cluster"];
@@ -20,8 +19,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn lab(arguments: &Arguments) -> anyhow::Result<()> {
-    let packages = PROGRAMS.iter().chain(&["slipway-lab"]).flat_map(|package| ["-p", package]);
-    pass("building", cargo().args(["build", "--bins"]).args(packages))?;
+    build_programs()?;
     let mut lab = Command::new(built()?.join("slipway-lab"));
     if arguments.rest.first().is_some_and(|verb| verb == "test") {
         lab.envs(conformance()?);

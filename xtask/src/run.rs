@@ -25,6 +25,11 @@ pub(crate) fn built() -> anyhow::Result<PathBuf> {
         .join("debug"))
 }
 
+/// Builds all programs. For fewer packages cargo would choose other features of dependencies, and build most of them once more for the tests.
+pub(crate) fn build_programs() -> anyhow::Result<()> {
+    pass("building", cargo().args(["build", "--workspace", "--bins"]))
+}
+
 /// `cargo metadata` without dependencies.
 pub(crate) fn metadata() -> anyhow::Result<serde_json::Value> {
     let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::inherit()).output()?;

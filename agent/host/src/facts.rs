@@ -27,10 +27,10 @@ fn known<T: Default>(what: &str, result: Result<T, Error>) -> T {
     })
 }
 
-/// The facts of a host. Fails only when not even its identity can be read.
-pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
+/// Which machine it is, and under which boot: of the facts those that are read at once.
+pub async fn identity(host: &Host) -> Result<HostFacts, Error> {
     let identity = host.identity.identity().await?;
-    let mut facts = HostFacts {
+    Ok(HostFacts {
         hostname: identity.hostname,
         machine_id: identity.machine_id,
         boot_id: identity.boot_id,
@@ -39,7 +39,12 @@ pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
         architecture: identity.architecture,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         ..HostFacts::default()
-    };
+    })
+}
+
+/// The facts of a host. Fails only when not even its identity can be read.
+pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
+    let mut facts = identity(host).await?;
     facts.addresses = known("addresses", addresses(host).await);
     facts.kubelet_version = known("the kubelet's version", host.kubeadm.kubelet_version().await).unwrap_or_default();
     facts.kubeadm_version = known("kubeadm's version", host.kubeadm.version().await).unwrap_or_default();

@@ -29,12 +29,16 @@ impl AgentCore {
     pub async fn describe(&self, caller: &str, request: DescribeRequest) -> Result<DescribeResponse, Coded> {
         let answer = async {
             self.meant(request.target, Boot::Any)?;
-            let facts = self.sampler.fresh_facts(LONGEST_DESCRIPTION).await?;
+            let facts = if request.only_identity {
+                self.sampler.identity(LONGEST_DESCRIPTION).await?
+            } else {
+                self.sampler.fresh_facts(LONGEST_DESCRIPTION).await?.as_ref().clone()
+            };
             let seen = self.seen();
             Ok(DescribeResponse {
                 host_id: self.here.host_id.clone(),
                 journal_id: self.journal_id.clone(),
-                facts: Some(facts.as_ref().clone()),
+                facts: Some(facts),
                 fence: seen.fence.map(Into::into),
                 open_operation: seen.open,
             })

@@ -111,6 +111,9 @@ impl Source for Script {
     async fn facts(&self) -> Result<HostFacts, Coded> {
         Ok(HostFacts { hostname: "w2".into(), boot_id: "b1".into(), ..HostFacts::default() })
     }
+    async fn identity(&self) -> Result<HostFacts, Coded> {
+        Ok(HostFacts { machine_id: "m-w2".into(), boot_id: "b1".into(), ..HostFacts::default() })
+    }
     async fn metrics(&self) -> Result<HostMetrics, Coded> {
         Ok(HostMetrics { cores: 2, ..HostMetrics::default() })
     }

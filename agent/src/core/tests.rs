@@ -318,10 +318,19 @@ async fn a_description_tells_host_journal_fence_and_what_runs() {
     let bench = Bench::new(Script::default());
     let core = bench.open().await;
     core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
-    let told = core.describe("c", DescribeRequest { target: target() }).await.unwrap();
+    let told = core.describe("c", DescribeRequest { target: target(), only_identity: false }).await.unwrap();
     assert_eq!((told.host_id.as_str(), told.open_operation.as_str()), ("h1", "r/s/1"));
     assert_eq!((told.journal_id.as_str(), told.fence), (core.journal_id(), fence(1)));
     assert_eq!(told.facts.unwrap().hostname, "w2");
+}
+
+#[tokio::test]
+async fn who_a_host_is_can_be_asked_without_a_look_at_all_of_it() {
+    let bench = Bench::quick();
+    let core = bench.open().await;
+    let told = core.describe("c", DescribeRequest { target: target(), only_identity: true }).await.unwrap();
+    let facts = told.facts.unwrap();
+    assert_eq!((told.host_id.as_str(), facts.machine_id.as_str(), facts.hostname.as_str()), ("h1", "m-w2", ""));
 }
 
 #[tokio::test(start_paused = true)]

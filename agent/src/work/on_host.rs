@@ -42,6 +42,10 @@ impl Source for OnHost {
         Ok(HostFacts { agent_version: env!("CARGO_PKG_VERSION").to_owned(), ..facts })
     }
 
+    async fn identity(&self) -> Result<HostFacts, Coded> {
+        facts::identity(&self.host).await.map_err(|error| error.coded())
+    }
+
     async fn metrics(&self) -> Result<HostMetrics, Coded> {
         facts::metrics(&self.host).await.map_err(|error| error.coded())
     }

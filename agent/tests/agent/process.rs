@@ -106,7 +106,8 @@ async fn killed_in_the_middle_of_kubeadm_reset_the_program_comes_back_and_the_ef
     let mut running = Running::start(folder.path(), &[]).await;
     assert!(running.log.lock().unwrap().contains("SIMULATED HOST"), "it says so loudly");
     let mut client = running.client(&cluster).await;
-    let before = client.describe(DescribeRequest { target: target("") }).await.unwrap().into_inner();
+    let before =
+        client.describe(DescribeRequest { target: target(""), only_identity: false }).await.unwrap().into_inner();
     let boot = before.facts.unwrap().boot_id;
     client.start_operation(start("r/reset-w2/1", &boot, reset())).await.unwrap();
     eventually("kubeadm", || effects(folder.path(), RAN) == 1).await;
@@ -114,7 +115,8 @@ async fn killed_in_the_middle_of_kubeadm_reset_the_program_comes_back_and_the_ef
 
     let mut running = Running::start(folder.path(), &[]).await;
     let mut client = running.client(&cluster).await;
-    let after = client.describe(DescribeRequest { target: target("") }).await.unwrap().into_inner();
+    let after =
+        client.describe(DescribeRequest { target: target(""), only_identity: false }).await.unwrap().into_inner();
     assert_eq!(after.journal_id, before.journal_id);
     assert_eq!(after.fence, fence(4), "the fence was kept before anything was done");
     let attached = client.start_operation(start("r/reset-w2/1", &boot, reset())).await.unwrap().into_inner();
@@ -136,7 +138,8 @@ async fn the_page_for_prometheus_tells_host_and_agent() {
     enrolled(&cluster, folder.path(), 10);
     let running = Running::start(folder.path(), &["--observe"]).await;
     let mut client = running.client(&cluster).await;
-    let told = client.describe(DescribeRequest { target: target("") }).await.unwrap().into_inner();
+    let told =
+        client.describe(DescribeRequest { target: target(""), only_identity: false }).await.unwrap().into_inner();
     let refused =
         client.start_operation(start("r/reset-w2/1", &told.facts.unwrap().boot_id, reset())).await.unwrap_err();
     assert_eq!(slipway_net::explain(&refused).code, slipway_errors::Code::AGENT_OBSERVES);

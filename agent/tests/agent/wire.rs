@@ -62,7 +62,8 @@ async fn an_operation_goes_from_the_request_to_the_effect_and_back() {
     let cluster = Cluster::new();
     let mut agent = agent(&cluster).await;
     let mut client = cluster.client(Role::Coordinator, "c4", &agent.address).await.unwrap();
-    let told = client.describe(DescribeRequest { target: target("") }).await.unwrap().into_inner();
+    let told =
+        client.describe(DescribeRequest { target: target(""), only_identity: false }).await.unwrap().into_inner();
     assert_eq!((told.host_id.as_str(), told.facts.as_ref().unwrap().boot_id.as_str()), ("h1", agent.boot.as_str()));
     assert!(told.facts.unwrap().units.iter().any(|unit| unit.unit == "kubelet.service" && unit.active == "active"));
 
@@ -167,7 +168,7 @@ async fn only_coordinators_are_obeyed() {
         let mut client = cluster.client(role, "x", &agent.address).await.unwrap();
         let status = client.start_operation(start("r/mask-w2/1", &agent.boot, mask())).await.unwrap_err();
         assert_eq!(slipway_net::explain(&status).code, Code::AUTH_ROLE, "{role}");
-        let status = client.describe(DescribeRequest { target: target("") }).await.unwrap_err();
+        let status = client.describe(DescribeRequest { target: target(""), only_identity: false }).await.unwrap_err();
         assert_eq!(slipway_net::explain(&status).code, Code::AUTH_ROLE, "{role}");
     }
     let foreign = Cluster::new().client(Role::Coordinator, "c4", &agent.address).await.unwrap_err();

@@ -97,8 +97,13 @@ fn messages<T: Send + 'static>(host: &HostRecord, stream: Streaming<T>, silence:
 
 #[async_trait]
 impl Agents for GrpcAgents {
+    async fn identify(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
+        let request = agent::DescribeRequest { target: Some(self.anywhen(host)), only_identity: true };
+        answer(host, SHORT, self.client(host)?.describe(request)).await
+    }
+
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
-        let request = agent::DescribeRequest { target: Some(self.anywhen(host)) };
+        let request = agent::DescribeRequest { target: Some(self.anywhen(host)), only_identity: false };
         answer(host, SHORT, self.client(host)?.describe(request)).await
     }
 

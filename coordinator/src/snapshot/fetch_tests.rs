@@ -23,6 +23,9 @@ fn never<T>() -> Result<T, Coded> {
 
 #[async_trait]
 impl Agents for Streams {
+    async fn identify(&self, _: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
+        never()
+    }
     async fn describe(&self, _: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
         never()
     }

@@ -81,7 +81,7 @@ impl HostAction {
 
     /// Who answers there, under which boot; refused if it is not the machine of the plan.
     async fn target(&self, cx: &StepCx<'_, World>, host: &HostRecord) -> Result<Target, StepError> {
-        let said = cx.world.agents.describe(host).await.map_err(|error| silent_or(cx, host, error))?;
+        let said = cx.world.agents.identify(host).await.map_err(|error| silent_or(cx, host, error))?;
         let facts = said.facts.unwrap_or_default();
         if facts.machine_id != self.target.machine_id {
             let text = format!(

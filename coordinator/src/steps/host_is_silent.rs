@@ -24,7 +24,7 @@ pub async fn refuse_one_that_answers(world: &World, node: &NodeName, host: &Host
             .do_this(format!("slipway node remove {node}, without --unreachable")))
     };
     if let Some(host) = world.hosts.get(host).await? {
-        match world.agents.describe(&host).await {
+        match world.agents.identify(&host).await {
             Ok(_) => return answers("its agent answers"),
             Err(error) if is_silence(&error) => {}
             Err(error) => return answers(&format!("its agent answers with {error}")),

@@ -3,7 +3,6 @@
 //! the same one gives the same story.
 
 pub mod admission;
-pub mod agents;
 pub mod chance;
 pub mod coordinators;
 pub mod game;

@@ -6,6 +6,7 @@
 )]
 
 pub mod adapt;
+pub mod agents;
 pub mod external;
 pub mod interleavings;
 pub mod link;

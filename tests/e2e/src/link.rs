@@ -17,7 +17,7 @@ pub fn kubelet_speaks(state: &State) -> bool {
 /// What VRRP does: where nobody has the address that moves, the first machine takes it whose keepalived runs.
 pub fn settle_address<'m>(machines: impl Iterator<Item = &'m FakeHandle>) {
     let machines: Vec<_> = machines.collect();
-    if !machines.iter().any(|machine| machine.change(|state| state.holds_vip())) {
+    if !machines.iter().any(|machine| machine.see(State::holds_vip)) {
         let _ = machines.iter().any(|machine| machine.change(State::take_vip));
     }
 }

@@ -82,8 +82,7 @@ impl LocalAgents {
     /// Tells the cluster how the kubelet of one host is: a call changes no other.
     pub fn keep_one_in_step(&self, id: &HostId) {
         let Some(site) = self.sites.get(id).filter(|_| !self.is_silent(id)) else { return };
-        let (speaks, has_address) =
-            site.machine.change(|state| (crate::link::kubelet_speaks(state), state.vip.is_some()));
+        let (speaks, has_address) = site.machine.see(|state| (crate::link::kubelet_speaks(state), state.vip.is_some()));
         self.wire.tell(&self.api, &site.name, speaks);
         if has_address {
             let on = self.sites.iter().filter(|(id, site)| site.master && !self.is_silent(id));
@@ -107,8 +106,14 @@ fn cut_off(host: &HostRecord) -> Coded {
 
 #[async_trait]
 impl Agents for LocalAgents {
+    async fn identify(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
+        let request = agent::DescribeRequest { target: Some(self.anywhen(host)), only_identity: true };
+        self.site(host)?.core.describe(CALLER, request).await
+    }
+
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
-        self.site(host)?.core.describe(CALLER, agent::DescribeRequest { target: Some(self.anywhen(host)) }).await
+        let request = agent::DescribeRequest { target: Some(self.anywhen(host)), only_identity: false };
+        self.site(host)?.core.describe(CALLER, request).await
     }
 
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {

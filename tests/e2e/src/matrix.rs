@@ -34,7 +34,7 @@ impl MatrixWorld for Seen<Outside> {
     fn digest(&self) -> String {
         let sites = &self.outside.0;
         sites.agents.keep_in_step();
-        let holders: usize = sites.agents.sites.values().map(|site| crate::remains::holds(&site.machine.state())).sum();
+        let holders: usize = sites.agents.sites.values().map(|site| site.machine.see(crate::remains::holds)).sum();
         let machines: BTreeMap<&str, String> = sites
             .agents
             .sites
@@ -55,7 +55,7 @@ impl MatrixWorld for Seen<Outside> {
         let sites = &self.outside.0;
         let mut effects = BTreeMap::new();
         for site in sites.agents.sites.values() {
-            for (effect, count) in site.machine.state().effects {
+            for (effect, count) in site.machine.see(|state| state.effects.clone()) {
                 effects.insert(format!("{}: {effect}", site.name), u32::try_from(count).unwrap_or(u32::MAX));
             }
         }

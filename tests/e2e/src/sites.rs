@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use slipway_agent::core::{AgentCore, HostIdentity};
 use slipway_cluster::fake::FakeApiServer;
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts, Watcher};
@@ -21,6 +20,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::agents::open_agent;
 use crate::local_agents::{LocalAgents, Site};
 use crate::workload;
 
@@ -84,11 +84,8 @@ impl Sites {
         let etcd = SharedEtcd::new();
         let mut sites = BTreeMap::new();
         for (name, role) in nodes() {
-            let (host, handle) = FakeHost::sharing(machine(name, role, 20), clock.clone(), &etcd);
-            let identity = HostIdentity { cluster: CLUSTER.to_owned(), host_id: host_id(name).0 };
-            let core = AgentCore::new(host, &folder.path().join(name), identity, clock.clone(), ids.clone())
-                .await
-                .map_err(|error| error.coded())?;
+            let (_, handle) = FakeHost::sharing(machine(name, role, 20), clock.clone(), &etcd);
+            let core = open_agent(name, &handle, (folder.path(), &clock, &ids)).await?;
             sites.insert(
                 host_id(name),
                 Site { name: name.to_owned(), master: role == NodeRole::ControlPlane, core, machine: handle },

@@ -17,8 +17,8 @@ const DELETED: [&str; 6] = [
     "scheduler.conf",
 ];
 
-/// Ends the transient services whose time has come, in the order that they end.
-pub(super) fn settle(state: &mut State, now: Duration) {
+/// Ends the transient services whose time has come, in the order that they end; tells whether there were any.
+pub(super) fn settle(state: &mut State, now: Duration) -> bool {
     let now = now.as_millis() as u64;
     let mut due: Vec<(u64, String)> = state
         .transients
@@ -27,6 +27,7 @@ pub(super) fn settle(state: &mut State, now: Duration) {
         .map(|(name, run)| (run.ends_ms, name.clone()))
         .collect();
     due.sort();
+    let any = !due.is_empty();
     for (_, name) in due {
         let Some((argv, cut)) = state.transients.get(&name).map(|run| (run.transient.argv.clone(), run.cut)) else {
             continue;
@@ -36,6 +37,7 @@ pub(super) fn settle(state: &mut State, now: Duration) {
             run.exit = Some(exit);
         }
     }
+    any
 }
 
 fn run(state: &mut State, argv: &[String]) -> i32 {

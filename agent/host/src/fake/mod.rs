@@ -15,6 +15,7 @@ mod state;
 mod static_pods;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use slipway_types::{Clock, SystemClock};
@@ -44,6 +45,8 @@ pub type FakeHandle = FakeHost;
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
+    /// Its static pods are in step with its manifests, and nobody could change either since. Most calls only look.
+    in_step: AtomicBool,
     faults: faults::Faults,
     file: Option<PathBuf>,
     etcd: Option<SharedEtcd>,
@@ -76,12 +79,21 @@ impl FakeHost {
 
     fn made(state: State, file: Option<PathBuf>, etcd: Option<SharedEtcd>, clock: Arc<dyn Clock>) -> Self {
         let faults = faults::Faults::default();
-        Self { inner: Arc::new(Inner { state: Mutex::new(state), faults, file, etcd, clock }) }
+        Self {
+            inner: Arc::new(Inner {
+                state: Mutex::new(state),
+                in_step: AtomicBool::new(false),
+                faults,
+                file,
+                etcd,
+                clock,
+            }),
+        }
     }
 
     /// A member of etcd that comes with the machine was let in long ago.
     fn enter(&self) {
-        let mut state = self.settled();
+        let mut state = self.to_change();
         if let Some(shared) = &self.inner.etcd
             && let Err(error) = etcd::sit(&mut state, shared, true)
         {
@@ -139,12 +151,17 @@ impl FakeHost {
 
     /// The state as it is now, commands that have ended meanwhile included.
     pub fn state(&self) -> State {
-        self.settled().clone()
+        self.now().clone()
+    }
+
+    /// Looks at the state as it is now, without a copy of it.
+    pub fn see<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.now())
     }
 
     /// Changes the machine behind everybody's back.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.settled());
+        let result = change(&mut self.to_change());
         // Only a simulated machine on a full disk could fail here, and the next call reports it.
         let _ = self.keep();
         result
@@ -152,7 +169,7 @@ impl FakeHost {
 
     /// How often `effect` was done; see [`State::effects`] for the names.
     pub fn effects(&self, effect: &str) -> u64 {
-        self.settled().effects.get(effect).copied().unwrap_or_default()
+        self.now().effects.get(effect).copied().unwrap_or_default()
     }
 
     /// The `nth` call (from now, the first is 1) of `call` (such as `services.stop`) meets `fault`.
@@ -165,10 +182,13 @@ impl FakeHost {
         self.inner.faults.hung().await;
     }
 
-    fn settled(&self) -> MutexGuard<'_, State> {
+    /// The state as it is now, to look at.
+    fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
-        kubeadm::settle(&mut state, self.inner.clock.since_boot());
-        static_pods::settle(&mut state);
+        let ended = kubeadm::settle(&mut state, self.inner.clock.since_boot());
+        if !self.inner.in_step.swap(true, Ordering::SeqCst) || ended {
+            static_pods::settle(&mut state);
+        }
         if let Some(shared) = &self.inner.etcd
             && let Err(error) = etcd::sit(&mut state, shared, false)
         {
@@ -177,9 +197,16 @@ impl FakeHost {
         state
     }
 
+    /// The same, to change.
+    fn to_change(&self) -> MutexGuard<'_, State> {
+        let state = self.now();
+        self.inner.in_step.store(false, Ordering::SeqCst);
+        state
+    }
+
     fn keep(&self) -> Result<(), Error> {
         // Whoever shares something with this machine hears of what was done to it.
-        let state = self.settled();
+        let state = self.now();
         let Some(file) = &self.inner.file else { return Ok(()) };
         let text = serde_json::to_vec_pretty(&*state).map_err(|error| Error::Unreadable {
             doing: "writing the simulated host".into(),
@@ -194,7 +221,7 @@ impl FakeHost {
     /// A call that only looks.
     async fn look<T>(&self, call: &str, look: impl FnOnce(&State) -> Result<T, Error> + Send) -> Result<T, Error> {
         let fault = self.inner.faults.before(call).await?;
-        let result = look(&self.settled());
+        let result = look(&self.now());
         self.inner.faults.after(call, fault).await?;
         result
     }
@@ -202,7 +229,7 @@ impl FakeHost {
     /// A call that changes the machine.
     async fn act<T>(&self, call: &str, act: impl FnOnce(&mut State) -> Result<T, Error> + Send) -> Result<T, Error> {
         let fault = self.inner.faults.before(call).await?;
-        let result = act(&mut self.settled());
+        let result = act(&mut self.to_change());
         self.keep()?;
         self.inner.faults.after(call, fault).await?;
         result

@@ -110,6 +110,11 @@ fn kind_of(action: &types::Action) -> String {
 
 #[async_trait]
 impl Agents for SlowHosts {
+    async fn identify(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
+        let said = self.call(host, "says who it is", async |agents| agents.identify(host).await).await?;
+        Ok(self.lie(host, said))
+    }
+
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
         let said = self.call(host, "describes itself", async |agents| agents.describe(host).await).await?;
         Ok(self.lie(host, said))

@@ -12,7 +12,7 @@ use slipway_store::{Memory, Store};
 use slipway_types::{Clock, IdGen, Lineage, ManualClock, NodeRole, SequentialIds, Term, Timestamp};
 use tempfile::TempDir;
 
-use super::agents::open_agent;
+use crate::agents::open_agent;
 use crate::local_agents::{LocalAgents, Site};
 use crate::sites::{CLUSTER, host_id};
 use crate::workload::{VIP, address, fill, machine_id};

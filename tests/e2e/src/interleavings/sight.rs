@@ -217,7 +217,7 @@ fn pod(object: &Value) -> Pod {
 }
 
 fn host(site: &Site, open: String) -> Host {
-    site.machine.change(|state| of_state(state, open))
+    site.machine.see(|state| of_state(state, open))
 }
 
 fn of_state(state: &State, open: String) -> Host {

@@ -8,10 +8,10 @@ use slipway_cluster::fake::FaultKind;
 use slipway_cluster::fake::FaultRule;
 use slipway_host::fake::{Fault, State};
 
-use super::agents::open_agent;
 use super::chance::Chance;
 use super::game::World;
 use super::scene::{MASTERS, WORKERS};
+use crate::agents::open_agent;
 use crate::local_agents::Site;
 use crate::sites::host_id;
 
@@ -99,10 +99,7 @@ pub fn silence(world: &World, name: &str, silent: bool) {
     world.notes.count(if silent { "silences" } else { "returns" });
     let agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
     agents.set_silent(&host_id(name), silent);
-    let speaks = agents
-        .sites
-        .get(&host_id(name))
-        .is_some_and(|site| site.machine.change(|state| crate::link::kubelet_speaks(state)));
+    let speaks = agents.sites.get(&host_id(name)).is_some_and(|site| site.machine.see(crate::link::kubelet_speaks));
     world.api.kubelet(name, !silent && speaks);
     // Only one in a file can fail.
     let _ = world.etcd.cut(name, silent);

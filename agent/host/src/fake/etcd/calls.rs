@@ -8,7 +8,7 @@ use slipway_proto::types::EtcdAlarm;
 
 use super::cluster::Cluster;
 use super::rules::{No, UNREACHED};
-use super::seat::{configured, runs};
+use super::seat::{answers_at, runs};
 use crate::Error;
 use crate::etcd::{Access, Asked, Etcd, Members, Snapshot};
 use crate::fake::{FakeHost, Node, State};
@@ -34,7 +34,7 @@ fn certified(state: &State, at: &Access) -> Result<(), Error> {
 
 /// Who answers at the URL: the machine's own member where it is asked from here, else the one that tells its clients so.
 fn asked(state: &State, cluster: &Cluster, at: &Access) -> Result<u64, No> {
-    let own_url = configured(state).is_some_and(|local| local.access.url == at.url);
+    let own_url = answers_at(state, &at.url);
     let own = state.etcd.as_ref().filter(|_| runs(state)).map(|seat| seat.member);
     let named = || cluster.members.iter().find(|member| member.client_urls.contains(&at.url)).map(|member| member.id);
     let id = if own_url { own } else { named() }.ok_or(UNREACHED)?;

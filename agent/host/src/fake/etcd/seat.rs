@@ -37,6 +37,12 @@ pub(super) fn configured(state: &State) -> Option<Local> {
     text(MANIFEST).and_then(in_manifest).or_else(|| text(CONF).and_then(in_conf))
 }
 
+/// Whether its own etcd is told to answer at the URL. Every call asks this, so nothing is taken apart for it.
+pub(super) fn answers_at(state: &State, url: &str) -> bool {
+    let names = |path: &str| matches!(state.files.get(Path::new(path)), Some(Node::File(text)) if text.contains(url));
+    names(MANIFEST) || names(CONF)
+}
+
 /// Whether a process of etcd runs on the machine.
 pub(super) fn runs(state: &State) -> bool {
     state.processes.iter().any(|process| process.comm == "etcd")

@@ -1,5 +1,4 @@
 //! The etcd of simulated masters, seen and saved by a coordinator through real agents.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
 use slipway_coordinator::agents::etcd_status;
 use slipway_coordinator::api;

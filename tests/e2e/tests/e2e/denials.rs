@@ -1,10 +1,4 @@
 //! A host that fell silent is denied by its kubelet's certificate, also by a coordinator that never heard it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::time::Duration;
 

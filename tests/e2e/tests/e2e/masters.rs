@@ -1,11 +1,5 @@
 //! Masters that leave, hosts that no longer answer, and hosts that come back: through the coordinator, over simulated machines that share one
 //! etcd.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::time::Duration;
 

@@ -1,10 +1,4 @@
 //! A worker leaves, from the plan to the clean host, and what the operator is told on the way when something is in the way.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,4 @@
 //! One token, a thousand hosts that try it at once: exactly one becomes ours, and all others are told why not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::sync::Arc;
 use std::time::Duration;

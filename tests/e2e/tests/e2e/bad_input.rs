@@ -1,10 +1,4 @@
 //! What an operator can get wrong, refused before anything changes: each with its code, and with a way out.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;

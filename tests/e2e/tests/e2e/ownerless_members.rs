@@ -1,5 +1,4 @@
 //! Members of etcd that belong to no node: told of, explained, removed with proof only, and never another one in their place.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
 use serde_json::json;
 use slipway_e2e::runs::{begun, completes, led};

@@ -3,12 +3,6 @@
 //!
 //! `SLIPWAY_SEED=17` plays one interleaving alone and prints its whole story; `SLIPWAY_INTERLEAVINGS=2000` plays more of them. A seed tells nearly
 //! the same story each time: what the standard library hands out at random may change the order in which two tasks wake.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -32,7 +26,7 @@ fn from_environment(name: &str) -> Option<u64> {
 fn report(seed: u64, broken: &Broken, tail: usize) -> String {
     let from = broken.story.len().saturating_sub(tail);
     format!(
-        "seed {seed} breaks {}: {}\n{}\nagain: SLIPWAY_SEED={seed} cargo test -p slipway-e2e --test interleavings random -- --nocapture",
+        "seed {seed} breaks {}: {}\n{}\nagain: SLIPWAY_SEED={seed} cargo test -p slipway-e2e --test e2e random -- --nocapture",
         broken.invariant,
         broken.how,
         broken.story[from..].join("\n")

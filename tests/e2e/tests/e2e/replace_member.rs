@@ -1,10 +1,4 @@
 //! A member of an etcd under systemd that is replaced: through the coordinator, over simulated machines that share one etcd.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::path::Path;
 

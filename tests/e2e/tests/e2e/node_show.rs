@@ -1,10 +1,4 @@
 //! The page of a node, through a real coordinator and real agents: a master's whole story, and what is left of it while somebody is silent.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,5 @@
 //! Every registered flow, with one thing going wrong at every place where it can: the world ends as after the undisturbed run, and no effect
 //! happens twice. A flow that is registered and has no parameters here fails the test, so that none is forgotten.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test says what went wrong by failing"
-)]
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
