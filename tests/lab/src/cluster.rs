@@ -135,6 +135,11 @@ pub(crate) fn wait_ready(lab: &Lab) -> Result<()> {
         Ok(())
     })?;
     lab.kubectl(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"])?;
+    eventually("all kubelets to hold their leases", READY, || {
+        let listed = lab.kubectl(&["-n", "kube-node-lease", "get", "leases", "-o", "name"])?.lines().count();
+        ensure!(listed >= want, "{listed} of {want} do");
+        Ok(())
+    })?;
     lab.kubectl(&[
         "-n",
         "lab-network",

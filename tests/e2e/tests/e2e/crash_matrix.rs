@@ -181,7 +181,7 @@ async fn replacing_a_member_of_etcd_survives_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_double_effect_makes_the_matrix_fail() {
-    let report = matrix_of("scale-in", true).await;
+    let report = matrix_of("clean-host", true).await;
     assert!(
         report.failures.iter().any(|failure| failure.contains("run /usr/bin/kubeadm reset")),
         "{:?}",

@@ -37,10 +37,16 @@ pub(crate) fn evicted(entries: &[AuditEntry]) -> BTreeMap<String, usize> {
     })
 }
 
-/// How often a Node of this name was deleted.
+/// The API server's answer to a caller that is there no more, such as one that was killed. What it asked for may have been done.
+const CUT_OFF: u16 = 504;
+
+/// How often a Node of this name was deleted. A request that was cut off counts where no other was granted: had it done nothing, the next one
+/// would have.
 pub(crate) fn node_deletions(entries: &[AuditEntry], node: &str) -> usize {
     let deleted = |entry: &&AuditEntry| entry.verb == "delete" && entry.resource == "nodes" && entry.name == node;
-    entries.iter().filter(deleted).filter(|entry| (200..300).contains(&entry.code)).count()
+    let granted = entries.iter().filter(deleted).filter(|entry| (200..300).contains(&entry.code)).count();
+    let cut_off = entries.iter().filter(deleted).any(|entry| entry.code == CUT_OFF);
+    granted.max(usize::from(cut_off))
 }
 
 /// What the API still holds of a node: itself, its lease, its volumes, its pods, its kubelet's open requests.
@@ -107,5 +113,12 @@ mod tests {
         let entries = [entry("delete", "nodes", "", "w2", 409), entry("delete", "nodes", "", "w2", 200)];
         assert_eq!(node_deletions(&entries, "w2"), 1);
         assert_eq!(node_deletions(&entries, "w1"), 0);
+    }
+
+    #[test]
+    fn a_deletion_whose_caller_was_killed_counts_unless_another_was_granted() {
+        let cut_off = entry("delete", "nodes", "", "w2", CUT_OFF);
+        assert_eq!(node_deletions(std::slice::from_ref(&cut_off), "w2"), 1);
+        assert_eq!(node_deletions(&[cut_off, entry("delete", "nodes", "", "w2", 200)], "w2"), 1);
     }
 }

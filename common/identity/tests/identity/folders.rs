@@ -1,7 +1,5 @@
 //! Identities on disk: what init writes, what survives a crash between two writes, and what is never overwritten.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at what it did not expect")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

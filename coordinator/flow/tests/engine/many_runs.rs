@@ -1,20 +1,16 @@
 //! Several runs, several processes: conflicts, admission, takeover, and a journal that cannot be written for a while.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails there")]
-
-mod toy;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::toy::{Desk, Steps, Toy, ToyStep, alice, fence};
 use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
 use slipway_events::{Entry, Event, RunState};
 use slipway_flow::{Admission, AdmissionRequest, AdmitAll, Command, Journal, JournalError, Line, RunHead, StepError};
 use slipway_types::{Fence, RunId};
-use toy::{Desk, Steps, Toy, ToyStep, alice, fence};
 
 fn waits(id: &str) -> ToyStep {
     let error = StepError::wait(Coded::new(Code::KUBE_UNREACHABLE, "away"));
@@ -90,7 +86,7 @@ impl Admission<Toy> for OneAtATime {
 fn disruption() -> ToyStep {
     let step = ToyStep::flag("cordon");
     ToyStep {
-        node: Some(toy::node("w1")),
+        node: Some(crate::toy::node("w1")),
         disrupts_by_id: true,
         act: Arc::new(|cx| {
             let mut state = cx.world.lock();
@@ -179,7 +175,7 @@ async fn a_release_with_another_plan_stands_still_and_can_only_be_told_to_end() 
     let refused = desk.runner.command(&"r1".into(), Command::Resume, alice()).await.unwrap_err();
     assert_eq!(refused.code, Code::RUN_PLAN_CHANGED);
     assert_eq!(desk.start("r2", "work", "w1").await.unwrap_err().code, Code::RUN_CONFLICT, "the node is still held");
-    assert!(desk.runner.under_way().contains_key(&toy::node("w1")), "it may be half out of service");
+    assert!(desk.runner.under_way().contains_key(&crate::toy::node("w1")), "it may be half out of service");
     desk.runner.command(&"r1".into(), Command::Abort, alice()).await.unwrap();
     assert_eq!(desk.end("r1").await.0, RunState::NeedsOperator);
     desk.start("r2", "later", "w1").await.unwrap();

@@ -1,7 +1,5 @@
 //! What the authority issues, and what the judge makes of it: every certificate here is a real one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at what it did not expect")]
-
 use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, IsCa, KeyPair, SanType};

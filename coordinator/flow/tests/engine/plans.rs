@@ -1,14 +1,10 @@
 //! Plans as people see them, and plans that are refused.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails there")]
-
-mod toy;
-
+use crate::toy::{Toy, ToyScaleIn, ToyStep, node};
 use serde_json::json;
 use slipway_errors::Code;
 use slipway_flow::{Book, Flow, Plan, PlanView, runbook};
 use slipway_types::NodeName;
-use toy::{Toy, ToyScaleIn, ToyStep, node};
 
 fn plan(nodes: &[&str]) -> Plan<Toy> {
     ToyScaleIn::default().plan(&json!({}), &json!({ "nodes": nodes })).unwrap()

@@ -1,15 +1,11 @@
 //! The crash matrix on a toy world: a sound flow passes whole, and each planted bug is caught. A matrix that catches nothing proves nothing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails there")]
-
-mod toy;
-
 use std::sync::Arc;
 
+use crate::toy::{Toy, ToyRig, ToyScaleIn, ToyStep};
 use serde_json::json;
 use slipway_flow::Flow;
 use slipway_flow::matrix::{self, Report};
-use toy::{Toy, ToyRig, ToyScaleIn, ToyStep};
 
 async fn matrix_of(flow: ToyScaleIn, nodes: &'static [&'static str]) -> Report {
     let flow: Arc<dyn Flow<Toy>> = Arc::new(flow);

@@ -1,19 +1,15 @@
 //! The runner: what the engine cannot show without tasks and time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails there")]
-
-mod toy;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::toy::{Desk, Steps, ToyStep, alice, fence};
 use slipway_errors::{Code, Coded};
 use slipway_events::{Effect, Event, RunState};
 use slipway_flow::{Command, Policy, Request, StepError, Update};
-use toy::{Desk, Steps, ToyStep, alice, fence};
 
-fn broken(toy: &toy::Toy) -> bool {
+fn broken(toy: &crate::toy::Toy) -> bool {
     !toy.lock().cordons.contains_key("mended")
 }
 
