@@ -77,9 +77,14 @@ impl Lab {
     }
 }
 
+/// A page as one line: where it is wrapped depends on the names in it.
+pub(crate) fn unwrapped(page: &str) -> String {
+    page.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Checks that a verb was refused (exit 2) with one of a family of codes, and that all of these words are said.
 pub(crate) fn refused_in_words(output: &Output, family: &str, words: &[&str]) -> Result<()> {
-    let said = format!("{}{}", output.stdout, output.stderr);
+    let said = unwrapped(&format!("{} {}", output.stdout, output.stderr));
     ensure!(output.code == Some(2), "exit 2 was expected, but: {output}");
     ensure!(said.contains(family), "a code of {family} was expected, but: {said}");
     let missing: Vec<_> = words.iter().filter(|word| !said.contains(**word)).collect();
@@ -98,6 +103,12 @@ mod tests {
             {"id":"c","name":"m3","learner":true,"healthy":true,"leader":false}],"alarms":[],"quorum":true,"survives":0,"host":"m1"}"#;
         let shown: StatusShown = serde_json::from_str(text).unwrap();
         assert_eq!(shown.healthy(), ["m1"]);
+    }
+
+    #[test]
+    fn words_are_found_wherever_a_page_is_wrapped() {
+        let said = Output { code: Some(2), stdout: String::new(), stderr: "SLIP-ETCD-003: no\n    quorum".to_owned() };
+        assert!(refused_in_words(&said, "SLIP-ETCD-", &["no quorum"]).is_ok());
     }
 
     #[test]

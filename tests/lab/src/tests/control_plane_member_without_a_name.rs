@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::etcd_verbs::refused_in_words;
+use crate::etcd_verbs::{refused_in_words, unwrapped};
 use crate::evidence::{MasterRemoval, members_now};
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
@@ -35,8 +35,9 @@ fn is_told_of(lab: &Lab, ghost: &str) -> Result<()> {
     ensure!(status.survives == Some(0), "3 of 4 answer: not one more may fail, but it says {:?}", status.survives);
     let page = lab.slipway(&["etcd", "status"])?;
     ensure!(page.is_ok(), "etcd status: {page}");
+    let text = unwrapped(&page.stdout);
     for word in [ghost, "10.70.0.99", "never started"] {
-        ensure!(page.stdout.contains(word), "{word:?} is not said to people: {}", page.stdout);
+        ensure!(text.contains(word), "{word:?} is not said to people: {}", page.stdout);
     }
     Ok(())
 }

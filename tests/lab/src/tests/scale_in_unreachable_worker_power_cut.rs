@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::etcd_verbs::unwrapped;
 use crate::eventually::{eventually, holds};
 use crate::evidence::{
     Moment, cluster_traces, cordoned_by_slipway, denied_registrations, host_traces, node_deletions, nothing_was_taken,
@@ -61,7 +62,7 @@ fn leaves_with_proof(lab: &Lab, moment: &Moment, worker: &Host) -> Result<()> {
     let runs = lab.slipway_json(&["run", "list", "--all"])?;
     let last = runs[0]["run"].as_str().context("the run's id")?;
     let record = lab.slipway(&["run", "show", last])?;
-    ensure!(record.stdout.contains(FENCED), "the operator's word is not on record: {record}");
+    ensure!(unwrapped(&record.stdout).contains(FENCED), "the operator's word is not on record: {record}");
     Ok(())
 }
 
