@@ -138,8 +138,8 @@ pub enum Event {
     },
 }
 
-/// How far an attempt got before it ended without success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// How far an attempt got before it ended without success; the later, the less is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// It only looked: nothing was changed.

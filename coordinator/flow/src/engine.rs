@@ -74,8 +74,10 @@ pub enum Order {
 #[derive(Debug, Clone)]
 struct Open {
     attempt: Attempt,
-    /// Set while the attempt stands still until the time in `due`; how far it got, and what it waits for.
-    waits: Option<(Effect, Coded)>,
+    /// Set while the attempt stands still until the time in `due`: what it waits for.
+    waits: Option<Coded>,
+    /// How far it ever got. What follows a wait may only have looked, and takes nothing of it back.
+    reached: Effect,
     cancelled: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Going forward: whose turn it is. A group is a sliding window: a lane that takes long holds its own place and no other.
 
-use slipway_events::{Event, RunState};
+use slipway_events::{Effect, Event, RunState};
 use slipway_types::StepId;
 
 use super::{Engine, Now, Open, Order, SectionShape};
@@ -64,8 +64,8 @@ impl Engine {
             return;
         }
         if let Some(open) = self.open.get_mut(step) {
-            if let Some((effect, _)) = open.waits.take() {
-                open.attempt.acted_before |= effect != slipway_events::Effect::None;
+            if open.waits.take().is_some() {
+                open.attempt.acted_before |= open.reached != Effect::None;
                 self.due.remove(step);
                 self.orders.push(Order::Execute(open.attempt.clone()));
             }
@@ -101,7 +101,10 @@ impl Engine {
             Event::Started { step: step.clone(), attempt: attempt.number }
         };
         self.note(event, now);
-        self.open.insert(step.clone(), Open { attempt: attempt.clone(), waits: None, cancelled: false });
+        self.open.insert(
+            step.clone(),
+            Open { attempt: attempt.clone(), waits: None, reached: Effect::None, cancelled: false },
+        );
         self.orders.push(Order::Execute(attempt));
     }
 

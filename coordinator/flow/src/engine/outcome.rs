@@ -66,8 +66,12 @@ impl Engine {
             Outcome::Done { record } => self.note(Event::Done { step, record }, now),
             Outcome::AlreadyTrue => self.note(Event::AlreadyTrue { step }, now),
             Outcome::Undone => self.note(Event::Undone { step }, now),
-            Outcome::Retry { effect, after, why } => self.try_again(step, &open, (effect, after, why), now),
-            Outcome::Failed { effect, why, needs_person } => self.fail(step, undoing, (effect, why, needs_person), now),
+            Outcome::Retry { effect, after, why } => {
+                self.try_again(step, &open, (effect.max(open.reached), after, why), now);
+            }
+            Outcome::Failed { effect, why, needs_person } => {
+                self.fail(step, undoing, (effect.max(open.reached), why, needs_person), now);
+            }
             Outcome::Wait { effect, after, why } => {
                 let says = why.to_string();
                 let known = self.book.steps.get(&step).is_some_and(|known| says_code(&known.says) == says_code(&says));
@@ -76,7 +80,8 @@ impl Engine {
                 }
                 let pause = after.unwrap_or_else(|| self.pause_after(&step, 2));
                 self.due.insert(step.clone(), now.steady + pause);
-                open.waits = Some((effect, why));
+                open.reached = effect.max(open.reached);
+                open.waits = Some(why);
                 self.open.insert(step, open);
             }
             Outcome::Panicked(what) => {
@@ -108,9 +113,9 @@ impl Engine {
             .collect();
         for step in waiting {
             self.due.remove(&step);
-            if let Some(Open { attempt, waits: Some((effect, why)), .. }) = self.open.remove(&step) {
-                let attempted =
-                    Event::Attempted { step, attempt: attempt.number, effect, why: why.to_string(), again_in_ms: 0 };
+            if let Some(Open { attempt, waits: Some(why), reached, .. }) = self.open.remove(&step) {
+                let (attempt, why) = (attempt.number, why.to_string());
+                let attempted = Event::Attempted { step, attempt, effect: reached, why, again_in_ms: 0 };
                 self.note(attempted, now);
             }
         }

@@ -55,6 +55,30 @@ fn a_lost_answer_is_remembered_until_the_step_is_done() {
     assert_eq!((bench.open[0].number, &bench.open[0].unresolved[..]), (3, &[1, 2][..]));
 }
 
+fn waits_after(effect: Effect) -> Outcome {
+    Outcome::Wait { effect, after: Some(Duration::from_secs(5)), why: why("the API server is away") }
+}
+
+/// Its answer was lost, and then the API server was away: whether it was done is not known, so it is undone.
+#[test]
+fn what_an_attempt_did_before_it_waited_is_not_forgotten_by_a_look() {
+    let mut bench = Bench::begin(trunk("a b"));
+    bench.end("a", waits_after(Effect::Unknown));
+    bench.until_due();
+    assert!(bench.open[0].acted_before);
+    bench.end("a", waits_after(Effect::None));
+    bench.command(Command::Abort).unwrap();
+    assert_eq!(bench.open[0].step.as_str(), "a");
+    assert!(bench.open[0].undoing, "{:?}", bench.story());
+
+    let mut bench = Bench::begin(trunk("a b"));
+    bench.end("a", waits_after(Effect::Partial));
+    bench.until_due();
+    bench.end("a", retry(Effect::None));
+    bench.until_due();
+    assert!(bench.open[0].acted_before);
+}
+
 #[test]
 fn a_wait_keeps_its_attempt_and_fills_no_journal() {
     let mut bench = Bench::begin(trunk("a"));
