@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::run::{built, cargo, pass, root};
+use crate::run::{build_programs, built, pass, root};
 
 /// Writes them.
 pub(crate) fn runbooks() -> anyhow::Result<()> {
@@ -18,6 +18,6 @@ pub(crate) fn up_to_date() -> anyhow::Result<()> {
 }
 
 fn program() -> anyhow::Result<Command> {
-    pass("building", cargo().args(["build", "-p", "slipway-e2e", "--bin", "slipway-runbooks"]))?;
+    build_programs()?;
     Ok(Command::new(built()?.join("slipway-runbooks")))
 }

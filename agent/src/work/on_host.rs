@@ -38,8 +38,7 @@ impl Works for OnHost {
 #[async_trait]
 impl Source for OnHost {
     async fn facts(&self) -> Result<HostFacts, Coded> {
-        let facts = facts::gather(&self.host).await.map_err(|error| error.coded())?;
-        Ok(HostFacts { agent_version: env!("CARGO_PKG_VERSION").to_owned(), ..facts })
+        facts::gather(&self.host).await.map_err(|error| error.coded())
     }
 
     async fn identity(&self) -> Result<HostFacts, Coded> {
