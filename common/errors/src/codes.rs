@@ -85,6 +85,7 @@ codes! {
     DRAIN_DEADLINE: "SLIP-DRAIN-003", "The drain did not end in its time";
     VOLUMES_ATTACHED: "SLIP-DRAIN-004", "Volumes are still attached to the node";
     DRAIN_NEVER: "SLIP-DRAIN-005", "A PodDisruptionBudget can never let these pods go";
+    DRAIN_UNDONE: "SLIP-DRAIN-006", "The node was drained and is in use again";
     CAPACITY_LACKING: "SLIP-CAPACITY-001", "Pods of the leaving nodes find no other node";
     QUORUM_LOST: "SLIP-QUORUM-001", "etcd would not keep its quorum";
     QUORUM_WORD: "SLIP-QUORUM-002", "The change of etcd's membership needs the operator's word";

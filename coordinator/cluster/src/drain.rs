@@ -25,6 +25,7 @@ use slipway_errors::{Code, Coded};
 use slipway_types::NodeName;
 
 use self::attempt::{Answer, Now};
+use self::entry::Entry;
 use self::outlook::End;
 use self::state::State;
 use crate::follow::{Seen, follow};
@@ -163,6 +164,18 @@ impl Drainer {
     /// True when nothing is left on the node that this drain would take away.
     pub async fn is_drained(&self) -> Result<bool, Error> {
         Ok(self.preview().await?.to_evict() == 0)
+    }
+
+    /// The pods that this drain would still bring away or wait for. Those that have finished count no more, nor those whose end it would no
+    /// longer wait for.
+    pub async fn unfinished(&self) -> Result<Vec<Pod>, Error> {
+        let pods = self.cluster.pods_on(&self.node).await?;
+        let daemon_sets = self.cluster.daemon_sets_of(&pods).await?;
+        let wanted = |pod: &Pod| {
+            let entry = Entry::new(pod.clone(), classify(pod, &daemon_sets, self.options.flags));
+            entry.is_wanted() && !pod.is_finished() && !entry.is_skippable(&self.options.ladder, self.now())
+        };
+        Ok(pods.into_iter().filter(wanted).collect())
     }
 
     /// The pods that a drain leaves on the node, for whoever waits for their volumes.

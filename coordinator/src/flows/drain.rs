@@ -125,6 +125,7 @@ impl Flow<World> for DrainNodes {
                         reason: reason.to_owned(),
                         foreign: node.foreign,
                         for_disruption: true,
+                        silent: None,
                     })
                     .step(Drain::new(name, &parameters.drain, &node.evacuation))
             })

@@ -84,6 +84,7 @@ impl Flow<World> for Isolate {
                     reason: reason.to_owned(),
                     foreign: node.foreign,
                     for_disruption: false,
+                    silent: None,
                 })
             })
         })

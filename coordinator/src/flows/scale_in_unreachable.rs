@@ -104,13 +104,13 @@ impl Flow<World> for ScaleInUnreachable {
             .node(&name, &facts.pool)
             .disrupts()
             .when(facts.pool == MASTERS, |plan| plan.claims(CONTROL_PLANE))
-            .phase("look", |phase| {
-                phase.step(HostIsSilent { node: name.clone(), host: facts.host.clone() }).step_if(quorum)
-            })
+            .phase("look", |phase| phase.step(silent(&facts)).step_if(quorum))
             .phase("isolate", |phase| {
-                phase
-                    .step(cordon(&facts, &parameters))
-                    .step(DenyKubelet { node: name.clone(), credential: facts.credential.clone() })
+                phase.step(cordon(&facts, &parameters)).step(DenyKubelet {
+                    node: name.clone(),
+                    credential: facts.credential.clone(),
+                    silent: silent(&facts),
+                })
             })
             .when(facts.is_final(&parameters), |plan| plan.point_of_no_return("the node leaves the cluster"));
         let plan = match &facts.etcd {
@@ -143,7 +143,12 @@ fn cordon(facts: &Facts, parameters: &Parameters) -> Cordon {
         reason: "unreachable".to_owned(),
         foreign: facts.foreign_cordon,
         for_disruption: true,
+        silent: Some(silent(facts)),
     }
+}
+
+fn silent(facts: &Facts) -> HostIsSilent {
+    HostIsSilent { node: facts.name.clone(), host: facts.host.clone() }
 }
 
 /// With a proof everything goes; without one only a node that holds nothing.
@@ -159,6 +164,7 @@ fn give_up(plan: PlanBuilder<World>, facts: &Facts, parameters: &Parameters) -> 
                         uid: facts.uid.clone(),
                         by: parameters.actor.clone(),
                         words: words.clone(),
+                        silent: silent(facts),
                     })
                     .step(VolumesDetached { node: name.clone() })
             })

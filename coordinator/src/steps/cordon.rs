@@ -6,6 +6,7 @@ use slipway_cluster::{CordonMark, CordonOutcome, Whose};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
+use super::HostIsSilent;
 use super::fail::{api, gone, node};
 use crate::world::World;
 
@@ -23,6 +24,8 @@ pub struct Cordon {
     pub foreign: bool,
     /// What follows takes the node out of service, so it has to fit into the pool's budget first.
     pub for_disruption: bool,
+    /// It is cordoned as one that cannot be asked: right before, it still has to be silent.
+    pub silent: Option<HostIsSilent>,
 }
 
 #[async_trait]
@@ -53,6 +56,13 @@ impl Step<World> for Cordon {
 
     fn policy(&self) -> Policy {
         Policy::default().keep_trying().on_failure(OnFailure::Unwind)
+    }
+
+    async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        match &self.silent {
+            Some(silent) => silent.look(cx).await,
+            None => Ok(()),
+        }
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

@@ -6,6 +6,7 @@ use slipway_cluster::{Admission, CredentialId};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
+use super::HostIsSilent;
 use super::fail::api;
 use crate::world::World;
 
@@ -15,6 +16,8 @@ pub struct DenyKubelet {
     pub node: NodeName,
     /// Its kubelet's certificate, where the agent had reported it; else everything under the node's name is denied.
     pub credential: Option<CredentialId>,
+    /// Right before, it still has to be silent.
+    pub silent: HostIsSilent,
 }
 
 #[async_trait]
@@ -39,7 +42,11 @@ impl Step<World> for DenyKubelet {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().keep_trying().on_failure(OnFailure::Pause)
+        Policy::default().keep_trying().on_failure(OnFailure::Unwind)
+    }
+
+    async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        self.silent.look(cx).await
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

@@ -7,6 +7,7 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
+use super::HostIsSilent;
 use super::fail::{api, gone, node};
 use crate::world::World;
 
@@ -20,6 +21,8 @@ pub struct GiveUpPods {
     pub by: String,
     /// In whose words.
     pub words: String,
+    /// A host that answers is not off, whatever was said.
+    pub silent: HostIsSilent,
 }
 
 impl GiveUpPods {
@@ -61,6 +64,16 @@ impl Step<World> for GiveUpPods {
 
     fn policy(&self) -> Policy {
         Policy::default().keep_trying().on_failure(OnFailure::Pause)
+    }
+
+    async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        match self.silent.look(cx).await {
+            Err(StepError::Veto(answers)) => Err(StepError::Pause(
+                Coded::new(Code::NODE_ANSWERS, format!("{}, though somebody said that it is off", answers.message))
+                    .do_this("pods may still run there: switch its power off, then slipway run resume"),
+            )),
+            looked => looked,
+        }
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

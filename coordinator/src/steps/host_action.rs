@@ -11,6 +11,7 @@ use slipway_proto::agent::StartOperationRequest;
 use slipway_proto::types::{Action, Change, Target};
 use slipway_types::{HostId, NodeName, OperationId, StepId};
 
+use super::StaysEmpty;
 use super::fail::{BRING_BACK, pauses, silence, silent_or};
 use crate::agents::{Ended, follow};
 use crate::fleet::HostRecord;
@@ -52,6 +53,8 @@ pub struct HostAction {
     pub disrupts: bool,
     /// How it is undone, where it can be.
     pub undo: Option<Action>,
+    /// What has to hold before each attempt.
+    pub only_if: Option<StaysEmpty>,
 }
 
 impl HostAction {
@@ -68,6 +71,7 @@ impl HostAction {
             reads_only: false,
             disrupts: false,
             undo: None,
+            only_if: None,
         }
     }
 
@@ -177,6 +181,13 @@ impl Step<World> for HostAction {
 
     fn policy(&self) -> Policy {
         Policy::default().deadline(self.deadline).keep_trying().on_failure(OnFailure::Pause)
+    }
+
+    async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        match &self.only_if {
+            Some(empty) => empty.look(cx).await,
+            None => Ok(()),
+        }
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

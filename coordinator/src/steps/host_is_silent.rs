@@ -10,6 +10,7 @@ use crate::agents::is_silence;
 use crate::world::World;
 
 /// See the module.
+#[derive(Clone)]
 pub struct HostIsSilent {
     /// The node.
     pub node: NodeName,
@@ -36,6 +37,14 @@ pub async fn refuse_one_that_answers(world: &World, node: &NodeName, host: &Host
     Ok(())
 }
 
+impl HostIsSilent {
+    /// Comes back well where it is so.
+    pub(super) async fn look(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        let asked = refuse_one_that_answers(cx.world, &self.node, &self.host).await;
+        asked.map_err(|error| if error.code == Code::NODE_ANSWERS { StepError::Veto(error) } else { api(error) })
+    }
+}
+
 #[async_trait]
 impl Step<World> for HostIsSilent {
     fn id(&self) -> StepId {
@@ -59,9 +68,6 @@ impl Step<World> for HostIsSilent {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let asked = refuse_one_that_answers(cx.world, &self.node, &self.host).await;
-        asked
-            .map(|()| true)
-            .map_err(|error| if error.code == Code::NODE_ANSWERS { StepError::Veto(error) } else { api(error) })
+        self.look(cx).await.map(|()| true)
     }
 }

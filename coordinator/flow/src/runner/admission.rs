@@ -46,8 +46,9 @@ impl<W: Send + Sync + 'static> Admission<W> for AdmitAll {
 pub(super) struct NodeClaim {
     /// The run.
     pub(super) run: RunId,
-    /// Whether it was admitted by this process. One that was only read from a journal counts, but has to be admitted anew.
-    pub(super) admitted: bool,
+    /// Whether something was done under an admission of this process. Until then each attempt asks anew: a node may come back, and others may
+    /// fail, while the attempt before waited for something. What was only read from a journal counts, and has to be admitted anew too.
+    pub(super) used: bool,
 }
 
 impl<W: Send + Sync + 'static> Inner<W> {
@@ -55,7 +56,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
         let _turn = self.admitting.lock().await;
         let under_way = {
             let mut claims = lock(&self.claims);
-            if claims.get(node).is_some_and(|claim| claim.run == *run && claim.admitted) {
+            if claims.get(node).is_some_and(|claim| claim.run == *run && claim.used) {
                 return Ok(());
             }
             // The claim of a journal goes first: if the node is out of service the cluster shows it, and if it is not, two such claims would
@@ -65,8 +66,15 @@ impl<W: Send + Sync + 'static> Inner<W> {
         };
         let request = AdmissionRequest { node: node.clone(), run: run.clone(), fence: self.fence.clone(), under_way };
         self.admission.admit(&self.world, &request).await?;
-        lock(&self.claims).insert(node.clone(), NodeClaim { run: run.clone(), admitted: true });
+        lock(&self.claims).insert(node.clone(), NodeClaim { run: run.clone(), used: false });
         Ok(())
+    }
+
+    /// Something is being done under the run's admission.
+    pub(super) fn uses(&self, run: &RunId, node: &NodeName) {
+        if let Some(claim) = lock(&self.claims).get_mut(node).filter(|claim| claim.run == *run) {
+            claim.used = true;
+        }
     }
 
     /// Gives back what the run no longer takes out of service.

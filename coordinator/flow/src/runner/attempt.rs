@@ -88,6 +88,9 @@ async fn perform<W: Send + Sync + 'static>(
         });
     }
     acted.store(!step.reads_only(), Ordering::SeqCst);
+    if let Some(node) = step.disrupts() {
+        inner.uses(&attempt.run, &node);
+    }
     let record = step.act(cx).await?;
     if step.satisfied(cx).await.map_err(|error| not_seen(error, step.reads_only()))? {
         return Ok(Outcome::Done { record });

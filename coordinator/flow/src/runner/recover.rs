@@ -74,7 +74,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
     fn claim(&self, book: &Book, nodes: Vec<slipway_types::NodeName>) {
         let mut claims = lock(&self.claims);
         for node in nodes {
-            claims.insert(node, NodeClaim { run: book.run.clone(), admitted: false });
+            claims.insert(node, NodeClaim { run: book.run.clone(), used: false });
         }
     }
 

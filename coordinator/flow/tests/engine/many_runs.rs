@@ -141,6 +141,29 @@ async fn runs_that_ask_together_take_turns_and_none_is_forgotten() {
     assert!(desk.runner.under_way().is_empty(), "a claim was never given back");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_admission_that_nothing_was_done_under_is_asked_for_anew() {
+    // Another node fails while the attempt waits for something.
+    let waits = |cx: &slipway_flow::StepCx<'_, Toy>| {
+        let mut state = cx.world.lock();
+        if !state.operations.insert("waited".to_owned()) {
+            return Ok(());
+        }
+        state.cordons.insert("w2".to_owned(), "nobody".to_owned());
+        Err(StepError::Wait { after: Some(Duration::from_secs(7)), why: Coded::new(Code::KUBE_UNREACHABLE, "away") })
+    };
+    let step = ToyStep { precheck: Arc::new(waits), ..disruption() };
+    let world = Arc::new(Toy::of(&["w1", "w2"]));
+    world.journal.lead(fence(1));
+    let flows = vec![Steps("out", vec![step])];
+    let desk = Desk::with(world.clone(), world.journal.clone(), Arc::new(OneAtATime::default()), flows, 1);
+    desk.start("r1", "out", "w1").await.unwrap();
+    let asked_again = |event: &Event| matches!(event, Event::Progress { says, .. } if says.contains("SLIP-BUDGET-001"));
+    desk.until("r1", asked_again).await;
+    world.lock().cordons.clear();
+    assert_eq!(desk.end("r1").await.0, RunState::Completed);
+}
+
 /// Agrees to everything, and takes its time.
 struct Slowly;
 

@@ -74,6 +74,11 @@ fn has_kube_proxy_service(facts: &HostFacts) -> bool {
 }
 
 impl HostWork {
+    /// Whether it is what stops pods from being started.
+    pub(in crate::flows) fn is_mask(&self) -> bool {
+        self.kind == WorkKind::MaskKubelet
+    }
+
     /// Whether it is the reset itself.
     pub(in crate::flows) fn is_reset(&self) -> bool {
         self.kind == WorkKind::Reset
@@ -116,6 +121,7 @@ impl HostWork {
             reads_only: self.kind == WorkKind::ScanLeftovers,
             disrupts: false,
             undo: (self.kind == WorkKind::MaskKubelet).then_some(unmask),
+            only_if: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::master::{Etcd, Master};
 use crate::fleet::HostState;
 use crate::steps::{
     AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
-    ReleaseHost, SnapshotEtcd, VipIsElsewhere, VolumesDetached,
+    ReleaseHost, SnapshotEtcd, StaysEmpty, VipIsElsewhere, VolumesDetached,
 };
 use crate::world::World;
 
@@ -52,14 +52,12 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
         phases.add("hand over", hand_over(node, master));
     }
     phases.add("evacuate", evacuate(node, parameters));
-    if let Some(etcd) = etcd_of(node) {
-        phases.add("last look", last_look(node, etcd, parameters));
-    }
+    phases.add("last look", last_look(node, parameters));
     phases.no_return = Some("the node leaves the cluster");
     if let Some(etcd) = etcd_of(node) {
         phases.add("leave etcd", etcd.part.leave(Some(&node.name), parameters.consent).into());
     }
-    phases.add("clean host", clean_host(node));
+    phases.add("clean host", clean_host(node, parameters));
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
     phases.add(
         "verify",
@@ -129,6 +127,7 @@ fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
         reason: "scale-in".to_owned(),
         foreign: node.foreign_cordon,
         for_disruption: true,
+        silent: None,
     };
     let mut steps: Steps = vec![Arc::new(cordon)];
     if node.denied {
@@ -141,21 +140,35 @@ fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
     steps
 }
 
-fn last_look(node: &Leaving, etcd: &Etcd, parameters: &Parameters) -> Steps {
-    vec![
-        Arc::new(MoveEtcdLeader {
+fn last_look(node: &Leaving, parameters: &Parameters) -> Steps {
+    let mut steps: Steps = Vec::new();
+    if let Some(etcd) = etcd_of(node) {
+        steps.push(Arc::new(MoveEtcdLeader {
             host: node.host.clone(),
             member: etcd.part.member.id,
             on_failure: OnFailure::Unwind,
-        }),
-        Arc::new(etcd.part.keeps_quorum(Some(&node.name), parameters.consent, "etcd-still-keeps-quorum")),
-    ]
+        }));
+        steps.push(Arc::new(etcd.part.keeps_quorum(Some(&node.name), parameters.consent, "etcd-still-keeps-quorum")));
+    }
+    steps.push(Arc::new(stays_empty(node, parameters)));
+    steps
 }
 
-fn clean_host(node: &Leaving) -> Steps {
+/// Between the drain and this moment the run may have stood still for days.
+fn stays_empty(node: &Leaving, parameters: &Parameters) -> StaysEmpty {
+    StaysEmpty {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        options: parameters.drain.options(),
+        drain_by_hand: parameters.drain.by_hand(&node.name),
+    }
+}
+
+fn clean_host(node: &Leaving, parameters: &Parameters) -> Steps {
     let mut steps: Steps = Vec::new();
     for work in &node.work {
-        steps.push(Arc::new(work.step(&node.host)));
+        let only_if = work.is_mask().then(|| stays_empty(node, parameters));
+        steps.push(Arc::new(HostAction { only_if, ..work.step(&node.host) }));
         if let Some(etcd) = etcd_of(node).filter(|_| work.is_reset()) {
             steps.push(Arc::new(wipe_etcd_data(&node.host, &etcd.data_dir)));
         }

@@ -37,6 +37,8 @@ pub struct Known {
     pub foreign: BTreeMap<String, String>,
     /// Nodes that are out of service: since which line of the story, and whether a run of ours did it.
     pub out: BTreeMap<String, Out>,
+    /// Since which line of the story a node that was out of service is back.
+    pub back: BTreeMap<String, u64>,
     /// When the admission began that let a run disrupt a node, by run and node.
     pub admitted: BTreeMap<(String, String), u64>,
     /// Commands that agents took in this event.

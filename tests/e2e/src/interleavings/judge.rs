@@ -57,7 +57,9 @@ impl Judge {
 
     fn remember(&mut self, next: &Sight) {
         let known = &mut self.known;
-        known.out.retain(|name, _| next.nodes.get(name).is_some_and(super::sight::Node::is_out));
+        let is_out = |name: &str| next.nodes.get(name).is_some_and(super::sight::Node::is_out);
+        known.back.extend(known.out.keys().filter(|name| !is_out(name)).map(|name| (name.clone(), next.at)));
+        known.out.retain(|name, _| is_out(name));
         for (name, node) in next.nodes.iter().filter(|(_, node)| node.is_out()) {
             let wish = node.mark.as_deref().and_then(|run| known.wishes.iter().find(|wish| wish.run == run));
             let by_us = node.cordoned && wish.is_some_and(super::wishes::Wish::disrupts);

@@ -29,7 +29,8 @@ async fn begun(coordinator: &Coordinator, params: Value, key: &str) -> (RunId, b
 
 /// What the run's steps say or wait for.
 async fn said(coordinator: &Coordinator, run: &RunId) -> Vec<String> {
-    coordinator.runs.book(run).await.unwrap().steps.into_values().map(|step| step.says).collect()
+    let kept = coordinator.runs.book(run).await.unwrap().steps.into_values().map(|step| step.says);
+    kept.chain(coordinator.runs.says(run).into_values()).collect()
 }
 
 /// Waits until the run is in `state`; fails with where it stands after 20 s.
@@ -114,19 +115,54 @@ async fn a_used_up_budget_is_waited_for_and_named() {
         node["spec"]["unschedulable"] = true.into();
     });
     let (run, _) = begun(&coordinator, removal(), "").await;
-    let began = Instant::now();
-    loop {
-        let says = said(&coordinator, &run).await;
-        if says.iter().any(|says| says.contains("budget of pool workers") && says.contains("w1")) {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(10), "nothing names the budget: {says:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_said(&coordinator, &run, "budget of pool workers is used up: 1 of 1 may be out of service, and w1 is").await;
     assert_eq!(sites.api.count("create", "pods/eviction"), 0, "a pod was evicted past the budget");
     sites.api.edit("nodes", "", "w1", |node| {
         node["spec"]["unschedulable"] = false.into();
     });
+    reaches(&coordinator, &run, RunState::Completed).await;
+    coordinator.runs.runner.stop().await;
+}
+
+/// Waits until a step of the run says `words`.
+async fn until_said(coordinator: &Coordinator, run: &RunId, words: &str) {
+    let heard = async {
+        while !said(coordinator, run).await.iter().any(|says| says.contains(words)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), heard).await.is_ok(), "nothing says {words:?}");
+}
+
+/// Between drain and reset the run stands still, and somebody takes the node back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_in_use_again_after_its_drain_is_not_reset() {
+    let (sites, coordinator) = led().await.unwrap();
+    let attachment = "volumeattachments.storage.k8s.io";
+    let held = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": "slow"},
+        "spec": {"attacher": "slow.csi", "nodeName": "w2", "source": {"persistentVolumeName": "pv-slow"}},
+        "status": {"attached": true},
+    });
+    sites.api.apply(held).unwrap();
+    let (run, _) = begun(&coordinator, removal(), "").await;
+    until_said(&coordinator, &run, "slow").await;
+    sites.api.edit("nodes", "", "w2", |node| node["spec"]["unschedulable"] = json!(null));
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "came-back", "namespace": "default"},
+        "spec": {"nodeName": "w2", "containers": [{"name": "c", "image": "i"}]},
+    });
+    sites.api.apply(pod).unwrap();
+    sites.api.delete(attachment, "", "slow").unwrap();
+    reaches(&coordinator, &run, RunState::Paused).await;
+    let why = coordinator.runs.book(&run).await.unwrap().why;
+    for words in [Code::DRAIN_UNDONE.as_str(), "no longer cordoned", "default/came-back"] {
+        assert!(why.contains(words), "{why}");
+    }
+    assert_eq!(sites.site("w2").unwrap().machine.see(|state| state.effects.get("mask kubelet.service").copied()), None);
+    sites.api.edit("nodes", "", "w2", |node| node["spec"]["unschedulable"] = true.into());
+    sites.api.delete("pods", "default", "came-back").unwrap();
+    coordinator.runs.command(&run, Command::Resume, alice()).await.unwrap();
     reaches(&coordinator, &run, RunState::Completed).await;
     coordinator.runs.runner.stop().await;
 }
@@ -140,13 +176,7 @@ async fn an_api_server_that_is_away_is_waited_for() {
     sites.api.set_down(false);
     let (run, _) = begun(&coordinator, removal(), "").await;
     sites.api.set_down(true);
-    tokio::time::timeout(Duration::from_secs(10), async {
-        while !said(&coordinator, &run).await.iter().any(|says| says.contains(Code::KUBE_UNREACHABLE.as_str())) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until_said(&coordinator, &run, Code::KUBE_UNREACHABLE.as_str()).await;
     sites.api.set_down(false);
     reaches(&coordinator, &run, RunState::Completed).await;
     coordinator.runs.runner.stop().await;

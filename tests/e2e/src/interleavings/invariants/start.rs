@@ -44,9 +44,14 @@ fn touched(name: &str, before: &Sight, after: &Sight) -> Option<Start> {
 }
 
 /// The other nodes out of service that this start had to count: all that runs of ours took out, and those that failed by themselves before its
-/// admission began to look.
+/// admission began to look. None for a node that was out of service itself when that admission looked: it cost nothing then, and that it came
+/// back in the same moment could not be known.
 pub(super) fn counted(start: &Start, event: &Event<'_>, of_pool: impl Fn(&str) -> bool) -> Vec<String> {
     let looked = event.known.admitted.get(&(start.run.clone(), start.node.clone())).copied();
+    let back = event.known.back.get(&start.node).copied();
+    if looked.zip(back).is_some_and(|(looked, back)| looked < back) {
+        return Vec::new();
+    }
     let before =
         event.before.nodes.iter().filter(|(name, node)| **name != start.node && node.is_out() && of_pool(name));
     before
