@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use slipway_cluster::{FencingProof, OperatorStatement, TaintOutcome};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, ResetKubeadm};
 use slipway_types::{NodeName, StepId};
 
 use super::HostIsSilent;
@@ -26,6 +28,16 @@ pub struct GiveUpPods {
 }
 
 impl GiveUpPods {
+    /// Whether the agent itself says that nothing of Kubernetes is left there to be ended: better than any word that it is off.
+    async fn nothing_runs(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        let Some(host) = cx.world.hosts.get(&self.silent.host).await.map_err(StepError::retry)? else {
+            return Ok(false);
+        };
+        let reset = Action { action: Some(Kind::ResetKubeadm(ResetKubeadm::default())) };
+        // One that fell silent meanwhile says nothing; the pause stays until somebody has looked.
+        Ok(cx.world.agents.check(&host, reset).await.is_ok_and(|checked| checked.satisfied))
+    }
+
     /// The statement is in the run's record by then: it is one of the run's parameters.
     fn proof(&self, cx: &StepCx<'_, World>) -> Result<FencingProof, StepError> {
         let statement = OperatorStatement {
@@ -67,13 +79,17 @@ impl Step<World> for GiveUpPods {
     }
 
     async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
-        match self.silent.look(cx).await {
-            Err(StepError::Veto(answers)) => Err(StepError::Pause(
-                Coded::new(Code::NODE_ANSWERS, format!("{}, though somebody said that it is off", answers.message))
-                    .do_this("pods may still run there: switch its power off, then slipway run resume"),
-            )),
-            looked => looked,
+        let answers = match self.silent.look(cx).await {
+            Err(StepError::Veto(answers)) => answers,
+            looked => return looked,
+        };
+        if self.nothing_runs(cx).await? {
+            return Ok(());
         }
+        let text = format!("{}, though somebody said that it is off, and its pods may still run", answers.message);
+        Err(StepError::Pause(Coded::new(Code::NODE_ANSWERS, text).do_this(
+            "switch its power off, or end its pods on the host (systemctl mask --now kubelet; kubeadm reset -f); then slipway run resume",
+        )))
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

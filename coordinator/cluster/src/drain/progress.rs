@@ -41,7 +41,16 @@ impl fmt::Display for BlockedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Budget { budget, allowed, healthy, desired } => {
-                write!(f, "by PDB {budget} ({allowed} more may go; {healthy} healthy, {desired} needed)")
+                write!(f, "by PDB {budget} ({allowed} more may go; {healthy} healthy, {desired} needed)")?;
+                // As after a pod had two budgets: the disruption controller counts such a pod for one of them alone.
+                if (*healthy, *desired) == (0, 0) {
+                    let (namespace, name) = (&budget.namespace, &budget.name);
+                    write!(
+                        f,
+                        ", which counts no healthy pod: if that is wrong, kubectl -n {namespace} annotate pdb {name} count=anew"
+                    )?;
+                }
+                Ok(())
             }
             Self::Budgets(budgets) => {
                 let names: Vec<String> = budgets.iter().map(ToString::to_string).collect();
@@ -148,6 +157,14 @@ mod tests {
             line,
             "9 gone, 1 waiting, 1 blocked: shop/web-7d4 by PDB shop/web (0 more may go; 3 healthy, 4 needed) for 12 s"
         );
+    }
+
+    #[test]
+    fn a_budget_that_counts_nothing_says_how_it_is_counted_anew() {
+        let by =
+            |healthy, desired| BlockedBy::Budget { budget: budget("web"), allowed: 0, healthy, desired }.to_string();
+        assert!(by(0, 0).ends_with("kubectl -n shop annotate pdb web count=anew"), "{}", by(0, 0));
+        assert!(!by(0, 1).contains("annotate"));
     }
 
     #[test]

@@ -101,6 +101,9 @@ const CRASH: usize = 4;
 /// Of a thousand turns, in so many an operator does something about an open run.
 const OPERATOR: usize = 8;
 
+/// Turns for which a host stays off that an operator gives up: often longer than its removal takes, and sometimes not.
+const OFF: u64 = 60;
+
 /// A run that was asked for, and what its asker heard.
 type Answer = (String, Result<(), Coded>);
 
@@ -265,13 +268,18 @@ impl Game {
     }
 
     fn passed_until(&mut self, passing: Passing) {
+        self.lasting(passing, 10);
+    }
+
+    /// It passes after so many turns, or a while later.
+    fn lasting(&mut self, passing: Passing, least: u64) {
         if let Passing::Cordon(name) = &passing {
             let uid = self.world.api.object("nodes", "", name).map(|node| node["metadata"]["uid"].clone());
             let uid = uid.and_then(|uid| uid.as_str().map(str::to_owned)).unwrap_or_default();
             self.judge.known.foreign.insert(name.clone(), uid);
         }
         self.passing.retain(|(_, other)| *other != passing);
-        self.passing.push((self.turn + 10 + self.chance.below(120) as u64, passing));
+        self.passing.push((self.turn + least + self.chance.below(120) as u64, passing));
     }
 
     async fn operators(&mut self) {
@@ -314,7 +322,7 @@ impl Game {
         let wish = wish.clone();
         if let Some(name) = silenced {
             silence(&self.world, &name, true);
-            self.passed_until(Passing::Silent(name));
+            self.lasting(Passing::Silent(name), OFF);
             self.judge.after_trouble(&self.world);
         }
         let request = Request {

@@ -1,15 +1,14 @@
 //! Masters that leave, hosts that no longer answer, and hosts that come back: through the coordinator, over simulated machines that share one
 //! etcd.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use slipway_cluster::fake::{FaultKind, FaultRule};
 use slipway_coordinator::fleet::HostState;
-use slipway_e2e::runs::{begun, completes, led};
+use slipway_e2e::runs::{OPERATOR, begun, completes, led, until};
 use slipway_e2e::sites::{Sites, host_id};
 use slipway_errors::Code;
-use slipway_events::RunState;
+use slipway_events::{Actor, RunState};
+use slipway_flow::{Book, Command};
 
 fn of(nodes: &[&str]) -> Value {
     json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true})
@@ -161,32 +160,69 @@ async fn masters_go_one_at_a_time_whatever_budget_is_asked_for() {
     assert!(!error.to_string().contains("--budget"), "a way out that leads nowhere: {error}");
 }
 
+/// Requests of that kind are answered with 503 until the API server is healed.
+fn unavailable(sites: &Sites, verb: &str, resource: &str) {
+    let (verb, resource) = (Some(verb.to_owned()), Some(resource.to_owned()));
+    sites.api.inject(FaultRule { verb, resource, times: None, kind: FaultKind::Unavailable });
+}
+
+fn stands(book: &Book) -> bool {
+    book.state.is_final() || book.state == RunState::Paused
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_master_that_is_back_is_not_taken_out_of_etcd_without_a_word() {
+async fn a_member_that_is_back_is_not_taken_out_of_etcd_without_a_word() {
     let (sites, coordinator) = led().await.unwrap();
     sites.silence("m3", true);
     sites.etcd.cut("m3", true).unwrap();
     // The run stands before its point of no return until the API server takes objects again.
-    let refused = FaultRule {
-        verb: Some("create".to_owned()),
-        resource: Some("configmaps".to_owned()),
-        times: None,
-        kind: FaultKind::Unavailable,
-    };
-    sites.api.inject(refused);
+    unavailable(&sites, "create", "configmaps");
     let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["m3"]})).await.unwrap();
-    let book = async || coordinator.runs.book(&run).await.unwrap();
-    while !book().await.steps.contains_key(&"deny-kubelet-m3".into()) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    sites.silence("m3", false);
+    until(&coordinator, &run, "it is denied", |book| book.steps.contains_key(&"deny-kubelet-m3".into())).await.unwrap();
     sites.etcd.cut("m3", false).unwrap();
     sites.api.heal();
-    while !book().await.state.is_final() && book().await.state != RunState::Paused {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(book().await.why.contains("--accept-less-tolerance"), "{}", book().await.why);
+    let book = until(&coordinator, &run, "it stands", stands).await.unwrap();
+    assert!(book.why.contains("--accept-less-tolerance"), "{}", book.why);
     assert_eq!(sites.etcd.cluster().members.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_back_before_anything_final_is_put_back_into_service() {
+    let (sites, coordinator) = led().await.unwrap();
+    sites.silence("w2", true);
+    unavailable(&sites, "create", "configmaps");
+    let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap();
+    until(&coordinator, &run, "it is denied", |book| book.steps.contains_key(&"deny-kubelet-w2".into())).await.unwrap();
+    sites.silence("w2", false);
+    sites.api.heal();
+    let book = until(&coordinator, &run, "it stands", stands).await.unwrap();
+    assert_eq!((book.state, book.why.contains(Code::NODE_ANSWERS.as_str())), (RunState::Unwound, true), "{}", book.why);
+    let w2 = "w2".parse().unwrap();
+    assert!(coordinator.world.cluster.node(&w2).await.unwrap().is_some_and(|node| !node.unschedulable));
+    assert!(!coordinator.world.cluster.denied_kubelets().await.unwrap().contains_key(&w2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_a_host_that_answers_are_not_given_up_whatever_was_said_of_it() {
+    let (sites, coordinator) = led().await.unwrap();
+    sites.silence("w2", true);
+    // Cordoned already, so that the first change of the Node is the taint that lets Kubernetes take its pods away.
+    sites.api.edit("nodes", "", "w2", |node| node["spec"]["unschedulable"] = true.into());
+    unavailable(&sites, "patch", "nodes");
+    let pods = || sites.api.objects("pods").into_iter().filter(|pod| pod["spec"]["nodeName"] == "w2").count();
+    let before = pods();
+    let words = json!({"nodes": ["w2"], "fenced": "w2 is powered off"});
+    let run = begun(&coordinator, "scale-in-unreachable", words).await.unwrap();
+    let gives_up = |book: &Book| book.steps.get(&"give-up-pods-w2".into()).is_some_and(|step| !step.says.is_empty());
+    until(&coordinator, &run, "its pods are given up", gives_up).await.unwrap();
+    sites.silence("w2", false);
+    sites.api.heal();
+    let book = until(&coordinator, &run, "it stands", stands).await.unwrap();
+    assert_eq!((book.state, book.why.contains(Code::NODE_ANSWERS.as_str())), (RunState::Paused, true), "{}", book.why);
+    assert_eq!(pods(), before, "pods were deleted by force that may still run");
+    sites.silence("w2", true);
+    coordinator.runs.command(&run, Command::Resume, Actor(OPERATOR.to_owned())).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
