@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use slipway_errors::Coded;
 use slipway_proto::types::{Action, Change, Obstacle};
+use slipway_types::Secret;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
@@ -46,6 +47,8 @@ pub struct Operation {
     pub progress: Arc<Progress>,
     /// Somebody wants it to stop where it safely can.
     pub cancelled: CancellationToken,
+    /// What came with the command and is not written down; gone after a restart.
+    pub secret: Option<Secret>,
 }
 
 /// One action with its arguments, bound to a host.

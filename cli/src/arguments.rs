@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::screen::Format;
 use crate::verbs::{
     completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_list,
-    identity_create, init, isolate, node_list, node_show, recover, remove, replace_member, run_list, run_show,
+    identity_create, init, isolate, join, node_list, node_show, recover, remove, replace_member, run_list, run_show,
     run_steer, run_watch, set_endpoint, token_create,
 };
 
@@ -114,6 +114,8 @@ pub enum NodeVerb {
     Recover(recover::Args),
     /// Cordon nodes and evict their pods, as budgets allow
     Drain(drain::Args),
+    /// Make nodes of hosts that are enrolled
+    Join(join::Args),
     /// Take nodes out of the cluster and leave their hosts clean
     Remove(remove::Args),
     /// Let hosts reach the API by another address, one after the other

@@ -12,6 +12,7 @@ pub mod host_list;
 pub mod identity_create;
 pub mod init;
 pub mod isolate;
+pub mod join;
 pub mod node_list;
 pub mod node_show;
 pub mod recover;
@@ -108,6 +109,7 @@ async fn node(context: Context<'_>, verb: NodeVerb) -> Result<Exit, Failure> {
         NodeVerb::Isolate(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Recover(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Drain(args) => context.propose(args.wish(), args.start).await,
+        NodeVerb::Join(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::Remove(args) => context.propose(args.wish(), args.start).await,
         NodeVerb::SetEndpoint(args) => context.propose(args.wish(), args.start).await,
     }

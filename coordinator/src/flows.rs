@@ -9,6 +9,7 @@ mod drain;
 mod etcd_part;
 mod evacuate;
 mod isolate;
+mod join;
 mod parameters;
 mod recover;
 mod remove_etcd_member;
@@ -36,4 +37,5 @@ pub fn registry() -> Registry<World> {
         .with(remove_etcd_member::RemoveEtcdMemberFlow)
         .with(back_up_etcd::BackUpEtcd)
         .with(replace_etcd_member::ReplaceEtcdMember)
+        .with(join::Join)
 }

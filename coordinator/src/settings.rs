@@ -32,6 +32,8 @@ pub struct Settings {
     pub agents: Agents,
     /// What is issued.
     pub certificates: Certificates,
+    /// How hosts join.
+    pub join: Join,
 }
 
 /// How the cluster is reached.
@@ -76,6 +78,16 @@ pub struct Agents {
     pub patience_ms: u32,
 }
 
+/// How hosts join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Join {
+    /// Preflight checks of kubeadm that are overlooked, by name. `all` is refused: some of them keep a host from being ruined.
+    pub ignore_preflight_errors: Vec<String>,
+    /// Milliseconds for which a new node has to stay Ready before the join is done.
+    pub soak_ms: u32,
+}
+
 /// What is issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -95,6 +107,7 @@ impl Default for Settings {
             budget: Budget::default(),
             agents: Agents::default(),
             certificates: Certificates::default(),
+            join: Join::default(),
         }
     }
 }
@@ -114,6 +127,12 @@ impl Default for Budget {
 impl Default for Agents {
     fn default() -> Self {
         Self { heartbeat_ms: 1000, silent_after_ms: 4000, patience_ms: 20_000 }
+    }
+}
+
+impl Default for Join {
+    fn default() -> Self {
+        Self { ignore_preflight_errors: Vec::new(), soak_ms: 5000 }
     }
 }
 
@@ -147,6 +166,12 @@ impl Settings {
                 return Err(bad("kubernetes.endpoints", endpoint, "is a URL such as https://10.0.0.1:6443"));
             }
         }
+        for name in &self.join.ignore_preflight_errors {
+            if name.eq_ignore_ascii_case("all") {
+                return Err(bad("join.ignore-preflight-errors", name, "names single checks"));
+            }
+        }
+        in_range("join.soak-ms", self.join.soak_ms, 0, 3_600_000)?;
         in_range("agents.heartbeat-ms", self.agents.heartbeat_ms, 250, 60_000)?;
         in_range("agents.silent-after-ms", self.agents.silent_after_ms, 2 * self.agents.heartbeat_ms, 600_000)?;
         in_range("agents.patience-ms", self.agents.patience_ms, 100, 3_600_000)?;
@@ -190,6 +215,13 @@ mod tests {
         let mut settings = Settings::default();
         settings.agents.silent_after_ms = 1500;
         assert_eq!(settings.validated().unwrap_err().code, Code::CONF_BAD_VALUE);
+    }
+
+    #[test]
+    fn not_all_of_kubeadms_checks_may_be_overlooked() {
+        let mut settings = Settings::default();
+        settings.join.ignore_preflight_errors = vec!["NumCPU".into(), "all".into()];
+        assert!(settings.validated().unwrap_err().to_string().contains("join.ignore-preflight-errors = all"));
     }
 
     #[test]

@@ -49,6 +49,19 @@ pub use generated::slipway::r#type::v1 as types;
 /// Every descriptor, for gRPC reflection and for the test that each RPC has a rule in the allow-table.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+impl std::fmt::Debug for agent::StartOperationRequest {
+    /// All but the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StartOperationRequest")
+            .field("operation_id", &self.operation_id)
+            .field("target", &self.target)
+            .field("fence", &self.fence)
+            .field("not_after_ms", &self.not_after_ms)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
+
 impl From<slipway_types::Fence> for types::Fence {
     fn from(fence: slipway_types::Fence) -> Self {
         Self { lineage: fence.lineage.0, term: fence.term.0, holder: fence.holder }

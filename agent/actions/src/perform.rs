@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use slipway_errors::Code;
 use slipway_host::Host;
 use slipway_proto::types::{Change, Obstacle};
-use slipway_types::{Clock, OperationId};
+use slipway_types::{Clock, OperationId, Secret};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -83,6 +83,8 @@ pub struct OperationContext {
     pub progress: Progress,
     /// It was cancelled.
     pub cancelled: CancellationToken,
+    /// What came with the command for this action alone.
+    pub secret: Option<Secret>,
 }
 
 impl OperationContext {

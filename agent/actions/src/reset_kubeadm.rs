@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 use slipway_errors::Code;
 use slipway_host::cri::{self, Cri};
 use slipway_host::plan::paths::{KUBELET, is_the_kubelets, mount_obstacle};
-use slipway_host::{EntryKind, Host, Transient, TransientStatus};
+use slipway_host::{EntryKind, Host};
 use slipway_proto::types::{Change, Obstacle};
 use slipway_types::OperationId;
 
+use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
 use crate::running::containers;
@@ -20,8 +20,6 @@ use crate::stop_service::stopping;
 use crate::{Check, Done, Error, OperationContext, Perform};
 
 const KUBEADM: &str = "/usr/bin/kubeadm";
-const OUTPUT: &str = "/var/lib/slipway/agent/output";
-const OUTPUT_LIMIT: usize = 1 << 20;
 const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", KUBELET];
 const DELETED: [&str; 6] = [
     "admin.conf",
@@ -31,8 +29,12 @@ const DELETED: [&str; 6] = [
     "controller-manager.conf",
     "scheduler.conf",
 ];
-const LONGEST: Duration = Duration::from_mins(15);
-const POLL: Duration = Duration::from_millis(200);
+const COMMAND: LongCommand = LongCommand {
+    action: "reset-kubeadm",
+    says: "kubeadm reset",
+    longest: Duration::from_mins(15),
+    code: Code::HOST_KUBEADM,
+};
 
 /// Runs `kubeadm reset`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,22 +59,10 @@ impl ResetKubeadm {
     }
 }
 
-fn unit_name(operation: &OperationId) -> String {
-    let safe: String =
-        operation.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(120).collect();
-    // What was replaced or cut off must not make two operations one.
-    let tail = hex::encode(Sha256::digest(operation.as_str()));
-    format!("slipway-kubeadm-reset-{safe}-{}.service", &tail[..12])
-}
-
-fn output_path(unit: &str) -> std::path::PathBuf {
-    Path::new(OUTPUT).join(unit.replace(".service", ".log"))
-}
-
 #[async_trait]
 impl Perform for ResetKubeadm {
     fn name(&self) -> &'static str {
-        "reset-kubeadm"
+        COMMAND.action
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -85,7 +75,7 @@ impl Perform for ResetKubeadm {
     }
 
     fn long_command(&self, operation: &OperationId) -> Option<String> {
-        Some(unit_name(operation))
+        Some(COMMAND.unit(operation))
     }
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
@@ -104,31 +94,14 @@ impl Perform for ResetKubeadm {
         let Some(socket) = self.endpoint(host).await? else {
             return Err(Error::Refused { action: self.name(), obstacles: vec![no_socket()] });
         };
-        let unit = unit_name(&operation.operation);
         let words = [KUBEADM, "reset", "-f", "--skip-phases", "remove-etcd-member", "--cri-socket", &socket];
-        let transient = Transient {
-            name: unit.clone(),
-            description: format!("kubeadm reset of Slipway's operation {}", operation.operation),
-            argv: words.map(str::to_owned).to_vec(),
-            output: output_path(&unit),
-            max_runtime: operation.left().min(LONGEST),
-        };
-        operation.progress.say("running kubeadm reset");
-        host.services.run_transient(&transient).await?;
-        let mut done = self.follow(host, operation, &unit).await?;
-        done.changes.clone_from(&found.changes);
-        Ok(done)
+        let ended = COMMAND.run(host, operation, words.map(str::to_owned).to_vec()).await?;
+        done(&ended, found.changes.clone())
     }
 
     async fn attach(&self, host: &Host, operation: &OperationContext) -> Result<Option<Done>, Error> {
-        let unit = unit_name(&operation.operation);
-        if host.services.transient_status(&unit).await? == TransientStatus::NotFound {
-            return Ok(None);
-        }
-        operation.progress.say("kubeadm reset was begun before: waiting for it");
-        let mut done = self.follow(host, operation, &unit).await?;
-        done.changes.push(change("process", "kubeadm reset", "run", "begun by an earlier life of this agent"));
-        Ok(Some(done))
+        let Some(ended) = COMMAND.attach(host, operation).await? else { return Ok(None) };
+        done(&ended, vec![change("process", COMMAND.says, "run", "begun by an earlier life of this agent")]).map(Some)
     }
 }
 
@@ -161,42 +134,13 @@ impl ResetKubeadm {
         );
         Ok(found)
     }
-
-    /// Waits for the unit's end, however that comes, and makes systemd forget it.
-    async fn follow(&self, host: &Host, operation: &OperationContext, unit: &str) -> Result<Done, Error> {
-        let code = loop {
-            match host.services.transient_status(unit).await? {
-                TransientStatus::Exited { code } => break code,
-                TransientStatus::NotFound => {
-                    let what = format!("{unit} is gone before it told its end");
-                    return Err(Error::NotReached { action: self.name(), code: Code::HOST_KUBEADM, what });
-                }
-                TransientStatus::Running => {
-                    if let Err(error) = operation.go_on(self.name()) {
-                        host.services.forget_transient(unit).await?;
-                        return Err(error);
-                    }
-                    tokio::select! {
-                        () = operation.cancelled.cancelled() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                    }
-                }
-            }
-        };
-        let said = last_words(host, unit).await;
-        host.services.forget_transient(unit).await?;
-        if code != 0 {
-            let what = format!("kubeadm reset ended with {code}: {said}");
-            return Err(Error::NotReached { action: self.name(), code: Code::HOST_KUBEADM, what });
-        }
-        Ok(Done {
-            changes: vec![],
-            record: vec![format!("kubeadm reset ended with 0; its output is in {}", output_path(unit).display())],
-        })
-    }
 }
 
-fn no_socket() -> Obstacle {
+fn done(ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
+    if ended.exit == 0 { Ok(Done { changes, record: vec![ended.line(COMMAND)] }) } else { Err(ended.failed(COMMAND)) }
+}
+
+pub(crate) fn no_socket() -> Obstacle {
     let explain = "no socket of a container runtime was found, and without one kubeadm leaves the containers: start the runtime, or name its socket";
     obstacle(Code::HOST_KUBEADM, "CRI socket", explain)
 }
@@ -225,15 +169,4 @@ async fn files(host: &Host) -> Result<Vec<Change>, Error> {
         }
     }
     Ok(changes)
-}
-
-async fn last_words(host: &Host, unit: &str) -> String {
-    let output = host.files.read(&output_path(unit), OUTPUT_LIMIT).await.ok().flatten().unwrap_or_default();
-    let text = String::from_utf8_lossy(&output);
-    let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
-    if lines.is_empty() {
-        "it said nothing".to_owned()
-    } else {
-        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
-    }
 }

@@ -5,9 +5,9 @@ use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
 use crate::{
-    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, MaskKubelet, MoveEtcdLeader, Perform,
-    PromoteEtcdLearner, RemoveEtcdMember, ResetKubeadm, ScanLeftovers, SetApiServer, SetEtcdServers, StartService,
-    StopService, UnmaskKubelet, WipeEtcdData,
+    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, JoinKubeadm, MaskKubelet, MoveEtcdLeader,
+    Perform, PromoteEtcdLearner, RemoveEtcdMember, ResetKubeadm, ScanLeftovers, SetApiServer, SetEtcdServers,
+    StartService, StopService, UnmaskKubelet, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -41,15 +41,16 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::PromoteEtcdLearner(promote) => Box::new(PromoteEtcdLearner { id: member(promote.member_id)? }),
         Wire::InstallEtcdUnit(install) => Box::new(InstallEtcdUnit::new(install)?),
         Wire::SetEtcdServers(set) => Box::new(SetEtcdServers { servers: urls(set.servers)? }),
+        Wire::JoinKubeadm(join) => Box::new(JoinKubeadm::new(join)?),
         Wire::SetApiServer(set) => Box::new(SetApiServer::new(&set.server, &set.paths)?),
     })
 }
 
-fn bad(why: impl Into<String>) -> Coded {
+pub(crate) fn bad(why: impl Into<String>) -> Coded {
     Coded::new(Code::AGENT_BAD_ARGUMENT, why)
 }
 
-fn socket(text: &str) -> Result<Option<String>, Coded> {
+pub(crate) fn socket(text: &str) -> Result<Option<String>, Coded> {
     if text.is_empty() {
         return Ok(None);
     }

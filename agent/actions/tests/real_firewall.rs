@@ -77,6 +77,7 @@ async fn the_kernels_firewall_loses_what_is_ours_and_nothing_else() {
         deadline: SystemClock.since_boot() + Duration::from_mins(1),
         progress: Progress::silent(),
         cancelled: CancellationToken::new(),
+        secret: None,
     };
     let applied = clean.apply(&host, &operation).await.unwrap();
     assert!(applied.record[0].contains("unchanged"), "{:?}", applied.record);

@@ -27,6 +27,7 @@ fn operation(id: &str) -> OperationContext {
         deadline: SystemClock.since_boot() + Duration::from_mins(5),
         progress: Progress::silent(),
         cancelled: CancellationToken::new(),
+        secret: None,
     }
 }
 

@@ -11,7 +11,7 @@ use slipway_proto::agent::{
     WatchRequest,
 };
 use slipway_proto::types::{Action, Change, Target};
-use slipway_types::{Fence, Timestamp};
+use slipway_types::{Fence, Secret, Timestamp};
 
 use super::AgentCore;
 use crate::fence::{Boot, meant_for};
@@ -96,6 +96,7 @@ impl AgentCore {
                 not_after: moment(request.not_after_ms)?,
                 action_name: work.name(),
                 action: bytes,
+                secret: Secret::new(request.secret),
             };
             let (state, attached) = self.operations.start(start, work).await?;
             Ok(StartOperationResponse { state: state.into(), attached })

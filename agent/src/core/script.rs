@@ -212,6 +212,7 @@ pub(crate) fn start(id: &str, term: u64) -> StartOperationRequest {
         fence: fence(term),
         not_after_ms: NOW + 10_000,
         action: mask(),
+        secret: Default::default(),
     }
 }
 

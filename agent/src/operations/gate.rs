@@ -7,7 +7,7 @@ use std::sync::Arc;
 use slipway_errors::{Code, Coded};
 use slipway_proto::agent::OperationState;
 use slipway_proto::types::Target;
-use slipway_types::{Fence, Timestamp};
+use slipway_types::{Fence, Secret, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::fence::kept::Kept;
@@ -22,12 +22,13 @@ pub(crate) struct Live {
     pub(crate) entry: Entry,
     pub(crate) progress: Arc<Progress>,
     pub(crate) cancelled: CancellationToken,
+    pub(crate) secret: Option<Secret>,
 }
 
 impl Live {
-    fn of(entry: Entry) -> Arc<Self> {
+    fn of(entry: Entry, secret: Option<Secret>) -> Arc<Self> {
         let progress = Arc::new(Progress::after_returns(entry.returns));
-        Arc::new(Self { entry, progress, cancelled: CancellationToken::new() })
+        Arc::new(Self { entry, progress, cancelled: CancellationToken::new(), secret })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -56,6 +57,8 @@ pub struct Start {
     pub action_name: &'static str,
     /// The action as it came over the wire.
     pub action: Vec<u8>,
+    /// What it needs and is not written down.
+    pub secret: Option<Secret>,
 }
 
 /// What became of a [`Start`].
@@ -128,7 +131,7 @@ impl Gate {
             .journal
             .begin(&start.id, start.action_name, &start.action, &start.fence, now.as_millisecond())
             .map_err(|error| error.coded())?;
-        Ok(Started::Begun(self.run(entry)))
+        Ok(Started::Begun(self.run(entry, start.secret.clone())))
     }
 
     fn attach(entry: &Entry, start: &Start) -> Result<Started, Coded> {
@@ -144,11 +147,11 @@ impl Gate {
     /// Takes up again what was begun and has no end, after a restart.
     pub(crate) fn come_back(&mut self, id: &str) -> Result<Arc<Live>, Coded> {
         let entry = self.journal.come_back(id).map_err(|error| error.coded())?;
-        Ok(self.run(entry))
+        Ok(self.run(entry, None))
     }
 
-    fn run(&mut self, entry: Entry) -> Arc<Live> {
-        let live = Live::of(entry);
+    fn run(&mut self, entry: Entry, secret: Option<Secret>) -> Arc<Live> {
+        let live = Live::of(entry, secret);
         self.live.insert(live.id().to_owned(), live.clone());
         live
     }

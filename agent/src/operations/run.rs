@@ -125,6 +125,7 @@ async fn apply(live: &Live, work: &dyn Work) -> Came {
         limit: LONGEST_OPERATION,
         progress: live.progress.clone(),
         cancelled: live.cancelled.clone(),
+        secret: live.secret.clone(),
     };
     let mut failure = match guarded(LONGEST_OPERATION, work.apply(&operation)).await {
         Ok(applied) => return ended_well(applied),

@@ -106,6 +106,7 @@ impl Work for HostWork {
             deadline: self.clock.since_boot().saturating_add(operation.limit),
             progress: Progress::to(move |says| progress.say(says)),
             cancelled: operation.cancelled.clone(),
+            secret: operation.secret.clone(),
         };
         let applied = self.perform.apply(&self.host, &context).await.map_err(|error| error.coded())?;
         Ok(Applied { already_true: applied.already_true, changes: applied.changes, record: applied.record })

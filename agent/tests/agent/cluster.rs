@@ -161,7 +161,14 @@ pub(crate) fn reset() -> Option<Action> {
 
 pub(crate) fn start(id: &str, boot_id: &str, action: Option<Action>) -> StartOperationRequest {
     let not_after_ms = SystemClock.now().as_millisecond() + 60_000;
-    StartOperationRequest { operation_id: id.into(), target: target(boot_id), fence: fence(4), not_after_ms, action }
+    StartOperationRequest {
+        operation_id: id.into(),
+        target: target(boot_id),
+        fence: fence(4),
+        not_after_ms,
+        action,
+        secret: Default::default(),
+    }
 }
 
 pub(crate) fn follow(id: &str) -> WatchOperationRequest {

@@ -94,6 +94,9 @@ codes! {
     MEMBER_STATIC_POD: "SLIP-MEMBER-003", "The member of etcd is kubeadm's";
     FENCING_UNPROVED: "SLIP-FENCING-001", "It is not proved that the host is powered off";
     DENIAL_FOREIGN: "SLIP-DENIAL-001", "The policy that denies old kubelet credentials is not ours";
+    JOIN_NAME_TAKEN: "SLIP-JOIN-001", "A node has the name that the host would join with";
+    JOIN_VERSION: "SLIP-JOIN-002", "The version does not fit the join";
+    JOIN_TOKEN: "SLIP-JOIN-003", "The bootstrap token cannot be used";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
     RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
     RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";

@@ -7,7 +7,7 @@ mod files;
 mod id;
 pub mod init;
 pub mod keys;
-mod random;
+pub mod random;
 pub mod sealed;
 pub mod tls;
 pub mod token;

@@ -13,10 +13,25 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     Ok(bytes)
 }
 
+/// So many small letters and digits that nobody can guess.
+pub fn letters(count: usize) -> Result<String, NoRandomness> {
+    const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    // 252 is seven times the alphabet: a byte above it would favour the first letters.
+    let mut letters = String::with_capacity(count);
+    while letters.len() < count {
+        let fair = bytes::<32>()?.into_iter().filter(|byte| *byte < 252);
+        letters.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 36)])).take(count - letters.len()));
+    }
+    Ok(letters)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn two_secrets_differ() {
         assert_ne!(super::bytes::<16>().unwrap(), super::bytes::<16>().unwrap());
+        let (one, other) = (super::letters(16).unwrap(), super::letters(16).unwrap());
+        assert!(one.len() == 16 && one.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{one}");
+        assert_ne!(one, other);
     }
 }

@@ -6,6 +6,7 @@ mod fence;
 mod ids;
 mod names;
 mod role;
+mod secret;
 mod version;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -13,4 +14,5 @@ pub use fence::{Fence, FenceOrder, Lineage, Term};
 pub use ids::{HostId, IdGen, OperationId, RandomIds, RunId, SequentialIds, StepId};
 pub use names::{InvalidName, NodeName};
 pub use role::{NodeRole, Role};
+pub use secret::Secret;
 pub use version::{InvalidVersion, KubernetesVersion};

@@ -2,9 +2,11 @@
 //! client leaves this crate, so that its yearly majors stay our business alone; every write is conditional, and asks the [`WriteGate`] first.
 
 mod api;
+mod bootstrap_token;
 mod budget;
 pub mod capacity;
 mod classify;
+mod cluster_info;
 mod config_maps;
 pub mod conformance;
 mod connect;
@@ -29,10 +31,12 @@ mod sweep;
 mod volumes;
 
 pub use api::{ClusterApi, ServerVersion};
+pub use bootstrap_token::BootstrapToken;
 pub use budget::{
     Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal,
 };
 pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
+pub use cluster_info::{ClusterInfo, ca_cert_hashes};
 pub use cordon::{
     CORDON_OWNER, CORDON_REASON, CORDON_RUN, CordonMark, CordonOutcome, UncordonOutcome, Whose, cordon_mark,
     is_foreign_cordon,

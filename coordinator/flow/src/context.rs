@@ -92,6 +92,24 @@ impl<'a, W> StepCx<'a, W> {
         Self::new(world, &attempt, Fence::default(), CancellationToken::new(), Arc::new(SystemClock), silent)
     }
 
+    /// The same for a part of the step: its operations have names of their own, the same in every attempt.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        Self {
+            world: self.world,
+            run: self.run.clone(),
+            step: StepId(format!("{}.{name}", self.step)),
+            attempt: self.attempt,
+            previous_attempt: self.previous_attempt,
+            unresolved: self.unresolved.clone(),
+            resumed: self.resumed,
+            fence: self.fence.clone(),
+            cancelled: self.cancelled.clone(),
+            clock: self.clock.clone(),
+            say: self.say.clone(),
+        }
+    }
+
     /// Tells whoever watches what the step does or waits for just now. Only the latest sentence is kept.
     pub fn say(&self, sentence: impl Into<String>) {
         (self.say)(&self.run, &self.step, sentence.into());
@@ -129,5 +147,6 @@ mod tests {
         assert_eq!(cx.operation_id().as_str(), "r1/reset-w2/4");
         let ids: Vec<_> = cx.unresolved_operations().map(|id| id.0).collect();
         assert_eq!(ids, ["r1/reset-w2/3", "r1/reset-w2/1"]);
+        assert_eq!(cx.part("mask").operation_id().as_str(), "r1/reset-w2.mask/4");
     }
 }

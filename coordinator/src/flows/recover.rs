@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_cluster::{CordonMark, cordon_mark, is_foreign_cordon};
+use slipway_cluster::{Admission, CordonMark, cordon_mark, is_foreign_cordon};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan};
 use slipway_types::NodeName;
@@ -83,7 +83,9 @@ impl Flow<World> for Recover {
         plan.phase("recover", |phase| {
             facts.nodes.iter().fold(phase, |phase, node| {
                 let mark = CordonMark { owner: node.owner.clone(), reason: node.reason.clone(), run: node.run.clone() };
-                let phase = phase.step_if(node.denied.then(|| AdmitKubelet { node: node.name.clone() }));
+                let phase = phase.step_if(
+                    node.denied.then(|| AdmitKubelet { node: node.name.clone(), admission: Admission::Returns }),
+                );
                 phase.step(Uncordon { node: node.name.clone(), uid: node.uid.clone(), mark: node.ours.then_some(mark) })
             })
         })

@@ -13,6 +13,8 @@ use crate::world::World;
 pub struct AdmitKubelet {
     /// The node.
     pub node: NodeName,
+    /// With the credentials that it has, or with new ones.
+    pub admission: Admission,
 }
 
 #[async_trait]
@@ -42,11 +44,14 @@ impl Step<World> for AdmitKubelet {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let denied = cx.world.cluster.denied_kubelets().await.map_err(|error| api(error.into()))?;
-        Ok(!denied.contains_key(&self.node))
+        Ok(match self.admission {
+            Admission::Returns => !denied.contains_key(&self.node),
+            Admission::Joins => denied.get(&self.node).is_none_or(|denial| !denial.anything),
+        })
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        let admitted = cx.world.cluster.admit_kubelet(&self.node, Admission::Returns).await;
+        let admitted = cx.world.cluster.admit_kubelet(&self.node, self.admission).await;
         admitted.map_err(|error| api(error.into()))?;
         Ok(vec![format!("the kubelet of {} is admitted again", self.node)])
     }

@@ -53,6 +53,8 @@ pub struct HostAction {
     pub disrupts: bool,
     /// How it is undone, where it can be.
     pub undo: Option<Action>,
+    /// It needs the bootstrap token that this run made for the node.
+    pub with_token: bool,
     /// What has to hold before each attempt.
     pub only_if: Option<StaysEmpty>,
 }
@@ -71,6 +73,7 @@ impl HostAction {
             reads_only: false,
             disrupts: false,
             undo: None,
+            with_token: false,
             only_if: None,
         }
     }
@@ -100,6 +103,15 @@ impl HostAction {
         Ok(Target { cluster: cx.world.cluster_name.clone(), host_id: host.id.0.clone(), boot_id: facts.boot_id })
     }
 
+    /// What the agent needs and keeps nowhere.
+    async fn secret(&self, cx: &StepCx<'_, World>) -> Result<bytes::Bytes, StepError> {
+        if !self.with_token {
+            return Ok(bytes::Bytes::new());
+        }
+        let token = super::bootstrap_token::token(cx, &self.target.node).await?;
+        Ok(bytes::Bytes::copy_from_slice(token.expose()))
+    }
+
     async fn run(&self, cx: &StepCx<'_, World>, action: Action) -> Result<Vec<String>, StepError> {
         let host = self.host(cx).await?;
         for earlier in cx.unresolved_operations() {
@@ -118,6 +130,7 @@ impl HostAction {
             fence: Some(cx.fence.clone().into()),
             not_after_ms: (cx.clock.now() + COMMAND_TIME).as_millisecond(),
             action: Some(action),
+            secret: self.secret(cx).await?,
         };
         match cx.world.agents.start(&host, request).await {
             Ok(_) => {}

@@ -1,5 +1,5 @@
-//! Notes what a host is for now that it no longer serves as a node. Its identity stays: it has to be able to come back and be cleaned, to be
-//! joined again, or to be decommissioned.
+//! Notes what a host is for now that it serves as a node, or no longer does. Its identity stays: it has to be able to come back and be cleaned,
+//! to be joined again, or to be decommissioned.
 
 use async_trait::async_trait;
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
@@ -27,7 +27,8 @@ impl Step<World> for ReleaseHost {
     fn summary(&self) -> String {
         match self.state {
             HostState::ToBeCleaned => format!("the host of {} is cleaned as soon as it is heard again", self.node),
-            HostState::InService | HostState::Waiting => format!("the host of {} waits for its next use", self.node),
+            HostState::InService => format!("the host of {} is in service", self.node),
+            HostState::Waiting => format!("the host of {} waits for its next use", self.node),
         }
     }
 

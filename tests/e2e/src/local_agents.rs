@@ -82,8 +82,16 @@ impl LocalAgents {
     /// Tells the cluster how the kubelet of one host is: a call changes no other.
     pub fn keep_one_in_step(&self, id: &HostId) {
         let Some(site) = self.sites.get(id).filter(|_| !self.is_silent(id)) else { return };
-        let (speaks, has_address) = site.machine.see(|state| (crate::link::kubelet_speaks(state), state.vip.is_some()));
-        self.wire.tell(&self.api, &site.name, speaks);
+        let (speaks, has_address, machine_id) = site
+            .machine
+            .see(|state| (crate::link::kubelet_speaks(state), state.vip.is_some(), state.identity.machine_id.clone()));
+        if !speaks {
+            let seen = crate::link::joinable(&self.api);
+            if site.machine.see(|state| state.clusters != seen) {
+                site.machine.change(|state| state.clusters = seen);
+            }
+        }
+        self.wire.tell(&self.api, &site.name, &machine_id, speaks);
         if has_address {
             let on = self.sites.iter().filter(|(id, site)| site.master && !self.is_silent(id));
             crate::link::settle_address(on.map(|(_, site)| &site.machine));

@@ -1,5 +1,5 @@
 //! What a machine is like, without what no undoing brings back and nothing depends on: witnesses, numbers of processes, which of the masters
-//! the address for all has gone to, the kept copies of manifests, and the files of an etcd that nobody starts any more.
+//! the address for all has gone to, the kept copies of manifests, what it saw of clusters that it could join, and the files of an etcd that nobody starts any more.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,8 @@ use slipway_host::{Active, Enablement};
 
 use crate::workload;
 
+/// Where files lie for as long as a command runs.
+pub(crate) const SCRATCH: &str = "/run/slipway";
 const KEPT: &str = "/etc/kubernetes/slipway-kept";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 const UNIT: &str = "etcd.service";
@@ -19,6 +21,7 @@ pub(crate) fn without(mut state: State) -> State {
     state.effects.clear();
     state.next_pid = 0;
     state.transients.clear();
+    state.clusters.clear();
     for process in &mut state.processes {
         (process.pid, process.start_time) = (0, 0);
     }
@@ -31,7 +34,7 @@ pub(crate) fn without(mut state: State) -> State {
     }
     state.containers.sort_by(|a, b| (&a.sandbox, &a.name).cmp(&(&b.sandbox, &b.name)));
     state.sandboxes.sort_by(|a, b| a.id.cmp(&b.id));
-    state.files.retain(|path, _| !path.starts_with(KEPT));
+    state.files.retain(|path, _| !path.starts_with(KEPT) && path != Path::new(SCRATCH));
     if given_up(&state) {
         state.units.remove(UNIT);
         state.files.retain(|path, _| !OF_UNIT.iter().any(|of| path == Path::new(of)));

@@ -134,7 +134,7 @@ impl Sites {
     pub fn foundation(&self, store: Arc<dyn Store>) -> anyhow::Result<Foundation> {
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         Ok(Foundation {
-            settings: Settings::default().validated()?,
+            settings: settings().validated()?,
             cluster_name: CLUSTER.to_owned(),
             machine_id: None,
             store,
@@ -182,6 +182,19 @@ impl Sites {
         Ok(Hosts::new(store, leadership.fence).set_state(&host_id(name), state).await?)
     }
 
+    /// Takes a node out as a removal would have: its host is clean and waits, and nothing of it is left in the cluster.
+    pub async fn waiting(&self, name: &str) -> anyhow::Result<()> {
+        self.site(name)?.machine.change(|state| *state = preset::waiting(name));
+        self.agents.keep_in_step();
+        for pod in self.api.objects("pods").into_iter().filter(|pod| pod["spec"]["nodeName"] == name) {
+            let of = |key: &str| pod["metadata"][key].as_str().unwrap_or_default().to_owned();
+            self.api.delete("pods", &of("namespace"), &of("name")).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        }
+        self.api.delete("nodes", "", name).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        self.api.tick();
+        self.mark(name, HostState::Waiting).await
+    }
+
     /// Cuts the power of a host, as seen from outside: its agent is silent and its kubelet says nothing; or gives it back.
     pub fn silence(&self, name: &str, silent: bool) {
         self.agents.set_silent(&host_id(name), silent);
@@ -208,6 +221,13 @@ impl Sites {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Those of a new installation, but quicker to find whether a node stays Ready.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.join.soak_ms = 1000;
+    settings
 }
 
 /// The id of the host of that name.

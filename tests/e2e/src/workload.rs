@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
 use slipway_cluster::fake::objects::{bare_pod, budget, daemon_set, deployment, on_node, with_empty_dir};
 use slipway_cluster::fake::{FakeApiServer, Pace};
+use slipway_host::fake::preset;
 use slipway_types::NodeRole;
 
 /// The simulated cluster's version.
@@ -45,11 +49,24 @@ pub fn fill<'n>(api: &FakeApiServer, pace: Pace, nodes: impl IntoIterator<Item =
         budget("shop", "web", "web", 1),
         with_empty_dir(deployment("shop", "cache", 2)),
         on_node(with_empty_dir(bare_pod("shop", "notes", "w2")), "w2"),
+        cluster_info(),
     ];
     for object in objects {
         // The only refusal would be of an object that this file itself got wrong, and every test would show it.
         let _ = api.apply(object);
     }
+}
+
+/// How hosts join, as kubeadm publishes it.
+fn cluster_info() -> Value {
+    let authority = BASE64_STANDARD.encode(preset::AUTHORITY);
+    let kubeconfig = format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority-data: {authority}\n    server: https://{VIP}:6443\n  name: \"\"\n"
+    );
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cluster-info", "namespace": "kube-public"},
+        "data": {"kubeconfig": kubeconfig},
+    })
 }
 
 /// Adds a node of that name, as its simulated host would register it.

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cluster::IGNORED;
 use crate::command::{check, command};
 use crate::each::each;
 use crate::eventually::eventually;
@@ -142,12 +143,19 @@ fn coordinator(lab: &Lab) -> Result<()> {
 
 /// With one master the kubeconfig's own address is all there is.
 fn settings(api_servers: &[String]) -> String {
-    let kubeconfig = format!("[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
+    let join = format!(
+        "[join]\nignore-preflight-errors = [{}]\n",
+        quoted(IGNORED.trim_start_matches("--ignore-preflight-errors=").split(','))
+    );
+    let kubeconfig = format!("{join}\n[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
     if api_servers.len() < 2 {
         return kubeconfig;
     }
-    let quoted: Vec<String> = api_servers.iter().map(|address| format!("\"{address}\"")).collect();
-    format!("{kubeconfig}endpoints = [{}]\n", quoted.join(", "))
+    format!("{kubeconfig}endpoints = [{}]\n", quoted(api_servers.iter().map(String::as_str)))
+}
+
+fn quoted<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn api_servers(lab: &Lab) -> Vec<String> {

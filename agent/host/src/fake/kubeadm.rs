@@ -1,12 +1,16 @@
-//! What `kubeadm reset` does to a machine, hazards included: it unmounts what is mounted below the kubelet's folder, whosever it is, warns
-//! instead of failing when the container runtime is down, and leaves CNI and firewall alone.
+//! What kubeadm does to a machine, hazards included. Its `join` believes only the authority that it was given the hash of. Its `reset`
+//! unmounts what is mounted below the kubelet's folder, whosever it is, warns instead of failing when the container runtime is down, and
+//! leaves CNI and firewall alone.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::State;
+use serde_json::Value;
+
+use super::{Node, State, preset};
 
 const KUBELET: &str = "/var/lib/kubelet";
+const KUBECONFIGS: [&str; 2] = ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/bootstrap-kubelet.conf"];
 const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", KUBELET, "/etc/kubernetes/pki"];
 const DELETED: [&str; 6] = [
     "admin.conf",
@@ -47,6 +51,10 @@ fn run(state: &mut State, argv: &[String]) -> i32 {
             state.witness("kubeadm reset ended");
             if state.kubeadm.is_none() { 203 } else { reset(state) }
         }
+        [program, "join", "--config", file] if program.ends_with("/kubeadm") => {
+            state.witness("kubeadm join ended");
+            if state.kubeadm.is_none() { 203 } else { join(state, Path::new(file)) }
+        }
         ["/bin/false" | "/usr/bin/false", ..] => 1,
         _ => 0,
     }
@@ -71,6 +79,32 @@ fn reset(state: &mut State) -> i32 {
     for file in DELETED {
         state.files.remove(&Path::new("/etc/kubernetes").join(file));
     }
+    0
+}
+
+/// Refuses what kubeadm's preflight and discovery refuse, the same token and hash included.
+fn join(state: &mut State, file: &Path) -> i32 {
+    let Some(Node::File(text)) = state.files.get(file) else { return 1 };
+    let asked: Value = serde_json::from_str(text).unwrap_or_default();
+    let of = |key: &str| &asked["discovery"]["bootstrapToken"][key];
+    let word = |key: &str| of(key).as_str().unwrap_or_default().to_owned();
+    if KUBECONFIGS.iter().any(|path| state.files.contains_key(Path::new(path))) {
+        return 2;
+    }
+    let server = word("apiServerEndpoint");
+    let lets_in = state.clusters.get(&server).is_some_and(|cluster| {
+        let pins = of("caCertHashes").as_array().into_iter().flatten();
+        cluster.tokens.contains(&word("token")) && pins.into_iter().any(|pin| *pin == *cluster.ca_cert_hash)
+    });
+    if !lets_in || !state.start_unit("kubelet.service") {
+        return 1;
+    }
+    if std::mem::take(&mut state.join_fails) {
+        state.write("/etc/kubernetes/bootstrap-kubelet.conf", "");
+        state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n");
+        return 1;
+    }
+    preset::join(state, server.split(':').next().unwrap_or_default());
     0
 }
 

@@ -23,7 +23,7 @@ use slipway_types::{Clock, SystemClock};
 pub use api_servers::Server;
 pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
-pub use state::{Node, State, TransientRun, Unit};
+pub use state::{Joinable, Node, State, TransientRun, Unit};
 
 use crate::{Error, Host, Profiles};
 

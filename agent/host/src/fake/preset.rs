@@ -11,6 +11,8 @@ mod master;
 
 pub use master::{etcd_under_systemd, external_etcd, master, prepared_for_etcd, with_vip};
 
+/// The certificate of the authority of every simulated cluster.
+pub const AUTHORITY: &str = CERTIFICATE;
 const CERTIFICATE: &str = include_str!("../../fixtures/certificate.pem");
 const NFT: &str = include_str!("../../fixtures/nft-kube-proxy.json");
 const IPTABLES: &str = include_str!("../../fixtures/iptables-nft.rules");
@@ -49,6 +51,18 @@ pub fn flannel(name: &str) -> State {
             .replace("*filter\n", "*filter\n:FLANNEL-FWD - [0:0]\n-A FORWARD -m comment --comment \"flanneld forward\" -j FLANNEL-FWD\n-A FLANNEL-FWD -s 10.244.0.0/16 -m comment --comment \"flanneld forward\" -j ACCEPT\n");
         *text = reordered(text);
     }
+    state
+}
+
+/// A machine that waits for its first join, or for its next: packages and runtime are there, and the kubelet is masked.
+pub fn waiting(name: &str) -> State {
+    let mut state = machine(name);
+    if let Some(kubelet) = state.units.get_mut("kubelet.service") {
+        (kubelet.active, kubelet.enablement) = (Active::Inactive, Enablement::Masked);
+    }
+    state.api_servers.insert("https://10.70.0.10:6443".into(), super::Server::Ready);
+    state.directory("/etc/systemd/system");
+    state.files.insert("/etc/systemd/system/kubelet.service".into(), super::Node::Symlink("/dev/null".into()));
     state
 }
 
@@ -127,6 +141,13 @@ fn route(destination: &str, gateway: Option<&str>, device: &str, protocol: u8) -
 }
 
 fn users_own(state: &mut State) {
+    state.processes.push(Process {
+        pid: 7,
+        start_time: 70,
+        comm: "sshd".into(),
+        exe: Some("/usr/sbin/sshd".into()),
+        cmdline: vec![],
+    });
     for (name, kind) in [
         ("docker0", "bridge"),
         ("virbr0", "bridge"),
@@ -155,6 +176,13 @@ fn users_own(state: &mut State) {
         .into(),
         ipsets: vec!["mine".into()],
     };
+}
+
+/// What `kubeadm join` makes of a machine, and what the pods that come then lay down there.
+pub(super) fn join(state: &mut State, server: &str) {
+    joined(state);
+    state.write("/etc/kubernetes/kubelet.conf", &kubeconfig(server));
+    network_of(state, "10-bridge.conflist", BRIDGE, "lab-bridge");
 }
 
 fn joined(state: &mut State) {
@@ -190,13 +218,6 @@ fn joined(state: &mut State) {
         });
         state.containers.push(Container { id: format!("c{pid}"), sandbox, name: comm.into() });
     }
-    state.processes.push(Process {
-        pid: 7,
-        start_time: 70,
-        comm: "sshd".into(),
-        exe: Some("/usr/sbin/sshd".into()),
-        cmdline: vec![],
-    });
 }
 
 /// A kubeconfig of the API server at that address.

@@ -51,6 +51,15 @@ pub struct TransientRun {
     pub exit: Option<i32>,
 }
 
+/// A cluster, as somebody sees it who wants to join.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joinable {
+    /// The bootstrap tokens that it lets in.
+    pub tokens: BTreeSet<String>,
+    /// The hash of its authority's public key.
+    pub ca_cert_hash: String,
+}
+
 /// A fake machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -105,6 +114,12 @@ pub struct State {
     /// The virtual address that its keepalived may hold.
     #[serde(default)]
     pub vip: Option<String>,
+    /// The next `kubeadm join` comes as far as a kubelet that runs, and fails.
+    #[serde(default)]
+    pub join_fails: bool,
+    /// Clusters that it can join, by the address of their API server.
+    #[serde(default)]
+    pub clusters: BTreeMap<String, Joinable>,
     /// The next process number.
     pub next_pid: u32,
     /// How often each thing that changes the machine was done: an independent witness.

@@ -121,6 +121,7 @@ impl HostWork {
             reads_only: self.kind == WorkKind::ScanLeftovers,
             disrupts: false,
             undo: (self.kind == WorkKind::MaskKubelet).then_some(unmask),
+            with_token: false,
             only_if: None,
         }
     }

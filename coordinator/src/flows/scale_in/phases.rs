@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use slipway_cluster::Admission;
 use slipway_flow::{OnFailure, Step};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, StartService, StopService, WipeEtcdData};
@@ -131,7 +132,7 @@ fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {
     };
     let mut steps: Steps = vec![Arc::new(cordon)];
     if node.denied {
-        steps.push(Arc::new(AdmitKubelet { node: node.name.clone() }));
+        steps.push(Arc::new(AdmitKubelet { node: node.name.clone(), admission: Admission::Returns }));
     }
     steps.extend::<[Arc<dyn Step<World>>; 2]>([
         Arc::new(Drain::new(&node.name, &parameters.drain, &node.evacuation)),

@@ -55,6 +55,11 @@ fn returned(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.mark("w2", HostState::ToBeCleaned).await.unwrap() })
 }
 
+/// The host of w2 waits to be joined.
+fn waiting(sites: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(async { sites.waiting("w2").await.unwrap() })
+}
+
 /// etcd is a unit of systemd on each master, and the workers are prepared for a member.
 fn external(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.etcd_under_systemd().unwrap() })
@@ -86,6 +91,7 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "back-up-etcd" => Some((json!({}), untouched)),
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
         "replace-etcd-member" => Some((json!({"nodes": ["m3"], "on": "w1"}), external)),
+        "join" => Some((json!({"nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13"}), waiting)),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
@@ -187,4 +193,9 @@ async fn a_planted_double_effect_makes_the_matrix_fail() {
         "{:?}",
         report.failures
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_join_of_a_worker_survives_everything() {
+    holds("join", 40).await;
 }

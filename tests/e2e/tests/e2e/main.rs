@@ -12,6 +12,7 @@ mod denials;
 mod enrolment;
 mod etcd;
 mod interleavings;
+mod join;
 mod masters;
 mod node_show;
 mod ownerless_members;

@@ -8,6 +8,7 @@ mod control_plane_second_member_down;
 mod control_plane_two_addresses;
 mod control_plane_wrong_inputs;
 mod isolate_recover_keeps_foreign_cordon;
+mod join_and_remove_go_round;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
 mod lab_cut_off_host_runs_on;
@@ -44,6 +45,7 @@ pub const ALL: &[TestCase] = &[
     lab_cluster_is_ready::TEST,
     isolate_recover_keeps_foreign_cordon::TEST,
     scale_in_worker_leaves_clean_host::TEST,
+    join_and_remove_go_round::TEST,
     scale_in_coordinator_killed::TEST,
     scale_in_blocked_drain::TEST,
     scale_in_flannel_traces::TEST,

@@ -1,0 +1,273 @@
+//! Runs `kubeadm join` with a configuration that is written for this one join and taken away afterwards: it holds the bootstrap token. Whether
+//! the host has joined is read from the host, whatever kubeadm said of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use slipway_errors::{Code, Coded};
+use slipway_host::cri::{self, Cri};
+use slipway_host::{Active, Enablement, Host};
+use slipway_proto::types::{self, Change, Obstacle};
+use slipway_types::{NodeName, OperationId};
+
+use crate::long_command::{Ended, LongCommand};
+use crate::mask_kubelet::UNIT;
+use crate::perform::{change, obstacle};
+use crate::reset_kubeadm::no_socket;
+use crate::wire::{bad, socket};
+use crate::{Check, Done, Error, OperationContext, Perform};
+
+const KUBEADM: &str = "/usr/bin/kubeadm";
+/// In memory only, and gone after a restart.
+const FOLDER: &str = "/run/slipway";
+const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const MOST_NAMES: usize = 32;
+const MOST_HASHES: usize = 8;
+/// Longer than all of kubeadm's own timeouts together, with images to be pulled.
+const COMMAND: LongCommand = LongCommand {
+    action: "join-kubeadm",
+    says: "kubeadm join",
+    longest: Duration::from_mins(25),
+    code: Code::HOST_KUBEADM,
+};
+
+/// Joins the host to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinKubeadm {
+    api_server: String,
+    ca_cert_hashes: Vec<String>,
+    node: NodeName,
+    socket: Option<String>,
+    ignored: Vec<String>,
+}
+
+impl JoinKubeadm {
+    /// As the wire asks for it, every argument checked.
+    pub fn new(join: types::JoinKubeadm) -> Result<Self, Coded> {
+        if !crate::wire::is_url(&format!("https://{}", join.api_server)) {
+            return Err(bad(format!("{:?} is no address of an API server such as 10.0.0.1:6443", join.api_server)));
+        }
+        if join.ca_cert_hashes.is_empty() || join.ca_cert_hashes.len() > MOST_HASHES {
+            return Err(bad(format!(
+                "{} hashes of authorities are named, 1 to {MOST_HASHES} are allowed",
+                join.ca_cert_hashes.len()
+            )));
+        }
+        if let Some(hash) = join.ca_cert_hashes.iter().find(|hash| !is_hash(hash)) {
+            return Err(bad(format!("{hash:?} is no hash of an authority's public key such as sha256:HEX")));
+        }
+        if join.ignore_preflight_errors.len() > MOST_NAMES {
+            return Err(bad(format!("more than {MOST_NAMES} preflight errors are to be ignored")));
+        }
+        if let Some(name) = join.ignore_preflight_errors.iter().find(|name| !is_check(name)) {
+            return Err(bad(format!("{name:?} is no name of a preflight check; \"all\" is never ignored")));
+        }
+        Ok(Self {
+            api_server: join.api_server,
+            ca_cert_hashes: join.ca_cert_hashes,
+            node: NodeName::new(join.node_name).map_err(|error| bad(error.to_string()))?,
+            socket: socket(&join.cri_socket)?,
+            ignored: join.ignore_preflight_errors,
+        })
+    }
+
+    async fn endpoint(&self, host: &Host) -> Result<Option<String>, Error> {
+        if self.socket.is_some() {
+            return Ok(self.socket.clone());
+        }
+        Ok(match cri::find(host).await? {
+            Cri::At(socket) => Some(socket),
+            Cri::Absent | Cri::Silent { .. } => None,
+        })
+    }
+
+    /// kubeadm reads YAML, and JSON is some.
+    fn configuration(&self, token: &str, socket: &str) -> String {
+        json!({
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "JoinConfiguration",
+            "discovery": {"bootstrapToken": {
+                "apiServerEndpoint": self.api_server,
+                "token": token,
+                "caCertHashes": self.ca_cert_hashes,
+            }},
+            "nodeRegistration": {
+                "name": self.node,
+                "criSocket": socket,
+                "ignorePreflightErrors": self.ignored,
+            },
+        })
+        .to_string()
+    }
+
+    async fn obstacles(&self, host: &Host) -> Result<Vec<Obstacle>, Error> {
+        let mut found = Vec::new();
+        if host.kubeadm.version().await?.is_none() {
+            found.push(obstacle(Code::HOST_KUBEADM, KUBEADM, "kubeadm is not installed on this host: install it"));
+        }
+        if self.endpoint(host).await?.is_none() {
+            found.push(no_socket());
+        }
+        let kubelet = host.services.state(UNIT).await?;
+        if matches!(kubelet.enablement, Enablement::Masked | Enablement::NotFound) {
+            let explain = format!("{UNIT} is {}, so kubeadm could not start it", kubelet.enablement.as_str());
+            found.push(obstacle(Code::HOST_SERVICE, UNIT, explain));
+        }
+        for path in [KUBELET_CONF, "/etc/kubernetes/bootstrap-kubelet.conf"] {
+            if host.files.entry(Path::new(path)).await?.is_some() {
+                let explain = format!("{path} is of another join, to this cluster or to another: clean the host first");
+                found.push(obstacle(Code::HOST_LEFTOVERS, path, explain));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+}
+
+fn is_check(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 128 && !name.eq_ignore_ascii_case("all") && name.chars().all(legal)
+}
+
+/// Whether that is a bootstrap token: six letters, a dot, sixteen more.
+fn is_token(text: &str) -> bool {
+    let lower = |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    text.split_once('.').is_some_and(|(id, secret)| id.len() == 6 && secret.len() == 16 && lower(id) && lower(secret))
+}
+
+fn file_of(operation: &OperationId) -> PathBuf {
+    Path::new(FOLDER).join(COMMAND.unit(operation).replace(".service", ".json"))
+}
+
+async fn forget_configuration(host: &Host, operation: &OperationId) -> Result<(), Error> {
+    let file = file_of(operation);
+    Ok(host.files.remove(&file.clone(), &[file]).await?)
+}
+
+#[async_trait]
+impl Perform for JoinKubeadm {
+    fn name(&self) -> &'static str {
+        COMMAND.action
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let mut words = vec![format!("kubeadm join {} --token TOKEN", self.api_server)];
+        words.extend(self.ca_cert_hashes.iter().map(|hash| format!("--discovery-token-ca-cert-hash {hash}")));
+        words.push(format!("--node-name {}", self.node));
+        words.extend(self.socket.iter().map(|socket| format!("--cri-socket {socket}")));
+        if !self.ignored.is_empty() {
+            words.push(format!("--ignore-preflight-errors {}", self.ignored.join(",")));
+        }
+        vec![words.join(" ")]
+    }
+
+    fn failure(&self) -> Code {
+        Code::HOST_KUBEADM
+    }
+
+    fn long_command(&self, operation: &OperationId) -> Option<String> {
+        Some(COMMAND.unit(operation))
+    }
+
+    async fn check(&self, host: &Host) -> Result<Check, Error> {
+        let there = async |path: &str| host.files.entry(Path::new(path)).await.map(|entry| entry.is_some());
+        let runs = host.services.state(UNIT).await?.active == Active::Active;
+        if runs && there(KUBELET_CONF).await? && there(CLIENT).await? {
+            return Ok(Check { satisfied: true, ..Check::default() });
+        }
+        let changes = vec![
+            change("process", COMMAND.says, "run", format!("to {} as {}", self.api_server, self.node)),
+            change("file", KUBELET_CONF, "write", "what the kubelet speaks to the API server with"),
+            change("unit", UNIT, "start", "with the cluster's configuration"),
+        ];
+        Ok(Check { satisfied: false, changes, obstacles: self.obstacles(host).await? })
+    }
+
+    async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
+        let Some(socket) = self.endpoint(host).await? else {
+            return Err(Error::Refused { action: self.name(), obstacles: vec![no_socket()] });
+        };
+        let token = operation.secret.as_ref().and_then(|secret| secret.expose_text()).filter(|token| is_token(token));
+        let Some(token) = token else {
+            let explain = "the command brought no bootstrap token; the agent keeps none, so it has to be given again";
+            let missing = obstacle(Code::AGENT_BAD_ARGUMENT, "bootstrap token", explain);
+            return Err(Error::Refused { action: self.name(), obstacles: vec![missing] });
+        };
+        let file = file_of(&operation.operation);
+        host.files.make_folder(Path::new(FOLDER), 0o700).await?;
+        host.files.write(&file, self.configuration(token, &socket).as_bytes(), 0o600).await?;
+        let argv = [KUBEADM, "join", "--config", &file.display().to_string()].map(str::to_owned).to_vec();
+        let ended = COMMAND.run(host, operation, argv).await;
+        forget_configuration(host, &operation.operation).await?;
+        self.done(host, &ended?, found.changes.clone()).await
+    }
+
+    async fn attach(&self, host: &Host, operation: &OperationContext) -> Result<Option<Done>, Error> {
+        let Some(ended) = COMMAND.attach(host, operation).await? else { return Ok(None) };
+        forget_configuration(host, &operation.operation).await?;
+        let begun = vec![change("process", COMMAND.says, "run", "begun by an earlier life of this agent")];
+        self.done(host, &ended, begun).await.map(Some)
+    }
+}
+
+impl JoinKubeadm {
+    /// An exit code says little: a join that was done may end with 1, and one that was not with 0.
+    async fn done(&self, host: &Host, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
+        if ended.exit != 0 && !self.check(host).await?.satisfied {
+            return Err(ended.failed(COMMAND));
+        }
+        Ok(Done { changes, record: vec![ended.line(COMMAND)] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    pub(super) fn wire() -> types::JoinKubeadm {
+        types::JoinKubeadm {
+            api_server: "10.0.0.10:6443".into(),
+            ca_cert_hashes: vec![format!("sha256:{}", "ab".repeat(32))],
+            node_name: "w1".into(),
+            cri_socket: String::new(),
+            ignore_preflight_errors: vec!["NumCPU".into()],
+        }
+    }
+
+    #[rstest]
+    #[case(types::JoinKubeadm { api_server: "10.0.0.10".into(), ..wire() })]
+    #[case(types::JoinKubeadm { api_server: "a b:6443".into(), ..wire() })]
+    #[case(types::JoinKubeadm { ca_cert_hashes: vec![], ..wire() })]
+    #[case(types::JoinKubeadm { ca_cert_hashes: vec!["sha256:xy".into()], ..wire() })]
+    #[case(types::JoinKubeadm { node_name: "../w1".into(), ..wire() })]
+    #[case(types::JoinKubeadm { cri_socket: "/run/x".into(), ..wire() })]
+    #[case(types::JoinKubeadm { ignore_preflight_errors: vec!["all".into()], ..wire() })]
+    fn what_no_join_could_mean_is_refused(#[case] join: types::JoinKubeadm) {
+        assert_eq!(JoinKubeadm::new(join).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
+    }
+
+    #[test]
+    fn the_commands_by_hand_name_no_token() {
+        let join = JoinKubeadm::new(wire()).unwrap();
+        let by_hand = join.by_hand().join("\n");
+        assert!(by_hand.contains("--token TOKEN") && by_hand.contains("--ignore-preflight-errors NumCPU"), "{by_hand}");
+        let text = join.configuration("abcdef.0123456789abcdef", "unix:///run/x.sock");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["discovery"]["bootstrapToken"]["token"], "abcdef.0123456789abcdef");
+        assert_eq!(read["nodeRegistration"]["criSocket"], "unix:///run/x.sock");
+    }
+
+    #[test]
+    fn a_token_has_its_form() {
+        assert!(is_token("abcdef.0123456789abcdef"));
+        assert!(!is_token("abcdef.0123456789ABCDEF") && !is_token("abcdef") && !is_token(""));
+    }
+}

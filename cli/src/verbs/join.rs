@@ -1,0 +1,43 @@
+//! `node join`: hosts that are enrolled become nodes of the cluster.
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::targets::{Params, Start};
+use crate::ask::Wish;
+
+/// What it takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The hosts, by the names that they are enrolled under
+    #[arg(value_name = "HOST", required = true)]
+    pub hosts: Vec<String>,
+    /// What they become
+    #[arg(long)]
+    pub role: Role,
+    /// The version that they are to have, such as 1.33.13
+    #[arg(long, value_name = "VERSION")]
+    pub kubernetes: String,
+    /// How it is started.
+    #[command(flatten)]
+    pub start: Start,
+}
+
+/// What a host becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// It runs pods.
+    Worker,
+}
+
+impl Args {
+    /// What is wished for.
+    pub fn wish(&self) -> Wish {
+        let mut params = Params::default();
+        params.set("nodes", json!(self.hosts));
+        let Role::Worker = self.role;
+        params.set("role", json!("worker"));
+        params.set("kubernetes", json!(self.kubernetes));
+        Wish { flow: "join", params: params.into_json() }
+    }
+}

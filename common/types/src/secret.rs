@@ -1,0 +1,41 @@
+//! Something that may be used and must not be shown: it has no way into a log, a journal or a message but by its name.
+
+/// A secret, such as a bootstrap token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Keeps it; none where there is nothing to keep.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Option<Self> {
+        Some(Self(secret.into())).filter(|secret| !secret.0.is_empty())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The secret as text, if it is some.
+    pub fn expose_text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_not_shown() {
+        let secret = Secret::new("abcdef.0123456789abcdef").unwrap();
+        assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "<secret> Some(\n    <secret>,\n)");
+        assert_eq!(secret.expose_text(), Some("abcdef.0123456789abcdef"));
+        assert_eq!(Secret::new(""), None);
+    }
+}

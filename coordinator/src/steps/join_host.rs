@@ -1,0 +1,74 @@
+//! `kubeadm join` on a host, and the way back from it: kubelet masked, reset, cleaned, and the Node gone that it may have registered. A host
+//! that joined half is worth nothing to anybody.
+
+use async_trait::async_trait;
+use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_types::{NodeName, StepId};
+
+use super::HostAction;
+use super::fail::api;
+use crate::world::World;
+
+/// See the module.
+pub struct JoinHost {
+    /// The join itself.
+    pub join: HostAction,
+    /// What takes it back, in order.
+    pub back: Vec<HostAction>,
+}
+
+#[async_trait]
+impl Step<World> for JoinHost {
+    fn id(&self) -> StepId {
+        self.join.id()
+    }
+
+    fn summary(&self) -> String {
+        self.join.summary()
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        self.join.by_hand()
+    }
+
+    fn changes(&self) -> Vec<String> {
+        self.join.changes()
+    }
+
+    fn node(&self) -> Option<NodeName> {
+        self.join.node()
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { on_failure: OnFailure::Unwind, tries: Some(2), ..self.join.policy() }
+    }
+
+    async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        self.join.satisfied(cx).await
+    }
+
+    async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
+        self.join.act(cx).await.map_err(|error| match error {
+            // What kubeadm could not do is taken back; only a host that cannot be asked needs a person.
+            StepError::Pause(why) if why.code.as_str().starts_with("SLIP-HOST-") => StepError::Failed(why),
+            other => other,
+        })
+    }
+
+    async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        for action in &self.back {
+            let part = cx.part(action.name);
+            if !action.satisfied(&part).await? {
+                cx.say(action.summary());
+                action.act(&part).await?;
+            }
+        }
+        let target = &self.join.target;
+        let cluster = &cx.world.cluster;
+        let node = cluster.node(&target.node).await.map_err(|error| api(error.into()))?;
+        if let Some(node) = node.filter(|node| node.machine_id == target.machine_id) {
+            cluster.delete_node(&target.node, &node.uid).await.map_err(|error| api(error.into()))?;
+        }
+        Ok(())
+    }
+}
