@@ -248,7 +248,7 @@ mod tests {
     #[case(types::JoinKubeadm { ca_cert_hashes: vec![], ..wire() })]
     #[case(types::JoinKubeadm { ca_cert_hashes: vec!["sha256:xy".into()], ..wire() })]
     #[case(types::JoinKubeadm { node_name: "../w1".into(), ..wire() })]
-    #[case(types::JoinKubeadm { cri_socket: "/run/x".into(), ..wire() })]
+    #[case(types::JoinKubeadm { cri_socket: "tcp://10.0.0.1:1".into(), ..wire() })]
     #[case(types::JoinKubeadm { ignore_preflight_errors: vec!["all".into()], ..wire() })]
     fn what_no_join_could_mean_is_refused(#[case] join: types::JoinKubeadm) {
         assert_eq!(JoinKubeadm::new(join).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);

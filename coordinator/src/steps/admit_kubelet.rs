@@ -55,4 +55,15 @@ impl Step<World> for AdmitKubelet {
         admitted.map_err(|error| api(error.into()))?;
         Ok(vec![format!("the kubelet of {} is admitted again", self.node)])
     }
+
+    /// A join that is taken back leaves everything under the name denied again. One that came back with its own credentials stays.
+    async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        match self.admission {
+            Admission::Joins => {
+                let denied = cx.world.cluster.deny_kubelet(&self.node, None).await;
+                denied.map(drop).map_err(|error| api(error.into()))
+            }
+            Admission::Returns => Ok(()),
+        }
+    }
 }
