@@ -7,19 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use slipway_errors::{Code, Coded};
-use slipway_host::cri::{self, Cri};
 use slipway_host::{Active, Enablement, Host};
 use slipway_proto::types::{self, Change, Obstacle};
-use slipway_types::{NodeName, OperationId};
+use slipway_types::{NodeName, OperationId, secret};
 
+use crate::cri_socket::{CriSocket, KUBEADM};
 use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
-use crate::reset_kubeadm::no_socket;
 use crate::wire::{bad, socket};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const KUBEADM: &str = "/usr/bin/kubeadm";
 /// In memory only, and gone after a restart.
 const FOLDER: &str = "/run/slipway";
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
@@ -40,7 +38,7 @@ pub struct JoinKubeadm {
     api_server: String,
     ca_cert_hashes: Vec<String>,
     node: NodeName,
-    socket: Option<String>,
+    socket: CriSocket,
     ignored: Vec<String>,
 }
 
@@ -69,18 +67,8 @@ impl JoinKubeadm {
             api_server: join.api_server,
             ca_cert_hashes: join.ca_cert_hashes,
             node: NodeName::new(join.node_name).map_err(|error| bad(error.to_string()))?,
-            socket: socket(&join.cri_socket)?,
+            socket: CriSocket(socket(&join.cri_socket)?),
             ignored: join.ignore_preflight_errors,
-        })
-    }
-
-    async fn endpoint(&self, host: &Host) -> Result<Option<String>, Error> {
-        if self.socket.is_some() {
-            return Ok(self.socket.clone());
-        }
-        Ok(match cri::find(host).await? {
-            Cri::At(socket) => Some(socket),
-            Cri::Absent | Cri::Silent { .. } => None,
         })
     }
 
@@ -104,13 +92,7 @@ impl JoinKubeadm {
     }
 
     async fn obstacles(&self, host: &Host) -> Result<Vec<Obstacle>, Error> {
-        let mut found = Vec::new();
-        if host.kubeadm.version().await?.is_none() {
-            found.push(obstacle(Code::HOST_KUBEADM, KUBEADM, "kubeadm is not installed on this host: install it"));
-        }
-        if self.endpoint(host).await?.is_none() {
-            found.push(no_socket());
-        }
+        let mut found = self.socket.obstacles(host).await?;
         let kubelet = host.services.state(UNIT).await?;
         if matches!(kubelet.enablement, Enablement::Masked | Enablement::NotFound) {
             let explain = format!("{UNIT} is {}, so kubeadm could not start it", kubelet.enablement.as_str());
@@ -136,12 +118,6 @@ fn is_check(name: &str) -> bool {
     !name.is_empty() && name.len() <= 128 && !name.eq_ignore_ascii_case("all") && name.chars().all(legal)
 }
 
-/// Whether that is a bootstrap token: six letters, a dot, sixteen more.
-fn is_token(text: &str) -> bool {
-    let lower = |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    text.split_once('.').is_some_and(|(id, secret)| id.len() == 6 && secret.len() == 16 && lower(id) && lower(secret))
-}
-
 fn file_of(operation: &OperationId) -> PathBuf {
     Path::new(FOLDER).join(COMMAND.unit(operation).replace(".service", ".json"))
 }
@@ -161,7 +137,7 @@ impl Perform for JoinKubeadm {
         let mut words = vec![format!("kubeadm join {} --token TOKEN", self.api_server)];
         words.extend(self.ca_cert_hashes.iter().map(|hash| format!("--discovery-token-ca-cert-hash {hash}")));
         words.push(format!("--node-name {}", self.node));
-        words.extend(self.socket.iter().map(|socket| format!("--cri-socket {socket}")));
+        words.extend(self.socket.0.iter().map(|socket| format!("--cri-socket {socket}")));
         if !self.ignored.is_empty() {
             words.push(format!("--ignore-preflight-errors {}", self.ignored.join(",")));
         }
@@ -169,7 +145,7 @@ impl Perform for JoinKubeadm {
     }
 
     fn failure(&self) -> Code {
-        Code::HOST_KUBEADM
+        COMMAND.code
     }
 
     fn long_command(&self, operation: &OperationId) -> Option<String> {
@@ -191,10 +167,12 @@ impl Perform for JoinKubeadm {
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
-        let Some(socket) = self.endpoint(host).await? else {
-            return Err(Error::Refused { action: self.name(), obstacles: vec![no_socket()] });
-        };
-        let token = operation.secret.as_ref().and_then(|secret| secret.expose_text()).filter(|token| is_token(token));
+        let socket = self.socket.of(host, self).await?;
+        let token = operation
+            .secret
+            .as_ref()
+            .and_then(|secret| secret.expose_text())
+            .filter(|token| secret::is_bootstrap_token(token));
         let Some(token) = token else {
             let explain = "the command brought no bootstrap token; the agent keeps none, so it has to be given again";
             let missing = obstacle(Code::AGENT_BAD_ARGUMENT, "bootstrap token", explain);
@@ -212,8 +190,7 @@ impl Perform for JoinKubeadm {
     async fn attach(&self, host: &Host, operation: &OperationContext) -> Result<Option<Done>, Error> {
         let Some(ended) = COMMAND.attach(host, operation).await? else { return Ok(None) };
         forget_configuration(host, &operation.operation).await?;
-        let begun = vec![change("process", COMMAND.says, "run", "begun by an earlier life of this agent")];
-        self.done(host, &ended, begun).await.map(Some)
+        self.done(host, &ended, vec![COMMAND.begun_before()]).await.map(Some)
     }
 }
 
@@ -263,11 +240,5 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read["discovery"]["bootstrapToken"]["token"], "abcdef.0123456789abcdef");
         assert_eq!(read["nodeRegistration"]["criSocket"], "unix:///run/x.sock");
-    }
-
-    #[test]
-    fn a_token_has_its_form() {
-        assert!(is_token("abcdef.0123456789abcdef"));
-        assert!(!is_token("abcdef.0123456789ABCDEF") && !is_token("abcdef") && !is_token(""));
     }
 }

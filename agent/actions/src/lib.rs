@@ -5,6 +5,7 @@ mod add_etcd_learner;
 mod clean_cni;
 mod clean_files;
 mod clean_netfilter;
+mod cri_socket;
 mod error;
 mod install_etcd_unit;
 mod join_kubeadm;

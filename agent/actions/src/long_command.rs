@@ -7,8 +7,10 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use slipway_errors::Code;
 use slipway_host::{Host, Transient, TransientStatus};
+use slipway_proto::types::Change;
 use slipway_types::OperationId;
 
+use crate::perform::change;
 use crate::{Error, OperationContext};
 
 const OUTPUT: &str = "/var/lib/slipway/agent/output";
@@ -60,6 +62,11 @@ impl LongCommand {
         // What was replaced or cut off must not make two operations one.
         let tail = hex::encode(Sha256::digest(operation.as_str()));
         format!("slipway-{}-{safe}-{}.service", self.says.replace(' ', "-"), &tail[..12])
+    }
+
+    /// What is known of one that was found running, or ended.
+    pub(crate) fn begun_before(self) -> Change {
+        change("process", self.says, "run", "begun by an earlier life of this agent")
     }
 
     /// Starts it and follows it to its end.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_errors::Code;
-use slipway_host::cri::{self, Cri};
 use slipway_host::plan::paths::{KUBELET, is_the_kubelets, mount_obstacle};
 use slipway_host::{EntryKind, Host};
 use slipway_proto::types::{Change, Obstacle};
 use slipway_types::OperationId;
 
+use crate::cri_socket::{CriSocket, KUBEADM};
 use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
@@ -19,7 +19,6 @@ use crate::running::containers;
 use crate::stop_service::stopping;
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const KUBEADM: &str = "/usr/bin/kubeadm";
 const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", KUBELET];
 const DELETED: [&str; 6] = [
     "admin.conf",
@@ -39,23 +38,13 @@ const COMMAND: LongCommand = LongCommand {
 /// Runs `kubeadm reset`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResetKubeadm {
-    socket: Option<String>,
+    socket: CriSocket,
 }
 
 impl ResetKubeadm {
     /// With the runtime's endpoint; none: the one that the host is found to use.
     pub fn new(socket: Option<String>) -> Self {
-        Self { socket }
-    }
-
-    async fn endpoint(&self, host: &Host) -> Result<Option<String>, Error> {
-        if self.socket.is_some() {
-            return Ok(self.socket.clone());
-        }
-        Ok(match cri::find(host).await? {
-            Cri::At(socket) => Some(socket),
-            Cri::Absent | Cri::Silent { .. } => None,
-        })
+        Self { socket: CriSocket(socket) }
     }
 }
 
@@ -66,12 +55,12 @@ impl Perform for ResetKubeadm {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let socket = self.socket.as_deref().unwrap_or("unix:///run/containerd/containerd.sock");
+        let socket = self.socket.0.as_deref().unwrap_or("unix:///run/containerd/containerd.sock");
         vec![format!("kubeadm reset -f --skip-phases remove-etcd-member --cri-socket {socket}")]
     }
 
     fn failure(&self) -> Code {
-        Code::HOST_KUBEADM
+        COMMAND.code
     }
 
     fn long_command(&self, operation: &OperationId) -> Option<String> {
@@ -91,9 +80,7 @@ impl Perform for ResetKubeadm {
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
-        let Some(socket) = self.endpoint(host).await? else {
-            return Err(Error::Refused { action: self.name(), obstacles: vec![no_socket()] });
-        };
+        let socket = self.socket.of(host, self).await?;
         let words = [KUBEADM, "reset", "-f", "--skip-phases", "remove-etcd-member", "--cri-socket", &socket];
         let ended = COMMAND.run(host, operation, words.map(str::to_owned).to_vec()).await?;
         done(&ended, found.changes.clone())
@@ -101,24 +88,14 @@ impl Perform for ResetKubeadm {
 
     async fn attach(&self, host: &Host, operation: &OperationContext) -> Result<Option<Done>, Error> {
         let Some(ended) = COMMAND.attach(host, operation).await? else { return Ok(None) };
-        done(&ended, vec![change("process", COMMAND.says, "run", "begun by an earlier life of this agent")]).map(Some)
+        done(&ended, vec![COMMAND.begun_before()]).map(Some)
     }
 }
 
 impl ResetKubeadm {
     /// Why kubeadm is not let loose as things are: it unmounts and empties whatever it finds below the kubelet's folder.
     async fn obstacles(&self, host: &Host) -> Result<Vec<Obstacle>, Error> {
-        let mut found = Vec::new();
-        if host.kubeadm.version().await?.is_none() {
-            found.push(obstacle(
-                Code::HOST_KUBEADM,
-                KUBEADM,
-                "kubeadm is not installed on this host, so nothing can be reset: install it",
-            ));
-        }
-        if self.endpoint(host).await?.is_none() {
-            found.push(no_socket());
-        }
+        let mut found = self.socket.obstacles(host).await?;
         for path in EMPTIED {
             if host.files.entry(Path::new(path)).await?.is_some_and(|entry| entry.kind == EntryKind::Symlink) {
                 let explain = format!(
@@ -138,11 +115,6 @@ impl ResetKubeadm {
 
 fn done(ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
     if ended.exit == 0 { Ok(Done { changes, record: vec![ended.line(COMMAND)] }) } else { Err(ended.failed(COMMAND)) }
-}
-
-pub(crate) fn no_socket() -> Obstacle {
-    let explain = "no socket of a container runtime was found, and without one kubeadm leaves the containers: start the runtime, or name its socket";
-    obstacle(Code::HOST_KUBEADM, "CRI socket", explain)
 }
 
 async fn pods(host: &Host) -> Result<Vec<Change>, Error> {

@@ -1,6 +1,8 @@
 //! Secrets and serial numbers. They come from the cryptographic provider's generator, never from an id generator: a run that can be repeated
 //! must not repeat its secrets.
 
+use slipway_types::secret::BOOTSTRAP_ALPHABET;
+
 /// The system gave no randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system gave no random bytes")]
@@ -15,12 +17,13 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
 
 /// So many small letters and digits that nobody can guess.
 pub fn letters(count: usize) -> Result<String, NoRandomness> {
-    const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     // 252 is seven times the alphabet: a byte above it would favour the first letters.
     let mut letters = String::with_capacity(count);
     while letters.len() < count {
         let fair = bytes::<32>()?.into_iter().filter(|byte| *byte < 252);
-        letters.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 36)])).take(count - letters.len()));
+        letters.extend(
+            fair.map(|byte| char::from(BOOTSTRAP_ALPHABET[usize::from(byte % 36)])).take(count - letters.len()),
+        );
     }
     Ok(letters)
 }

@@ -6,7 +6,7 @@ mod fence;
 mod ids;
 mod names;
 mod role;
-mod secret;
+pub mod secret;
 mod version;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};

@@ -1,5 +1,8 @@
 //! Something that may be used and must not be shown: it has no way into a log, a journal or a message but by its name.
 
+/// What both parts of a bootstrap token are made of.
+pub const BOOTSTRAP_ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
 /// A secret, such as a bootstrap token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
@@ -27,6 +30,13 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Whether that is a bootstrap token: six small letters and digits, a dot, sixteen more
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/>).
+pub fn is_bootstrap_token(text: &str) -> bool {
+    let legal = |part: &str| part.bytes().all(|byte| BOOTSTRAP_ALPHABET.contains(&byte));
+    text.split_once('.').is_some_and(|(id, secret)| id.len() == 6 && secret.len() == 16 && legal(id) && legal(secret))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +47,13 @@ mod tests {
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "<secret> Some(\n    <secret>,\n)");
         assert_eq!(secret.expose_text(), Some("abcdef.0123456789abcdef"));
         assert_eq!(Secret::new(""), None);
+    }
+
+    #[test]
+    fn a_bootstrap_token_has_its_form() {
+        assert!(is_bootstrap_token("abcdef.0123456789abcdef"));
+        for other in ["abcdef.0123456789ABCDEF", "abcdef", "", "abcdef.0123456789abcdef.x"] {
+            assert!(!is_bootstrap_token(other), "{other}");
+        }
     }
 }

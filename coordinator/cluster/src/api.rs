@@ -158,7 +158,12 @@ impl ClusterApi {
 
     /// Deletes the object at `path`, with options that carry its uid.
     pub(crate) async fn delete(&self, doing: &str, path: &str, options: &Value) -> Result<(), Error> {
-        let request = send_json(Request::delete(path), options).map_err(|error| unsendable(doing, &error))?;
+        self.send(doing, Request::delete(path), options).await
+    }
+
+    /// Sends an object; what comes back is of no interest.
+    pub(crate) async fn send(&self, doing: &str, builder: http::request::Builder, object: &Value) -> Result<(), Error> {
+        let request = send_json(builder, object).map_err(|error| unsendable(doing, &error))?;
         let _: Value = self.write(doing, request).await?.map_err(|error| status::sort(doing, error))?;
         Ok(())
     }

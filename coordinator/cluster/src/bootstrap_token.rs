@@ -6,9 +6,8 @@ use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
 use slipway_types::{Secret, Timestamp};
 
-use crate::api::{send_json, unsendable};
 use crate::nodes::DeleteOutcome;
-use crate::{ClusterApi, Error, status};
+use crate::{ClusterApi, Error};
 
 const NAMESPACE: &str = "kube-system";
 const COLLECTION: &str = "/api/v1/namespaces/kube-system/secrets";
@@ -77,10 +76,7 @@ impl ClusterApi {
     /// Makes the token. One of the same id is a conflict.
     pub async fn create_bootstrap_token(&self, token: &BootstrapToken) -> Result<(), Error> {
         let doing = format!("create the bootstrap token {}", token.id);
-        let request = send_json(http::Request::post(COLLECTION), &token.object());
-        let request = request.map_err(|error| unsendable(&doing, &error))?;
-        let _: Value = self.write(&doing, request).await?.map_err(|error| status::sort(&doing, error))?;
-        Ok(())
+        self.send(&doing, http::Request::post(COLLECTION), &token.object()).await
     }
 
     /// Deletes the token of that id if it has that description; true where there was one. Somebody else's is left alone.

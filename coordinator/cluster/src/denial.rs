@@ -12,8 +12,8 @@ use slipway_types::NodeName;
 
 use self::list::{Changed, with, without};
 use self::policy::{is_ours, says_the_same};
-use crate::api::{send_json, unsendable};
-use crate::{ClusterApi, Error, status};
+use crate::api::unsendable;
+use crate::{ClusterApi, Error};
 
 pub use self::list::{Admission, CredentialId, Denial, InvalidCredentialId};
 pub use self::policy::DENIAL_NAME;
@@ -149,12 +149,6 @@ impl ClusterApi {
 
     async fn create(&self, doing: &str, collection: &str, object: &Value) -> Result<(), Error> {
         self.send(doing, Request::post(collection), object).await
-    }
-
-    async fn send(&self, doing: &str, builder: http::request::Builder, object: &Value) -> Result<(), Error> {
-        let request = send_json(builder, object).map_err(|error| unsendable(doing, &error))?;
-        let _: Value = self.write(doing, request).await?.map_err(|error| status::sort(doing, error))?;
-        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use slipway_cluster::BootstrapToken;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_identity::random;
+use slipway_types::secret::BOOTSTRAP_ALPHABET;
 use slipway_types::{NodeName, RunId, Secret, StepId};
 
 use super::fail::api;
@@ -18,26 +19,28 @@ use crate::world::World;
 const LIFE: Duration = Duration::from_hours(1);
 /// One that ends sooner is replaced before it is used.
 const AT_LEAST: Duration = Duration::from_mins(30);
-const ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// The token's public part: the same for the same run and node.
 fn id_of(run: &RunId, node: &NodeName) -> String {
     let hash = Sha256::digest(format!("{run}/{node}"));
-    hash.iter().take(6).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    hash.iter()
+        .take(6)
+        .map(|byte| char::from(BOOTSTRAP_ALPHABET[usize::from(*byte) % BOOTSTRAP_ALPHABET.len()]))
+        .collect()
 }
 
 fn description_of(run: &RunId, node: &NodeName) -> String {
     format!("slipway: run {run} joins {node}")
 }
 
-fn by_hand(node: &NodeName) -> String {
-    format!("kubeadm token list   # the one that joins {node}")
+/// The token with this run's id for that node, whoever made it.
+async fn found(cx: &StepCx<'_, World>, node: &NodeName) -> Result<Option<BootstrapToken>, StepError> {
+    cx.world.cluster.bootstrap_token(&id_of(&cx.run, node)).await.map_err(|error| api(error.into()))
 }
 
 /// The token of this run for that node, whole.
 pub(super) async fn token(cx: &StepCx<'_, World>, node: &NodeName) -> Result<Secret, StepError> {
-    let found = cx.world.cluster.bootstrap_token(&id_of(&cx.run, node)).await.map_err(|error| api(error.into()))?;
-    let ours = found.filter(|token| token.description == description_of(&cx.run, node));
+    let ours = found(cx, node).await?.filter(|token| token.description == description_of(&cx.run, node));
     ours.and_then(|token| token.whole()).ok_or_else(|| {
         let text = format!("the bootstrap token of this run for {node} is gone");
         StepError::Failed(
@@ -75,9 +78,7 @@ impl Step<World> for CreateBootstrapToken {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let found = cx.world.cluster.bootstrap_token(&id_of(&cx.run, &self.node)).await;
-        let found = found.map_err(|error| api(error.into()))?;
-        let Some(token) = found else { return Ok(false) };
+        let Some(token) = found(cx, &self.node).await? else { return Ok(false) };
         if token.description != description_of(&cx.run, &self.node) {
             let text = format!("a bootstrap token {} is there already, and not of this run", token.id);
             return Err(StepError::Failed(Coded::new(Code::JOIN_TOKEN, text).do_this("begin the join anew")));
@@ -121,7 +122,10 @@ impl Step<World> for DeleteBootstrapToken {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec![by_hand(&self.node), "kubeadm token delete TOKEN-ID".to_owned()]
+        vec![
+            format!("kubeadm token list   # the one that joins {}", self.node),
+            "kubeadm token delete TOKEN-ID".to_owned(),
+        ]
     }
 
     fn node(&self) -> Option<NodeName> {
@@ -133,9 +137,7 @@ impl Step<World> for DeleteBootstrapToken {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
-        let found = cx.world.cluster.bootstrap_token(&id_of(&cx.run, &self.node)).await;
-        let found = found.map_err(|error| api(error.into()))?;
-        Ok(found.is_none_or(|token| token.description != description_of(&cx.run, &self.node)))
+        Ok(found(cx, &self.node).await?.is_none_or(|token| token.description != description_of(&cx.run, &self.node)))
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
@@ -160,7 +162,7 @@ mod tests {
     fn each_join_has_an_id_of_its_own_in_the_form_of_a_token() {
         let node = |name: &str| name.parse::<NodeName>().unwrap();
         let id = id_of(&"r1".into(), &node("w1"));
-        assert!(id.len() == 6 && id.bytes().all(|byte| ALPHABET.contains(&byte)), "{id}");
+        assert!(id.len() == 6 && id.bytes().all(|byte| BOOTSTRAP_ALPHABET.contains(&byte)), "{id}");
         assert_eq!(id, id_of(&"r1".into(), &node("w1")));
         assert_ne!(id, id_of(&"r1".into(), &node("w2")));
         assert_ne!(id, id_of(&"r2".into(), &node("w1")));

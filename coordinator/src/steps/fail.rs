@@ -33,6 +33,11 @@ pub(super) fn api(error: Coded) -> StepError {
     }
 }
 
+/// A look that refuses with `veto` says no to the step; any other error is the API server's.
+pub(super) fn veto(veto: Code) -> impl Fn(Coded) -> StepError {
+    move |error| if error.code == veto { StepError::Veto(error) } else { api(error) }
+}
+
 /// An agent that does not answer is waited for until our patience ends; then a person has to look. Nothing is assumed meanwhile.
 pub(super) fn silent_or(cx: &StepCx<'_, World>, host: &HostRecord, error: Coded) -> StepError {
     if !is_silence(&error) {

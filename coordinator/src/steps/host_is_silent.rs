@@ -5,7 +5,7 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{HostId, NodeName, StepId};
 
-use super::fail::api;
+use super::fail::veto;
 use crate::agents::is_silence;
 use crate::world::World;
 
@@ -41,7 +41,7 @@ impl HostIsSilent {
     /// Comes back well where it is so.
     pub(super) async fn look(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
         let asked = refuse_one_that_answers(cx.world, &self.node, &self.host).await;
-        asked.map_err(|error| if error.code == Code::NODE_ANSWERS { StepError::Veto(error) } else { api(error) })
+        asked.map_err(veto(Code::NODE_ANSWERS))
     }
 }
 

@@ -5,7 +5,7 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
-use super::fail::api;
+use super::fail::veto;
 use crate::world::World;
 
 /// See the module.
@@ -51,7 +51,6 @@ impl Step<World> for NameIsFree {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let free = refuse_one_that_is_there(cx.world, &self.node).await;
-        free.map(|()| true)
-            .map_err(|error| if error.code == Code::JOIN_NAME_TAKEN { StepError::Veto(error) } else { api(error) })
+        free.map(|()| true).map_err(veto(Code::JOIN_NAME_TAKEN))
     }
 }

@@ -6,7 +6,7 @@ use slipway_errors::Code;
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
-use super::fail::api;
+use super::fail::{api, veto};
 use crate::endpoints::refuse_dependents;
 use crate::world::World;
 
@@ -48,10 +48,6 @@ impl Step<World> for NobodyIsLeftBehind {
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let node = cx.world.cluster.node(&self.node).await.map_err(|error| api(error.into()))?;
         let Some(node) = node else { return Ok(true) };
-        match refuse_dependents(cx.world, &node).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.code == Code::API_SERVER_ADDRESS => Err(StepError::Veto(error)),
-            Err(error) => Err(api(error)),
-        }
+        refuse_dependents(cx.world, &node).await.map(|()| true).map_err(veto(Code::API_SERVER_ADDRESS))
     }
 }

@@ -110,19 +110,13 @@ impl HostWork {
         };
         let unmask = Action { action: Some(Kind::UnmaskKubelet(UnmaskKubelet {})) };
         HostAction {
-            target: target.clone(),
-            action: self.action(),
-            name,
             summary: summary.to_owned(),
             by_hand: self.by_hand.clone(),
             // What is found at the end depends on everything before it.
             changes: if self.kind == WorkKind::ScanLeftovers { Vec::new() } else { self.changes.clone() },
-            deadline: Duration::from_secs(60 * minutes),
             reads_only: self.kind == WorkKind::ScanLeftovers,
-            disrupts: false,
             undo: (self.kind == WorkKind::MaskKubelet).then_some(unmask),
-            with_token: false,
-            only_if: None,
+            ..HostAction::once(target, self.action(), name, Duration::from_mins(minutes))
         }
     }
 }

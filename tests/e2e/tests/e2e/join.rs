@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
-use slipway_e2e::runs::{begun, completes, until};
+use slipway_e2e::runs::{begun, completes, ends};
 use slipway_e2e::sites::{Sites, host_id};
 use slipway_errors::Code;
 use slipway_events::RunState;
-use slipway_flow::Book;
 
 /// The host of w2 waits, and a coordinator leads.
 async fn waiting() -> (Sites, Coordinator) {
@@ -71,9 +70,8 @@ async fn a_join_that_fails_leaves_a_clean_host_and_no_token() {
     // kubeadm comes as far as a kubelet that runs, and is told no by the API server.
     machine.change(|state| state.join_fails = true);
     let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
-    let over = |book: &Book| book.state.is_final() || book.state == RunState::Paused;
-    let book = until(&coordinator, &run, "it is over", over).await.unwrap();
-    assert_eq!((book.state, book.why.contains(Code::HOST_KUBEADM.as_str())), (RunState::Unwound, true), "{}", book.why);
+    let book = ends(&coordinator, &run, RunState::Unwound).await.unwrap();
+    assert!(book.why.contains(Code::HOST_KUBEADM.as_str()), "{}", book.why);
     assert_eq!(tokens(&sites), 0);
     assert_eq!(coordinator.world.cluster.node(&"w2".parse().unwrap()).await.unwrap(), None);
     let clean = coordinator.runs.plan("join", &join("1.33.13"), &slipway_events::Actor("a".into())).await;
