@@ -1,0 +1,94 @@
+//! What is looked at before a host may join, for either role: its packages, its leftovers, its name, its machine.
+
+use serde::{Deserialize, Serialize};
+use slipway_errors::{Code, Coded};
+use slipway_proto::types::HostFacts;
+use slipway_types::{KubernetesVersion, NodeName};
+
+use super::parts::scan;
+use crate::fleet::HostState;
+use crate::flows::scale_in::{HostWork, host_work};
+use crate::steps::{HostTarget, refuse_one_that_is_there};
+use crate::world::World;
+
+/// A host that is to join.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Joining {
+    pub(super) host: HostTarget,
+    pub(super) cri_socket: String,
+    /// Everything under its name was denied, when it left while it was silent.
+    pub(super) denied: bool,
+    /// What takes the join back.
+    pub(super) back: Vec<HostWork>,
+}
+
+/// A kubelet is never newer than the API server that it speaks to.
+pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Result<(), Coded> {
+    let server = world.cluster.version().await?.git_version;
+    let Ok(of_server) = server.parse::<KubernetesVersion>() else { return Ok(()) };
+    if (wanted.major, wanted.minor) <= (of_server.major, of_server.minor) {
+        return Ok(());
+    }
+    let text = format!("a kubelet of {wanted} is newer than the API server, which is {server}");
+    Err(Coded::new(Code::JOIN_VERSION, text).do_this("join with the cluster's version; upgrade the cluster afterwards"))
+}
+
+/// What is known of a host that is to join; one that cannot is refused with the reason.
+pub(super) async fn joining(
+    world: &World,
+    name: &NodeName,
+    version: KubernetesVersion,
+    denied: bool,
+) -> Result<Joining, Coded> {
+    let record = world.host_of(name).await?;
+    if record.state == HostState::ToBeCleaned {
+        let text = format!("the host of {name} is to be cleaned first: it was taken out while it was silent");
+        return Err(
+            Coded::new(Code::HOST_LEFTOVERS, text).do_this("it is cleaned by itself; slipway run list shows the run")
+        );
+    }
+    refuse_one_that_is_there(world, name).await?;
+    let said = world.agents.describe(&record).await?.facts.unwrap_or_default();
+    has_packages(name, &said, version)?;
+    only_machine(world, name, &said).await?;
+    let scanned = world.agents.check(&record, scan()).await?;
+    if !scanned.satisfied {
+        let found: Vec<String> = scanned.obstacles.iter().take(5).map(|one| one.what.clone()).collect();
+        let text = format!("{name} has leftovers of an earlier life: {}", found.join(", "));
+        return Err(Coded::new(Code::HOST_LEFTOVERS, text)
+            .do_this("kubeadm reset there and remove what it leaves, or take another host"));
+    }
+    Ok(Joining {
+        back: host_work(world, &record, &said).await?,
+        cri_socket: said.cri_socket.clone(),
+        denied,
+        host: HostTarget { node: name.clone(), host_id: record.id, machine_id: said.machine_id },
+    })
+}
+
+fn has_packages(name: &NodeName, said: &HostFacts, version: KubernetesVersion) -> Result<(), Coded> {
+    let wanted = version.to_string();
+    let other = [("kubeadm", &said.kubeadm_version), ("kubelet", &said.kubelet_version)];
+    let Some((program, has)) = other.into_iter().find(|(_, has)| **has != wanted) else { return Ok(()) };
+    let text = match has.as_str() {
+        "" => format!("{program} is not installed on {name}"),
+        has => format!("{program} on {name} is {has}, and {wanted} was asked for"),
+    };
+    Err(Coded::new(Code::JOIN_VERSION, text)
+        .do_this(format!("install kubelet, kubeadm and kubectl {wanted} there, or join with what it has")))
+}
+
+/// Two machines with one id would be one to every part that tells machines by it.
+async fn only_machine(world: &World, name: &NodeName, said: &HostFacts) -> Result<(), Coded> {
+    let nodes = world.cluster.nodes(None).await?;
+    match nodes.iter().find(|node| node.machine_id == said.machine_id) {
+        Some(twin) => Err(Coded::new(
+            Code::NODE_IDENTITY,
+            format!("{name} has the machine id of the node {}: {}", twin.name, said.machine_id),
+        )
+        .do_this(format!(
+            "a cloned disk? on {name}: rm /etc/machine-id; systemd-machine-id-setup; reboot; enrol it anew"
+        ))),
+        None => Ok(()),
+    }
+}
