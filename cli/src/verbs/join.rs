@@ -18,6 +18,15 @@ pub struct Args {
     /// The version that they are to have, such as 1.33.13
     #[arg(long, value_name = "VERSION")]
     pub kubernetes: String,
+    /// A label that the nodes get; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// An annotation that the nodes get; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub annotation: Vec<String>,
+    /// A taint that the nodes get; may be given several times
+    #[arg(long, value_name = "KEY=VALUE:EFFECT")]
+    pub taint: Vec<String>,
     /// How it is started.
     #[command(flatten)]
     pub start: Start,
@@ -38,6 +47,9 @@ impl Args {
         let Role::Worker = self.role;
         params.set("role", json!("worker"));
         params.set("kubernetes", json!(self.kubernetes));
+        for (name, marks) in [("labels", &self.label), ("annotations", &self.annotation), ("taints", &self.taint)] {
+            params.set_some(name, Some(marks).filter(|marks| !marks.is_empty()));
+        }
         Wish { flow: "join", params: params.into_json() }
     }
 }

@@ -20,6 +20,8 @@ pub mod fake;
 mod fencing;
 mod follow;
 mod gate;
+mod kubelet_request;
+mod marks;
 mod node;
 mod nodes;
 mod pod;
@@ -52,6 +54,8 @@ pub use fencing::{
     Unproved,
 };
 pub use gate::{OpenGate, WriteGate};
+pub use kubelet_request::{Certified, KubeletRequest, RequestDecision, certified};
+pub use marks::{InvalidMark, NodeMarks};
 pub use node::{Address, Node, NodeTaint, disrupted};
 pub use nodes::DeleteOutcome;
 pub use pod::{Owner, Pod, PodPhase, PodRef};

@@ -3,12 +3,13 @@
 
 mod look;
 mod parts;
+mod proof;
 mod worker;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_cluster::ClusterInfo;
+use slipway_cluster::{ClusterInfo, NodeMarks};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan};
 use slipway_types::KubernetesVersion;
@@ -31,6 +32,15 @@ struct Parameters {
     /// `worker`.
     #[serde(default)]
     role: String,
+    /// Labels that the nodes get, each `key=value`.
+    #[serde(default)]
+    labels: Vec<String>,
+    /// Annotations that the nodes get, each `key=value`.
+    #[serde(default)]
+    annotations: Vec<String>,
+    /// Taints that the nodes get, each `key=value:Effect` or `key:Effect`.
+    #[serde(default)]
+    taints: Vec<String>,
     /// Who asked; the coordinator writes it.
     #[serde(default)]
     actor: String,
@@ -44,6 +54,8 @@ struct Facts {
     ca_cert_hashes: Vec<String>,
     ignored: Vec<String>,
     soak_ms: u32,
+    #[serde(default)]
+    marks: NodeMarks,
     hosts: Vec<Joining>,
 }
 
@@ -80,6 +92,7 @@ impl Flow<World> for Join {
             return Err(Coded::new(Code::RUN_BAD_PARAMETER, "no host is named")
                 .do_this("slipway host list shows the hosts that wait to be joined"));
         }
+        let marks = marks(&parameters)?;
         not_newer(world, version).await?;
         let denied = world.cluster.denied_kubelets().await?;
         let mut hosts = Vec::with_capacity(names.len());
@@ -90,10 +103,18 @@ impl Flow<World> for Join {
         let ClusterInfo { api_server, ca_cert_hashes } = world.cluster.cluster_info().await?;
         let ignored = world.settings.join.ignore_preflight_errors.clone();
         let soak_ms = world.settings.join.soak_ms;
-        stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, hosts })
+        stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, marks, hosts })
     }
 
     fn plan(&self, _params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
         worker::plan(self.name(), &facts(stored)?)
     }
+}
+
+/// Nothing is joined with marks that the API server would refuse afterwards.
+fn marks(parameters: &Parameters) -> Result<NodeMarks, Coded> {
+    NodeMarks::parse(&parameters.labels, &parameters.annotations, &parameters.taints).map_err(|error| {
+        Coded::new(Code::RUN_BAD_PARAMETER, error.to_string())
+            .do_this("--label pool=web, --annotation example.com/owner=me, --taint dedicated=db:NoSchedule")
+    })
 }

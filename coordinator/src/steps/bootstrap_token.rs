@@ -21,7 +21,7 @@ const LIFE: Duration = Duration::from_hours(1);
 const AT_LEAST: Duration = Duration::from_mins(30);
 
 /// The token's public part: the same for the same run and node.
-fn id_of(run: &RunId, node: &NodeName) -> String {
+pub(super) fn id_of(run: &RunId, node: &NodeName) -> String {
     let hash = Sha256::digest(format!("{run}/{node}"));
     hash.iter()
         .take(6)
@@ -101,7 +101,9 @@ impl Step<World> for CreateBootstrapToken {
     }
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
-        delete(cx, &self.node).await.map(drop)
+        delete(cx, &self.node).await?;
+        // Nobody can ask with it any more; what was asked for goes too.
+        super::delete_requests::delete_requests(cx, &self.node).await.map(drop)
     }
 }
 

@@ -7,6 +7,7 @@ use slipway_types::{NodeName, StepId};
 
 use super::HostAction;
 use super::fail::api;
+use super::kubelet_is_certified::why_none;
 use crate::world::World;
 
 /// See the module.
@@ -48,11 +49,13 @@ impl Step<World> for JoinHost {
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        self.join.act(cx).await.map_err(|error| match error {
+        match self.join.act(cx).await {
             // What kubeadm could not do is taken back; only a host that cannot be asked needs a person.
-            StepError::Pause(why) if why.code.as_str().starts_with("SLIP-HOST-") => StepError::Failed(why),
+            Err(StepError::Pause(why)) if why.code.as_str().starts_with("SLIP-HOST-") => {
+                Err(StepError::Failed(why_none(cx, &self.join.target.node).await.unwrap_or(why)))
+            }
             other => other,
-        })
+        }
     }
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {

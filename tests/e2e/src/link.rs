@@ -2,10 +2,12 @@
 //! registers its Node again. Without it a worker could leave the cluster while its kubelet is still up, and no test would notice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use serde_json::{Value, json};
 use slipway_cluster::fake::FakeApiServer;
 use slipway_host::Active;
 use slipway_host::fake::preset::AUTHORITY;
@@ -45,21 +47,103 @@ pub fn joinable(api: &FakeApiServer) -> BTreeMap<String, Joinable> {
     BTreeMap::from([(format!("{VIP}:6443"), cluster)])
 }
 
+/// Who approves what a kubelet asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Approver {
+    /// The controller manager, as kubeadm's bindings have it.
+    #[default]
+    Cluster,
+    /// A person with kubectl.
+    Person,
+    /// Nobody.
+    Nobody,
+}
+
+/// What the cluster was told.
+#[derive(Debug, Default)]
+struct Told {
+    speaks: BTreeMap<String, bool>,
+    /// With which token's id each kubelet has asked for its certificate.
+    asked: BTreeMap<String, String>,
+    approver: Approver,
+}
+
 /// Tells the cluster how kubelets are, when that has changed: telling makes its controllers look at everything.
 #[derive(Debug, Clone, Default)]
-pub struct Wire(Arc<Mutex<BTreeMap<String, bool>>>);
+pub struct Wire(Arc<Mutex<Told>>);
 
 impl Wire {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on that is who approves.
+    pub fn approved_by(&self, approver: Approver) {
+        self.told().approver = approver;
+    }
+
     /// The kubelet of `name` speaks, or does not.
     pub fn tell(&self, api: &FakeApiServer, name: &str, machine_id: &str, speaks: bool) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(name.to_owned(), speaks) != Some(speaks) {
+        if self.told().speaks.insert(name.to_owned(), speaks) != Some(speaks) {
             api.kubelet(name, speaks);
             api.tick();
-            let other = |node: &serde_json::Value| node["status"]["nodeInfo"]["machineID"] != machine_id;
+            let other = |node: &Value| node["status"]["nodeInfo"]["machineID"] != machine_id;
             if speaks && api.object("nodes", "", name).is_some_and(|node| other(&node)) {
                 api.edit("nodes", "", name, |node| node["status"]["nodeInfo"]["machineID"] = machine_id.into());
             }
         }
     }
+
+    /// The kubelet of `name` asks for its certificate with the token of that id, once; an empty id: it has asked with none.
+    pub fn ask(&self, api: &FakeApiServer, name: &str, token_id: &str) {
+        let mut told = self.told();
+        if token_id.is_empty() {
+            told.asked.remove(name);
+        } else if told.asked.insert(name.to_owned(), token_id.to_owned()).as_deref() != Some(token_id) {
+            // The only refusal would be of an object that this file itself got wrong.
+            let _ = api.apply(request(name, token_id, told.approver));
+        }
+    }
+}
+
+/// The certificate request of a kubelet that joins, as a kubelet writes it, and as it stands once somebody has decided.
+pub fn request(name: &str, token_id: &str, approver: Approver) -> Value {
+    let (reason, manager) = match approver {
+        Approver::Cluster => ("AutoApproved", "kube-controller-manager"),
+        Approver::Person => ("KubectlApprove", "kubectl"),
+        Approver::Nobody => ("", ""),
+    };
+    let mut object = json!({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+        "metadata": {"name": format!("csr-{name}-{token_id}")},
+        "spec": {
+            "request": BASE64_STANDARD.encode(pem_of(name)), "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+            "usages": ["digital signature", "client auth"], "username": format!("system:bootstrap:{token_id}"),
+            "groups": ["system:bootstrappers", "system:bootstrappers:kubeadm:default-node-token", "system:authenticated"],
+        },
+    });
+    if approver != Approver::Nobody {
+        object["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Update", "subresource": "approval"}]);
+        object["status"] = json!({
+            "conditions": [{"type": "Approved", "status": "True", "reason": reason, "message": "it may"}],
+            "certificate": BASE64_STANDARD.encode(AUTHORITY),
+        });
+    }
+    object
+}
+
+/// One for each name: to make them is dear, and worlds are many.
+fn pem_of(name: &str) -> String {
+    static MADE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.entry(name.to_owned())
+        .or_insert_with(|| {
+            let mut asks = CertificateParams::default();
+            asks.distinguished_name = DistinguishedName::new();
+            asks.distinguished_name.push(DnType::OrganizationName, "system:nodes");
+            asks.distinguished_name.push(DnType::CommonName, format!("system:node:{name}"));
+            let pem = KeyPair::generate().and_then(|key| asks.serialize_request(&key)).and_then(|request| request.pem());
+            pem.unwrap_or_default()
+        })
+        .clone()
 }

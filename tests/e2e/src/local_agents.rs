@@ -82,9 +82,11 @@ impl LocalAgents {
     /// Tells the cluster how the kubelet of one host is: a call changes no other.
     pub fn keep_one_in_step(&self, id: &HostId) {
         let Some(site) = self.sites.get(id).filter(|_| !self.is_silent(id)) else { return };
-        let (speaks, has_address, machine_id) = site
-            .machine
-            .see(|state| (crate::link::kubelet_speaks(state), state.vip.is_some(), state.identity.machine_id.clone()));
+        let (speaks, has_address, machine_id, asked_with) = site.machine.see(|state| {
+            let (machine_id, asked_with) = (state.identity.machine_id.clone(), state.asked_with.clone());
+            (crate::link::kubelet_speaks(state), state.vip.is_some(), machine_id, asked_with)
+        });
+        self.wire.ask(&self.api, &site.name, &asked_with);
         if !speaks {
             let seen = crate::link::joinable(&self.api);
             if site.machine.see(|state| state.clusters != seen) {

@@ -22,6 +22,7 @@ pub(crate) fn without(mut state: State) -> State {
     state.next_pid = 0;
     state.transients.clear();
     state.clusters.clear();
+    state.asked_with.clear();
     for process in &mut state.processes {
         (process.pid, process.start_time) = (0, 0);
     }

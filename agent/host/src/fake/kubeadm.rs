@@ -76,6 +76,7 @@ fn reset(state: &mut State) -> i32 {
             state.files.remove(&path);
         }
     }
+    state.asked_with.clear();
     for file in DELETED {
         state.files.remove(&Path::new("/etc/kubernetes").join(file));
     }
@@ -99,6 +100,7 @@ fn join(state: &mut State, file: &Path) -> i32 {
     if !lets_in || !state.start_unit("kubelet.service") {
         return 1;
     }
+    word("token").split('.').next().unwrap_or_default().clone_into(&mut state.asked_with);
     if std::mem::take(&mut state.join_fails) {
         state.write("/etc/kubernetes/bootstrap-kubelet.conf", "");
         state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n");

@@ -223,7 +223,7 @@ fn joined(state: &mut State) {
 /// A kubeconfig of the API server at that address.
 fn kubeconfig(server: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority: /etc/kubernetes/pki/ca.crt\n    server: https://{server}:6443\n  name: default-cluster\n"
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority: /etc/kubernetes/pki/ca.crt\n    server: https://{server}:6443\n  name: default-cluster\nusers:\n- name: default-auth\n  user:\n    client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem\n    client-key: /var/lib/kubelet/pki/kubelet-client-current.pem\n"
     )
 }
 

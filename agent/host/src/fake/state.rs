@@ -117,6 +117,9 @@ pub struct State {
     /// The next `kubeadm join` comes as far as a kubelet that runs, and fails.
     #[serde(default)]
     pub join_fails: bool,
+    /// The id of the bootstrap token that its kubelet asked for its certificate with.
+    #[serde(default)]
+    pub asked_with: String,
     /// Clusters that it can join, by the address of their API server.
     #[serde(default)]
     pub clusters: BTreeMap<String, Joinable>,

@@ -1,7 +1,5 @@
 //! The plan of a join of workers: each in a lane of its own, a few at a time.
 
-use std::time::Duration;
-
 use slipway_cluster::Admission;
 use slipway_errors::Coded;
 use slipway_flow::{LaneBuilder, Plan};
@@ -10,9 +8,10 @@ use slipway_types::NodeName;
 use super::Facts;
 use super::look::Joining;
 use super::parts::{join, nothing_left, unmask};
+use super::proof::proved;
 use crate::fleet::HostState;
 use crate::pools::WORKERS;
-use crate::steps::{AdmitKubelet, CreateBootstrapToken, DeleteBootstrapToken, NameIsFree, NodeServes, ReleaseHost};
+use crate::steps::{AdmitKubelet, CreateBootstrapToken, NameIsFree, ReleaseHost};
 use crate::world::World;
 
 /// Hosts that join at once: each pulls its images.
@@ -44,13 +43,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
         })
         .point_of_no_return("the node serves")
         .phase("verify", |phase| {
-            phase
-                .step(DeleteBootstrapToken { node: node() })
-                .step(NodeServes {
-                    host: one.host.clone(),
-                    version: facts.version,
-                    soak: Duration::from_millis(facts.soak_ms.into()),
-                })
+            proved(phase, one, facts)
                 .step(ReleaseHost { node: node(), host: one.host.host_id.clone(), state: HostState::InService })
         })
 }
