@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use slipway_errors::{Code, Coded};
-use slipway_host::{Active, Enablement, Host};
+use slipway_host::{Active, Enablement, EntryKind, Host};
 use slipway_proto::types::{self, Change, Obstacle};
 use slipway_types::{NodeName, OperationId, secret};
 
@@ -22,6 +22,8 @@ use crate::{Check, Done, Error, OperationContext, Perform};
 const FOLDER: &str = "/run/slipway";
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+/// No kubeconfig of a kubelet is larger.
+const MOST_CONFIG: usize = 64 * 1024;
 const MOST_NAMES: usize = 32;
 const MOST_HASHES: usize = 8;
 /// Longer than all of kubeadm's own timeouts together, with images to be pulled.
@@ -108,6 +110,17 @@ impl JoinKubeadm {
     }
 }
 
+/// The kubelet speaks with the certificate behind the link that it turns to each new one. A kubeconfig with a certificate of its own works for a
+/// year and then no more.
+async fn renews_its_certificate(host: &Host) -> Result<bool, Error> {
+    let link = host.files.entry(Path::new(CLIENT)).await?;
+    let config = host.files.read(Path::new(KUBELET_CONF), MOST_CONFIG).await?.unwrap_or_default();
+    let named = String::from_utf8_lossy(&config).lines().any(|line| {
+        line.trim().strip_prefix("client-certificate:").is_some_and(|path| path.trim().trim_matches('"') == CLIENT)
+    });
+    Ok(named && link.is_some_and(|link| link.kind == EntryKind::Symlink))
+}
+
 fn is_hash(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
     hex.len() == 64 && hex.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
@@ -153,14 +166,14 @@ impl Perform for JoinKubeadm {
     }
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
-        let there = async |path: &str| host.files.entry(Path::new(path)).await.map(|entry| entry.is_some());
         let runs = host.services.state(UNIT).await?.active == Active::Active;
-        if runs && there(KUBELET_CONF).await? && there(CLIENT).await? {
+        if runs && renews_its_certificate(host).await? {
             return Ok(Check { satisfied: true, ..Check::default() });
         }
         let changes = vec![
             change("process", COMMAND.says, "run", format!("to {} as {}", self.api_server, self.node)),
             change("file", KUBELET_CONF, "write", "what the kubelet speaks to the API server with"),
+            change("link", CLIENT, "make", "to the certificate that the kubelet renews by itself"),
             change("unit", UNIT, "start", "with the cluster's configuration"),
         ];
         Ok(Check { satisfied: false, changes, obstacles: self.obstacles(host).await? })
@@ -208,6 +221,7 @@ impl JoinKubeadm {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use slipway_host::fake::FakeHost;
 
     pub(super) fn wire() -> types::JoinKubeadm {
         types::JoinKubeadm {
@@ -229,6 +243,18 @@ mod tests {
     #[case(types::JoinKubeadm { ignore_preflight_errors: vec!["all".into()], ..wire() })]
     fn what_no_join_could_mean_is_refused(#[case] join: types::JoinKubeadm) {
         assert_eq!(JoinKubeadm::new(join).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
+    }
+
+    #[tokio::test]
+    async fn a_host_has_joined_when_its_kubelet_renews_its_certificate_by_itself() {
+        let (host, machine) = FakeHost::worker("w1");
+        let join = JoinKubeadm::new(wire()).unwrap();
+        assert!(join.check(&host).await.unwrap().satisfied);
+        machine.change(|state| state.write(CLIENT, "a certificate that nobody renews"));
+        assert!(!join.check(&host).await.unwrap().satisfied);
+        let (host, machine) = FakeHost::worker("w1");
+        machine.change(|state| state.write(KUBELET_CONF, "client-certificate-data: QQ=="));
+        assert!(!join.check(&host).await.unwrap().satisfied, "its kubeconfig does not follow the link");
     }
 
     #[test]

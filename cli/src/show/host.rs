@@ -19,6 +19,12 @@ pub fn list(hosts: &[Host], width: usize) -> String {
     for host in hosts.iter().filter(|host| !host.says.is_empty()) {
         page.line(format!("{}: {}", host.name, host.says));
     }
+    let waiting: Vec<&str> =
+        hosts.iter().filter(|host| host.state == "waiting").map(|host| host.name.as_str()).collect();
+    if !waiting.is_empty() {
+        let names = waiting.join(" ");
+        page.line(format!("enrolled and in no cluster: slipway node join {names} --role worker --kubernetes VERSION"));
+    }
     page.into_text()
 }
 
@@ -49,5 +55,12 @@ mod tests {
         let text = list(&[host], 100);
         assert!(text.ends_with("w2: connection refused\n"), "{text}");
         assert!(list(&[], 100).contains("token create"));
+    }
+
+    #[test]
+    fn hosts_that_wait_come_with_the_line_that_joins_them() {
+        let host = |name: &str, state: &str| Host { name: name.into(), state: state.into(), ..Default::default() };
+        let text = list(&[host("w1", "in-service"), host("w2", "waiting"), host("w3", "waiting")], 100);
+        assert!(text.ends_with("slipway node join w2 w3 --role worker --kubernetes VERSION\n"), "{text}");
     }
 }

@@ -98,6 +98,7 @@ codes! {
     JOIN_VERSION: "SLIP-JOIN-002", "The version does not fit the join";
     JOIN_TOKEN: "SLIP-JOIN-003", "The bootstrap token cannot be used";
     JOIN_CERTIFICATE: "SLIP-JOIN-004", "The kubelet's certificate did not come from the cluster itself";
+    JOIN_AUTHORITY: "SLIP-JOIN-005", "The published authority is not the cluster's";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
     RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
     RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";

@@ -9,6 +9,8 @@ use crate::{ClusterApi, Error};
 
 const NAMESPACE: &str = "kube-public";
 const NAME: &str = "cluster-info";
+/// The controller manager puts its root into each namespace.
+const ROOTS: (&str, &str) = ("kube-system", "kube-root-ca.crt");
 const DOING: &str = "read how hosts join (ConfigMap kube-public/cluster-info)";
 
 /// How a host joins.
@@ -34,6 +36,14 @@ impl ClusterApi {
             Some(_) if hashes.is_empty() => Err(refused("it holds no certificate of an authority")),
             Some(api_server) => Ok(ClusterInfo { api_server, ca_cert_hashes: hashes }),
         }
+    }
+}
+
+impl ClusterApi {
+    /// Hashes of the authorities that pods of this cluster know its API by; empty where it publishes none.
+    pub async fn root_authorities(&self) -> Result<Vec<String>, Error> {
+        let text = self.config_map_text(ROOTS.0, ROOTS.1).await?;
+        Ok(ca_cert_hashes(text.unwrap_or_default().as_bytes()))
     }
 }
 

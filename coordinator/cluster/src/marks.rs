@@ -116,7 +116,8 @@ impl NodeMarks {
         let all = |wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>| {
             wanted.iter().all(|(key, value)| found.get(key) == Some(value))
         };
-        let tainted = |taint: &NodeTaint| node.taints.iter().any(|found| same(found, taint) && found.value == taint.value);
+        let tainted =
+            |taint: &NodeTaint| node.taints.iter().any(|found| same(found, taint) && found.value == taint.value);
         all(&self.labels, &node.labels) && all(&self.annotations, &node.annotations) && self.taints.iter().all(tainted)
     }
 
@@ -239,7 +240,8 @@ mod tests {
 
     #[test]
     fn they_are_shown_as_they_were_typed() {
-        let marks = marks(&["pool=web", "empty="], &["example.com/owner=a b: c"], &["gpu:NoSchedule", "db=1:NoExecute"]);
+        let marks =
+            marks(&["pool=web", "empty="], &["example.com/owner=a b: c"], &["gpu:NoSchedule", "db=1:NoExecute"]);
         let marks = marks.unwrap();
         assert_eq!(
             marks.sentence(),
@@ -257,7 +259,8 @@ mod tests {
         let wanted = marks(&["pool=web"], &[], &["db=1:NoExecute"]).unwrap();
         let patch = wanted.decide(&seen).unwrap_err();
         assert_eq!(patch["metadata"]["resourceVersion"], "9");
-        let taints = json!([{"key": "cni", "effect": "NoSchedule"}, {"key": "db", "value": "1", "effect": "NoExecute"}]);
+        let taints =
+            json!([{"key": "cni", "effect": "NoSchedule"}, {"key": "db", "value": "1", "effect": "NoExecute"}]);
         assert_eq!(patch["spec"]["taints"], taints);
         let labels_alone = marks(&["pool=web"], &[], &[]).unwrap().decide(&seen).unwrap_err();
         assert!(labels_alone.get("spec").is_none(), "taints that nobody asked for are not written");

@@ -42,7 +42,7 @@ pub enum HostState {
     InService,
     /// Its node was removed while it was silent: once it is heard again it is cleaned, before it may be used for anything.
     ToBeCleaned,
-    /// Its node was removed; it waits to be joined again or decommissioned.
+    /// It was enrolled and has not joined, or its node was removed: it waits to be joined or decommissioned.
     Waiting,
 }
 
@@ -60,11 +60,16 @@ impl HostState {
 impl HostRecord {
     /// What it is for by what it says itself: a waiting host that somebody joined by hand serves again, and its kubelet shows it.
     pub fn state_now(&self, facts: Option<&HostFacts>) -> HostState {
-        let serves = |facts: &HostFacts| {
-            let runs = facts.units.iter().any(|unit| unit.unit == "kubelet.service" && unit.active == "active");
-            runs && !facts.kubelet_certificate_sha256.is_empty()
+        let runs = |facts: &HostFacts| {
+            facts.units.iter().any(|unit| unit.unit == "kubelet.service" && unit.active == "active")
         };
-        if self.state == HostState::Waiting && facts.is_some_and(serves) { HostState::InService } else { self.state }
+        let speaks = |facts: &HostFacts| !facts.kubelet_certificate_sha256.is_empty();
+        match (self.state, facts) {
+            (HostState::Waiting, Some(facts)) if runs(facts) && speaks(facts) => HostState::InService,
+            // It was enrolled and has not joined yet.
+            (HostState::InService, Some(facts)) if !runs(facts) && !speaks(facts) => HostState::Waiting,
+            (state, _) => state,
+        }
     }
 }
 
@@ -207,6 +212,15 @@ mod tests {
         assert_eq!(host.state_now(Some(&facts("inactive", "ab"))), HostState::Waiting);
         assert_eq!(host.state_now(Some(&facts("active", ""))), HostState::Waiting, "it waits for its first join");
         assert_eq!(host.state_now(Some(&facts("active", "ab"))), HostState::InService);
+        let enrolled = HostRecord { state: HostState::InService, ..host };
+        assert_eq!(enrolled.state_now(Some(&facts("activating", ""))), HostState::Waiting, "it has never joined");
+        assert_eq!(enrolled.state_now(Some(&facts("inactive", "ab"))), HostState::InService, "its kubelet is down");
+        assert_eq!(
+            enrolled.state_now(Some(&facts("active", ""))),
+            HostState::InService,
+            "its certificate was not read"
+        );
+        assert_eq!(enrolled.state_now(None), HostState::InService);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan};
 use slipway_types::KubernetesVersion;
 
-use self::look::{Joining, joining, not_newer};
+use self::look::{Joining, joining, not_newer, way_in};
 use super::parameters::{facts, read, schema, stored};
 use crate::world::World;
 
@@ -100,7 +100,7 @@ impl Flow<World> for Join {
             let denied = denied.get(name).is_some_and(|denial| denial.anything);
             hosts.push(joining(world, name, version, denied).await?);
         }
-        let ClusterInfo { api_server, ca_cert_hashes } = world.cluster.cluster_info().await?;
+        let ClusterInfo { api_server, ca_cert_hashes } = way_in(world).await?;
         let ignored = world.settings.join.ignore_preflight_errors.clone();
         let soak_ms = world.settings.join.soak_ms;
         stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, marks, hosts })

@@ -54,7 +54,8 @@ impl Step<World> for DeleteRequests {
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
         let mut lines = delete_requests(cx, &self.node).await?;
-        let waiting = cx.world.cluster.undecided_serving_requests(&self.node).await.map_err(|error| api(error.into()))?;
+        let waiting =
+            cx.world.cluster.undecided_serving_requests(&self.node).await.map_err(|error| api(error.into()))?;
         lines.extend(waiting.iter().map(|name| {
             format!(
                 "{name}: the kubelet asks for a serving certificate, which no cluster approves by itself and Slipway never does: look at it \

@@ -36,7 +36,9 @@ pub(super) async fn why_none(cx: &StepCx<'_, World>, node: &NodeName) -> Option<
     let coded = |what: &str, way: &str| Some(Coded::new(Code::JOIN_CERTIFICATE, text(what)).do_this(way));
     match found {
         Certified::Pending(what) => coded(&what, AUTO_APPROVAL),
-        Certified::Refused(what) => coded(&what, "find out who refuses kubelets (an admission policy?), then join again"),
+        Certified::Refused(what) => {
+            coded(&what, "find out who refuses kubelets (an admission policy?), then join again")
+        }
         Certified::Misused(what) => coded(&what, LEAKED),
         Certified::ByTheCluster(_) | Certified::ByAnother(_) | Certified::NoTrace => None,
     }
@@ -46,7 +48,8 @@ const AUTO_APPROVAL: &str = "let the cluster approve its kubelets: kubeadm init 
                              kubeadm:node-autoapprove-bootstrap anew, and the controller manager has to run; then join again";
 const LEAKED: &str = "somebody else used the join's token: find out who asked (kubectl get csr -o yaml), delete what was issued, then \
                       slipway run resume";
-const ANOTHER: &str = "find out whether that approver may be trusted (kubectl get csr -o yaml); slipway run resume takes it as it is";
+const ANOTHER: &str =
+    "find out whether that approver may be trusted (kubectl get csr -o yaml); slipway run resume takes it as it is";
 
 #[async_trait]
 impl Step<World> for KubeletIsCertified {
@@ -87,7 +90,9 @@ impl Step<World> for KubeletIsCertified {
                 Certified::ByAnother(_) if cx.resumed => return Ok(true),
                 Certified::ByAnother(who) => return pause(&who, ANOTHER),
                 Certified::Misused(what) => return pause(&what, LEAKED),
-                Certified::Refused(what) => return pause(&what, "find out who refuses kubelets, then slipway run resume"),
+                Certified::Refused(what) => {
+                    return pause(&what, "find out who refuses kubelets, then slipway run resume");
+                }
                 Certified::Pending(what) => cx.say(what),
             }
             tokio::time::sleep(LOOK_AGAIN).await;

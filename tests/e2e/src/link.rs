@@ -123,7 +123,8 @@ pub fn request(name: &str, token_id: &str, approver: Approver) -> Value {
         },
     });
     if approver != Approver::Nobody {
-        object["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Update", "subresource": "approval"}]);
+        object["metadata"]["managedFields"] =
+            json!([{"manager": manager, "operation": "Update", "subresource": "approval"}]);
         object["status"] = json!({
             "conditions": [{"type": "Approved", "status": "True", "reason": reason, "message": "it may"}],
             "certificate": BASE64_STANDARD.encode(AUTHORITY),
@@ -142,7 +143,8 @@ fn pem_of(name: &str) -> String {
             asks.distinguished_name = DistinguishedName::new();
             asks.distinguished_name.push(DnType::OrganizationName, "system:nodes");
             asks.distinguished_name.push(DnType::CommonName, format!("system:node:{name}"));
-            let pem = KeyPair::generate().and_then(|key| asks.serialize_request(&key)).and_then(|request| request.pem());
+            let pem =
+                KeyPair::generate().and_then(|key| asks.serialize_request(&key)).and_then(|request| request.pem());
             pem.unwrap_or_default()
         })
         .clone()

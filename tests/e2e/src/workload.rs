@@ -49,7 +49,8 @@ pub fn fill<'n>(api: &FakeApiServer, pace: Pace, nodes: impl IntoIterator<Item =
         budget("shop", "web", "web", 1),
         with_empty_dir(deployment("shop", "cache", 2)),
         on_node(with_empty_dir(bare_pod("shop", "notes", "w2")), "w2"),
-        cluster_info(),
+        cluster_info(preset::AUTHORITY),
+        root_authority(),
     ];
     for object in objects {
         // The only refusal would be of an object that this file itself got wrong, and every test would show it.
@@ -58,14 +59,22 @@ pub fn fill<'n>(api: &FakeApiServer, pace: Pace, nodes: impl IntoIterator<Item =
 }
 
 /// How hosts join, as kubeadm publishes it.
-fn cluster_info() -> Value {
-    let authority = BASE64_STANDARD.encode(preset::AUTHORITY);
+pub fn cluster_info(authority: &str) -> Value {
+    let authority = BASE64_STANDARD.encode(authority);
     let kubeconfig = format!(
         "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority-data: {authority}\n    server: https://{VIP}:6443\n  name: \"\"\n"
     );
     json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cluster-info", "namespace": "kube-public"},
         "data": {"kubeconfig": kubeconfig},
+    })
+}
+
+/// What pods know the API by, as the controller manager publishes it.
+fn root_authority() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt", "namespace": "kube-system"},
+        "data": {"ca.crt": preset::AUTHORITY},
     })
 }
 

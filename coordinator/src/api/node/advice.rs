@@ -127,7 +127,10 @@ fn state(seen: &Seen) -> Option<String> {
             Some("it was given up while it was silent: it is cleaned by itself as soon as it is heard".to_owned())
         }
         HostState::Waiting => {
-            Some("its node was removed and the host waits: join it again, or use it for something else".to_owned())
+            let name = &seen.name;
+            Some(format!(
+                "its host waits: slipway node join {name} --role worker --kubernetes VERSION makes a node of it"
+            ))
         }
     }
 }

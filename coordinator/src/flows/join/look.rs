@@ -1,6 +1,7 @@
 //! What is looked at before a host may join, for either role: its packages, its leftovers, its name, its machine.
 
 use serde::{Deserialize, Serialize};
+use slipway_cluster::ClusterInfo;
 use slipway_errors::{Code, Coded};
 use slipway_proto::types::HostFacts;
 use slipway_types::{KubernetesVersion, NodeName};
@@ -31,6 +32,23 @@ pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Resul
     }
     let text = format!("a kubelet of {wanted} is newer than the API server, which is {server}");
     Err(Coded::new(Code::JOIN_VERSION, text).do_this("join with the cluster's version; upgrade the cluster afterwards"))
+}
+
+/// How hosts join. What is published for newcomers has to name the authority that the cluster itself goes by: a host that knew the API by another
+/// would fail, or obey somebody else.
+pub(super) async fn way_in(world: &World) -> Result<ClusterInfo, Coded> {
+    let info = world.cluster.cluster_info().await?;
+    let roots = world.cluster.root_authorities().await?;
+    if roots.is_empty() || info.ca_cert_hashes.iter().any(|hash| roots.contains(hash)) {
+        return Ok(info);
+    }
+    let text = format!(
+        "kube-public/cluster-info names the authority {}, and the cluster goes by {}",
+        info.ca_cert_hashes.join(", "),
+        roots.join(", ")
+    );
+    Err(Coded::new(Code::JOIN_AUTHORITY, text)
+        .do_this("find out who changed it; kubeadm init phase bootstrap-token on a master publishes it anew"))
 }
 
 /// What is known of a host that is to join; one that cannot is refused with the reason.

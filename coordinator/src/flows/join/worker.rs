@@ -43,7 +43,10 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
         })
         .point_of_no_return("the node serves")
         .phase("verify", |phase| {
-            proved(phase, one, facts)
-                .step(ReleaseHost { node: node(), host: one.host.host_id.clone(), state: HostState::InService })
+            proved(phase, one, facts).step(ReleaseHost {
+                node: node(),
+                host: one.host.host_id.clone(),
+                state: HostState::InService,
+            })
         })
 }

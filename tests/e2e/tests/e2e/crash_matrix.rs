@@ -91,7 +91,13 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "back-up-etcd" => Some((json!({}), untouched)),
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
         "replace-etcd-member" => Some((json!({"nodes": ["m3"], "on": "w1"}), external)),
-        "join" => Some((json!({"nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13"}), waiting)),
+        "join" => Some((
+            json!({
+                "nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13", "labels": ["pool=web"],
+                "annotations": ["example.com/owner=me"], "taints": ["dedicated=db:NoSchedule"],
+            }),
+            waiting,
+        )),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
