@@ -19,6 +19,7 @@ use crate::gate::LeaderGate;
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::snapshot::Backups;
+use crate::versions::Table;
 use crate::world::World;
 
 /// How long agents are asked for the fences they keep, before the coordinator goes on without those that are silent.
@@ -28,6 +29,8 @@ const ASK_FENCES: Duration = Duration::from_secs(3);
 pub struct Foundation {
     /// How it is configured.
     pub settings: Settings,
+    /// What may be upgraded to what.
+    pub versions: Arc<Table>,
     /// The cluster's name.
     pub cluster_name: String,
     /// The machine it runs on.
@@ -84,6 +87,7 @@ impl Foundation {
             hosts,
             fleet: Fleet::new(self.clock.clone()),
             settings: self.settings,
+            versions: self.versions,
             clock: self.clock.clone(),
         });
         let journal: Arc<dyn slipway_flow::Journal> = self.store.clone();

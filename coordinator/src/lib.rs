@@ -18,4 +18,5 @@ pub mod runs;
 pub mod settings;
 pub mod snapshot;
 pub mod steps;
+pub mod versions;
 pub mod world;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use slipway_coordinator::settings::{FOLDERS, Settings};
+use slipway_coordinator::versions;
 use slipway_errors::Coded;
 
 /// Exit code for what a restart would not mend: the unit does not try again.
@@ -23,6 +24,9 @@ struct Arguments {
     /// Prints the settings that result, and ends.
     #[arg(long)]
     print_config: bool,
+    /// Prints the version table that results, and ends.
+    #[arg(long)]
+    print_versions: bool,
     /// Goes on with a store that is older than what agents have seen: runs since then are forgotten.
     #[arg(long)]
     accept_old_copy: bool,
@@ -46,5 +50,10 @@ fn run(arguments: &Arguments) -> Result<(), Coded> {
         print!("{}", toml::to_string(&settings).unwrap_or_default());
         return Ok(());
     }
-    serve::start(settings, arguments.accept_old_copy)
+    let versions = versions::Table::load(&versions::FOLDERS)?;
+    if arguments.print_versions {
+        print!("{}", toml::to_string(&versions).unwrap_or_default());
+        return Ok(());
+    }
+    serve::start(settings, versions, arguments.accept_old_copy)
 }

@@ -12,6 +12,7 @@ use slipway_coordinator::fleet::Watcher;
 use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
+use slipway_coordinator::versions::Table;
 use slipway_errors::{Code, Coded};
 use slipway_identity::init::{Cluster, authority, coordinator_identity};
 use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
@@ -45,14 +46,14 @@ fn internal(what: &str, error: &dyn std::fmt::Display) -> Coded {
 }
 
 /// Runs a coordinator until a signal or the loss of its leadership.
-pub(crate) fn start(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
+pub(crate) fn start(settings: Settings, versions: Table, accept_old_copy: bool) -> Result<(), Coded> {
     slipway_telemetry::init("slipway-coordinator", slipway_telemetry::Verbosity::of_daemon(0))
         .map_err(|error| internal("logging", &error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| internal("the runtime", &error))?;
-    runtime.block_on(run(settings, accept_old_copy))
+    runtime.block_on(run(settings, Arc::new(versions), accept_old_copy))
 }
 
 struct Own {
@@ -62,7 +63,7 @@ struct Own {
     ids: Arc<dyn IdGen>,
 }
 
-async fn run(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
+async fn run(settings: Settings, versions: Arc<Table>, accept_old_copy: bool) -> Result<(), Coded> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = settings.state_dir.clone();
     let cluster = Cluster::load(&folder).map_err(|error| {
@@ -71,7 +72,7 @@ async fn run(settings: Settings, accept_old_copy: bool) -> Result<(), Coded> {
     })?;
     let identity = CurrentIdentity::new(coordinator_identity(&folder, clock.as_ref())?)?;
     let own = Own { cluster, identity, clock, ids: Arc::new(RandomIds) };
-    let leading = lead(&settings, &own, accept_old_copy).await?;
+    let leading = lead(&settings, versions, &own, accept_old_copy).await?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let served = serve(&settings, &own, &leading, &stop, &tasks).await;
     stop.cancel();
@@ -86,7 +87,7 @@ struct Leading {
     agents: Arc<GrpcAgents>,
 }
 
-async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<Leading, Coded> {
+async fn lead(settings: &Settings, versions: Arc<Table>, own: &Own, accept_old_copy: bool) -> Result<Leading, Coded> {
     let connector = Connector::new(own.identity.clone(), own.clock.clone());
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
     let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
@@ -100,6 +101,7 @@ async fn lead(settings: &Settings, own: &Own, accept_old_copy: bool) -> Result<L
     .await?;
     let foundation = Foundation {
         settings: settings.clone(),
+        versions,
         cluster_name: own.cluster.cluster.clone(),
         machine_id: std::fs::read_to_string("/etc/machine-id").ok().map(|id| id.trim().to_owned()),
         store,

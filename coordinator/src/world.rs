@@ -12,6 +12,7 @@ use crate::barrier::Barrier;
 use crate::fleet::{Fleet, HostRecord, Hosts};
 use crate::settings::Settings;
 use crate::snapshot::Backups;
+use crate::versions::Table;
 
 /// The world of every flow.
 pub struct World {
@@ -33,6 +34,8 @@ pub struct World {
     pub barrier: Arc<Barrier>,
     /// How this coordinator is configured.
     pub settings: Settings,
+    /// What may be upgraded to what.
+    pub versions: Arc<Table>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
 }

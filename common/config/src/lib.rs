@@ -9,22 +9,40 @@ use slipway_errors::{Code, Coded};
 /// Larger fragments are refused.
 const MAX_FRAGMENT_BYTES: u64 = 256 * 1024;
 
+/// How the keys of daemons are shown.
+const PRINT_CONFIG: &str = "--print-config";
+
 /// Reads every `*.toml` of `folders`, later folders and later names winning, into `T`. A folder that is not there counts as empty.
 pub fn load<T: DeserializeOwned>(folders: &[impl AsRef<Path>]) -> Result<T, Coded> {
+    load_over(&[], folders, PRINT_CONFIG)
+}
+
+/// The same over `base`: texts that are built in, each with a name. `shown_by` is the option that prints the outcome.
+pub fn load_over<T: DeserializeOwned>(
+    base: &[(&str, &str)],
+    folders: &[impl AsRef<Path>],
+    shown_by: &str,
+) -> Result<T, Coded> {
     let mut merged = toml::Table::new();
     let mut sources = Vec::new();
+    for (name, text) in base {
+        merge(&mut merged, table(text, name)?);
+    }
     for folder in folders {
         for file in fragments(folder.as_ref())? {
             merge(&mut merged, read(&file)?);
             sources.push(file.display().to_string());
         }
     }
-    parse(merged, &sources.join(", "))
+    if sources.is_empty() {
+        sources.extend(base.iter().map(|(name, _)| format!("the built-in {name}")));
+    }
+    parse(merged, &sources.join(", "), shown_by)
 }
 
 /// Reads one file into `T`.
 pub fn load_file<T: DeserializeOwned>(file: &Path) -> Result<T, Coded> {
-    parse(read(file)?, &file.display().to_string())
+    parse(read(file)?, &file.display().to_string(), PRINT_CONFIG)
 }
 
 fn fragments(folder: &Path) -> Result<Vec<PathBuf>, Coded> {
@@ -53,8 +71,12 @@ fn read(file: &Path) -> Result<toml::Table, Coded> {
         ));
     }
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    table(&text, &file.display().to_string())
+}
+
+fn table(text: &str, name: &str) -> Result<toml::Table, Coded> {
     text.parse::<toml::Table>().map_err(|error| {
-        Coded::new(Code::CONF_UNREADABLE, format!("{} is no TOML: {}", file.display(), error.message()))
+        Coded::new(Code::CONF_UNREADABLE, format!("{name} is no TOML: {}", error.message()))
             .do_this("look at the line that is named, or move the file away to use the defaults")
     })
 }
@@ -74,12 +96,12 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
     }
 }
 
-fn parse<T: DeserializeOwned>(table: toml::Table, sources: &str) -> Result<T, Coded> {
-    T::deserialize(toml::Value::Table(table)).map_err(|error| explain(error.message(), sources))
+fn parse<T: DeserializeOwned>(table: toml::Table, sources: &str, shown_by: &str) -> Result<T, Coded> {
+    T::deserialize(toml::Value::Table(table)).map_err(|error| explain(error.message(), sources, shown_by))
 }
 
 /// serde says which field it did not know and which it does; the nearest of them is what was meant, most likely.
-fn explain(message: &str, sources: &str) -> Coded {
+fn explain(message: &str, sources: &str, shown_by: &str) -> Coded {
     let mut quoted = message.split('`').skip(1).step_by(2);
     if message.contains("unknown field")
         && let Some(unknown) = quoted.next()
@@ -88,12 +110,12 @@ fn explain(message: &str, sources: &str) -> Coded {
             quoted.max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
         let error = Coded::new(Code::CONF_UNKNOWN_KEY, format!("unknown key {unknown:?} in {sources}"));
         return match nearest {
-            Some(nearest) => error.do_this(format!("did you mean {nearest:?}? `--print-config` shows every key")),
+            Some(nearest) => error.do_this(format!("did you mean {nearest:?}? `{shown_by}` shows every key")),
             None => error.do_this("take it out"),
         };
     }
     Coded::new(Code::CONF_BAD_VALUE, format!("{message} (in {sources})"))
-        .do_this("`--print-config` shows every key with its value")
+        .do_this(format!("`{shown_by}` shows every key with its value"))
 }
 
 #[cfg(test)]
@@ -138,6 +160,17 @@ mod tests {
         ]);
         let settings: Settings = load(&[vendor.path(), admin.path(), Path::new("/nowhere/at/all")]).unwrap();
         assert_eq!(settings, Settings { listen: "a".into(), inner: Inner { kubeconfig: "k".into(), budget: 2 } });
+    }
+
+    #[test]
+    fn what_is_built_in_is_overridden_key_by_key() {
+        let base = [("base.toml", "listen = 'a'\n[inner]\nbudget = 1\nkubeconfig = 'k'\n")];
+        let admin = folder(&[("10.toml", "[inner]\nbudget = 2\n")]);
+        let settings: Settings = load_over(&base, &[admin.path()], "--print").unwrap();
+        assert_eq!(settings, Settings { listen: "a".into(), inner: Inner { kubeconfig: "k".into(), budget: 2 } });
+        let wrong = folder(&[("10.toml", "[inner]\nbugdet = 2\n")]);
+        let error = load_over::<Settings>(&base, &[wrong.path()], "--print").unwrap_err();
+        assert!(error.to_string().contains("did you mean \"budget\"? `--print` shows"), "{error}");
     }
 
     #[test]

@@ -94,6 +94,10 @@ codes! {
     MEMBER_STATIC_POD: "SLIP-MEMBER-003", "The member of etcd is kubeadm's";
     FENCING_UNPROVED: "SLIP-FENCING-001", "It is not proved that the host is powered off";
     DENIAL_FOREIGN: "SLIP-DENIAL-001", "The policy that denies old kubelet credentials is not ours";
+    UPGRADE_VERSIONS: "SLIP-UPGRADE-002", "The versions do not fit the upgrade";
+    UPGRADE_ETCD: "SLIP-UPGRADE-003", "etcd does not fit the upgrade";
+    UPGRADE_HOST: "SLIP-UPGRADE-004", "A host does not fit the upgrade";
+    UPGRADE_CLUSTER: "SLIP-UPGRADE-005", "The cluster is in no state for the upgrade";
     JOIN_NAME_TAKEN: "SLIP-JOIN-001", "A node has the name that the host would join with";
     JOIN_VERSION: "SLIP-JOIN-002", "The version does not fit the join";
     JOIN_TOKEN: "SLIP-JOIN-003", "The bootstrap token cannot be used";

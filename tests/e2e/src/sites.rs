@@ -11,6 +11,7 @@ use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts, Watcher};
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
+use slipway_coordinator::versions::Table;
 use slipway_host::fake::{FakeHost, Member, SharedEtcd, State, preset};
 use slipway_identity::init::Cluster;
 use slipway_identity::sealed::BackupKey;
@@ -135,6 +136,7 @@ impl Sites {
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         Ok(Foundation {
             settings: settings().validated()?,
+            versions: Table::embedded()?,
             cluster_name: CLUSTER.to_owned(),
             machine_id: None,
             store,

@@ -9,6 +9,7 @@ use slipway_coordinator::boot::Foundation;
 use slipway_coordinator::flows::registry;
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
+use slipway_coordinator::versions::Table;
 use slipway_coordinator::world::World as Inside;
 use slipway_errors::Coded;
 use slipway_flow::{Journal, Options, Runner};
@@ -46,6 +47,7 @@ pub async fn lead(world: Arc<World>, holder: String, budget: u32) -> Result<Lead
     settings.budget.max_disrupted = budget;
     let foundation = Foundation {
         settings: settings.validated()?,
+        versions: Table::embedded()?,
         cluster_name: CLUSTER.to_owned(),
         machine_id: None,
         store: store.clone(),
