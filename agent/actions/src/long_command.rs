@@ -14,7 +14,8 @@ use crate::perform::change;
 use crate::{Error, OperationContext};
 
 const OUTPUT: &str = "/var/lib/slipway/agent/output";
-const OUTPUT_LIMIT: usize = 1 << 20;
+/// The most that is read of what one said.
+pub(crate) const OUTPUT_LIMIT: usize = 1 << 20;
 const POLL: Duration = Duration::from_millis(200);
 
 /// A kind of long command.
@@ -76,11 +77,23 @@ impl LongCommand {
         operation: &OperationContext,
         argv: Vec<String>,
     ) -> Result<Ended, Error> {
+        self.run_with(host, operation, argv, vec![]).await
+    }
+
+    /// The same with something added to its environment.
+    pub(crate) async fn run_with(
+        self,
+        host: &Host,
+        operation: &OperationContext,
+        argv: Vec<String>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Ended, Error> {
         let unit = self.unit(&operation.operation);
         let transient = Transient {
             name: unit.clone(),
             description: format!("{} of Slipway's operation {}", self.says, operation.operation),
             argv,
+            environment,
             output: output_path(&unit),
             max_runtime: operation.left().min(self.longest),
         };

@@ -536,6 +536,7 @@ async fn a_machine_kept_on_disk_goes_on_where_it_was() {
         name: "slipway-x.service".into(),
         description: String::new(),
         argv: ["/usr/bin/kubeadm", "reset"].map(str::to_owned).to_vec(),
+        environment: vec![],
         output: "/x".into(),
         max_runtime: Duration::from_mins(1),
     };

@@ -2,6 +2,7 @@
 //! down through a [`Stage`], looks through the traits, and says in a sentence what is wrong.
 
 pub mod etcd;
+pub mod packages;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -227,6 +228,7 @@ fn transient(name: &str, argv: &[&str], output: &Path) -> Transient {
         name: name.to_owned(),
         description: "a check of Slipway's".into(),
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        environment: vec![],
         output: output.join(format!("{name}.log")),
         max_runtime: Duration::from_mins(1),
     }

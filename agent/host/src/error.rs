@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use slipway_errors::{Code, Coded};
 
+use crate::Trouble;
 use crate::etcd::Refusal;
 
 /// Why a host did not do, or did not tell, what it was asked.
@@ -107,6 +108,14 @@ pub enum Error {
     /// There is no etcd on this host.
     #[error("no etcd is set up on this host")]
     NoEtcd,
+    /// Packages cannot be brought into the wanted state, or a repository cannot be read.
+    #[error("{what}")]
+    Package {
+        /// What kind of trouble it is.
+        trouble: Trouble,
+        /// A sentence.
+        what: String,
+    },
     /// A profile cannot be used.
     #[error("cleanup profile {profile}: {why}")]
     Profile {
@@ -160,6 +169,7 @@ impl Error {
             Self::ApiServer { .. } => Coded::new(Code::API_SERVER_NOT_READY, self.to_string()),
             Self::NoEtcd => Coded::new(Code::ETCD_NONE, self.to_string())
                 .do_this("ask a host that has a member: `slipway node list` shows the masters"),
+            Self::Package { trouble, .. } => Coded::new(trouble.code(), self.to_string()).do_this(trouble.way_out()),
             Self::Profile { .. } => Coded::new(Code::HOST_PROFILE, self.to_string()),
         }
     }

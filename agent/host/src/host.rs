@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::api_server::ApiServers;
 use crate::etcd::Etcd;
 use crate::{
-    Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Processes, Profiles, Runtime, Services,
+    Error, Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Packages, Processes, Profiles,
+    Runtime, Services, Trouble,
 };
 
 /// A machine. Cheap to clone.
@@ -23,6 +24,8 @@ pub struct Host {
     pub mounts: Arc<dyn Mounts>,
     /// Which files packages own.
     pub packages: Arc<dyn PackageDb>,
+    /// Its package manager, if it is one that we know.
+    pub package_manager: Option<Arc<dyn Packages>>,
     /// Processes.
     pub processes: Arc<dyn Processes>,
     /// The container runtime.
@@ -39,4 +42,14 @@ pub struct Host {
     pub identity: Arc<dyn Identity>,
     /// The cleanup profiles.
     pub profiles: Arc<Profiles>,
+}
+
+impl Host {
+    /// Its package manager.
+    pub fn package_manager(&self) -> Result<&dyn Packages, Error> {
+        self.package_manager.as_deref().ok_or_else(|| Error::Package {
+            trouble: Trouble::Unsupported,
+            what: "this host has no apt, and no other package manager is known yet".to_owned(),
+        })
+    }
 }

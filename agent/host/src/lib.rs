@@ -14,6 +14,7 @@ mod host;
 mod links;
 mod linux;
 mod netfilter;
+mod packages;
 pub mod pattern;
 pub mod plan;
 mod profile;
@@ -27,6 +28,9 @@ pub use host::Host;
 pub use links::{Link, Links, Namespace, Route};
 pub use linux::{Exec, LinuxFiles, LinuxMounts, Program};
 pub use netfilter::{Iptables, Netfilter, Ruleset};
+pub use packages::{
+    CNI_PACKAGE, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source, Trouble,
+};
 pub use profile::{
     ChainRule, CommentRule, ConfigRule, LinkRule, OWN_PROFILES, PerContainer, Profile, Profiles, RouteRule, TableRule,
 };

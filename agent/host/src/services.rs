@@ -93,6 +93,9 @@ pub struct Transient {
     pub description: String,
     /// The program by its absolute path, and its arguments.
     pub argv: Vec<String>,
+    /// What is added to its environment.
+    #[serde(default)]
+    pub environment: Vec<(String, String)>,
     /// Where both outputs go.
     pub output: PathBuf,
     /// systemd ends it after this.

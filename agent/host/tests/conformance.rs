@@ -10,12 +10,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use slipway_host::conformance::{self, Stage, Verdict};
 use slipway_host::fake::{FakeHandle, FakeHost, Node, SharedEtcd, State, preset};
-use slipway_host::{Host, Iptables, Link, Mount, Profiles};
+use slipway_host::conformance::packages::PackageStage;
+use slipway_host::{
+    Host, Iptables, Link, Mount, PackageCommand, Profiles, Repository, Transient, TransientStatus,
+};
 use slipway_types::ManualClock;
 
 const INSIDE: &str = "SLIPWAY_HOST_CONFORMANCE_INSIDE";
 const WANTED: &str = "SLIPWAY_HOST_CONFORMANCE";
 const ETCD_WANTED: &str = "SLIPWAY_ETCD_CONFORMANCE";
+/// The URL of a repository that is not configured, such as `file:/opt/lab/packages/core:/stable:/v1.34/deb/`.
+const PACKAGES_WANTED: &str = "SLIPWAY_PACKAGES_CONFORMANCE";
+/// The file with its armoured key, and two releases in it, the lower first: `1.34.3,1.34.4`.
+const PACKAGES_KEY: &str = "SLIPWAY_PACKAGES_KEY";
+const PACKAGES_RELEASES: &str = "SLIPWAY_PACKAGES_RELEASES";
 
 struct FakeStage(FakeHandle);
 
@@ -225,5 +233,96 @@ async fn the_real_systemd_conforms() {
         conformance::transients(&host, &RealStage::new()).await.unwrap();
         conformance::units(&host, &RealStage::new()).await.unwrap();
     };
+    tokio::time::timeout(Duration::from_mins(3), all).await.unwrap();
+}
+
+/// Keys that sign nothing.
+const OTHER_KEY: &str = include_str!("../fixtures/other-key.asc");
+
+struct FakePackages(FakeHandle, Host);
+
+#[async_trait]
+impl PackageStage for FakePackages {
+    fn repository(&self) -> Repository {
+        let url = "https://pkgs.k8s.io/core:/stable:/v1.34/deb/".to_owned();
+        Repository { url, key: preset::REPOSITORY_KEY.to_owned(), keyring: String::new() }
+    }
+
+    fn releases(&self) -> (String, String) {
+        ("1.34.3".to_owned(), "1.34.4".to_owned())
+    }
+
+    fn other_key(&self) -> String {
+        OTHER_KEY.to_owned()
+    }
+
+    async fn run(&self, command: &PackageCommand) -> Result<(i32, String), String> {
+        let name = "slipway-check-packages.service";
+        let transient = Transient {
+            name: name.to_owned(),
+            description: String::new(),
+            argv: command.argv.clone(),
+            environment: command.environment.clone(),
+            output: "/var/tmp/said".into(),
+            max_runtime: Duration::from_mins(1),
+        };
+        self.1.services.run_transient(&transient).await.map_err(|error| error.to_string())?;
+        let status = self.1.services.transient_status(name).await.map_err(|error| error.to_string())?;
+        self.1.services.forget_transient(name).await.map_err(|error| error.to_string())?;
+        let said = self.0.change(|state| state.files.remove(Path::new("/var/tmp/said")));
+        let said = if let Some(Node::File(text)) = said { text } else { String::new() };
+        let TransientStatus::Exited { code } = status else { return Err(format!("it is {status:?}")) };
+        Ok((code, said))
+    }
+}
+
+#[tokio::test]
+async fn the_fake_package_manager_conforms() {
+    let clock = Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH));
+    let (host, handle) = FakeHost::of(preset::bare("w9"), clock);
+    conformance::packages::all_of(&host, &FakePackages(handle, host.clone())).await.unwrap();
+}
+
+struct RealPackages;
+
+fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+}
+
+#[async_trait]
+impl PackageStage for RealPackages {
+    fn repository(&self) -> Repository {
+        let key = std::fs::read_to_string(setting(PACKAGES_KEY)).unwrap();
+        Repository { url: setting(PACKAGES_WANTED), key, keyring: String::new() }
+    }
+
+    fn releases(&self) -> (String, String) {
+        let releases = setting(PACKAGES_RELEASES);
+        let (lower, higher) = releases.split_once(',').unwrap();
+        (lower.to_owned(), higher.to_owned())
+    }
+
+    fn other_key(&self) -> String {
+        OTHER_KEY.to_owned()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the stage stands for systemd")]
+    async fn run(&self, command: &PackageCommand) -> Result<(i32, String), String> {
+        let (program, words) = command.argv.split_first().unwrap();
+        let environment = command.environment.iter().map(|(name, value)| (name, value));
+        let output = Command::new(program).args(words).envs(environment).output().map_err(|error| error.to_string())?;
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        Ok((output.status.code().unwrap_or(-1), said))
+    }
+}
+
+/// Installs and removes packages on the machine that it runs on: only where it is told to.
+#[tokio::test]
+async fn the_real_package_manager_conforms() {
+    if std::env::var_os(PACKAGES_WANTED).is_none() {
+        eprintln!("the package manager's part runs on a host of a lab, with {PACKAGES_WANTED}=URL");
+        return;
+    }
+    let all = async { conformance::packages::all_of(&linux(), &RealPackages).await.unwrap() };
     tokio::time::timeout(Duration::from_mins(3), all).await.unwrap();
 }

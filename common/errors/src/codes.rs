@@ -103,6 +103,17 @@ codes! {
     JOIN_TOKEN: "SLIP-JOIN-003", "The bootstrap token cannot be used";
     JOIN_CERTIFICATE: "SLIP-JOIN-004", "The kubelet's certificate did not come from the cluster itself";
     JOIN_AUTHORITY: "SLIP-JOIN-005", "The published authority is not the cluster's";
+    PACKAGE_LOCKED: "SLIP-PACKAGE-001", "Another process holds the package manager's lock";
+    PACKAGE_BROKEN: "SLIP-PACKAGE-002", "Packages are half installed";
+    PACKAGE_REPOSITORY: "SLIP-PACKAGE-003", "The package repository cannot be read";
+    PACKAGE_SIGNATURE: "SLIP-PACKAGE-004", "The package repository is not signed by a key that is trusted";
+    PACKAGE_VERSION: "SLIP-PACKAGE-005", "The repository does not have that version";
+    PACKAGE_CORRUPT: "SLIP-PACKAGE-006", "A package is not what the repository says that it is";
+    PACKAGE_NO_ROOM: "SLIP-PACKAGE-007", "There is no room for the packages";
+    PACKAGE_STATE: "SLIP-PACKAGE-008", "The packages were not brought into the wanted state";
+    PACKAGE_OTHER_SOURCE: "SLIP-PACKAGE-009", "A file of the operator's names a Kubernetes repository among others";
+    PACKAGE_NEEDED: "SLIP-PACKAGE-010", "Other packages would be removed with those of Kubernetes";
+    PACKAGE_UNSUPPORTED: "SLIP-PACKAGE-011", "No package manager that Slipway knows";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
     RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
     RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Node, State, preset};
+use crate::plan::apt;
 
 const KUBELET: &str = "/var/lib/kubelet";
 const KUBECONFIGS: [&str; 2] = ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/bootstrap-kubelet.conf"];
@@ -33,10 +34,14 @@ pub(super) fn settle(state: &mut State, now: Duration) -> bool {
     due.sort();
     let any = !due.is_empty();
     for (_, name) in due {
-        let Some((argv, cut)) = state.transients.get(&name).map(|run| (run.transient.argv.clone(), run.cut)) else {
+        let Some((transient, cut)) = state.transients.get(&name).map(|run| (run.transient.clone(), run.cut)) else {
             continue;
         };
-        let exit = if cut { -1 } else { run(state, &argv) };
+        let exit = match transient.argv.first() {
+            _ if cut => -1,
+            Some(program) if program == apt::APT_GET => super::apt::run(state, &transient),
+            _ => run(state, &transient.argv),
+        };
         if let Some(run) = state.transients.get_mut(&name) {
             run.exit = Some(exit);
         }

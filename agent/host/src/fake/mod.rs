@@ -2,6 +2,7 @@
 //! code which would fail on a machine fails here. Everything that changes it is counted, and any call can be made to fail or hang.
 
 mod api_servers;
+mod apt;
 mod etcd;
 mod faults;
 mod files;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use slipway_types::{Clock, SystemClock};
 
 pub use api_servers::Server;
+pub use apt::{Mirror, Packaging};
 pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
 pub use state::{Joinable, Node, State, TransientRun, Unit};
@@ -138,6 +140,7 @@ impl FakeHost {
             files: this.clone(),
             mounts: this.clone(),
             packages: this.clone(),
+            package_manager: Some(this.clone()),
             processes: this.clone(),
             runtime: this.clone(),
             kubeadm: this.clone(),

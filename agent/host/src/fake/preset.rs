@@ -7,8 +7,10 @@ use crate::{
 
 use super::{State, Unit};
 
+mod bare;
 mod master;
 
+pub use bare::{REPOSITORY_KEY, bare};
 pub use master::{etcd_under_systemd, external_etcd, master, prepared_for_etcd, with_vip};
 
 /// The certificate of the authority of every simulated cluster.
@@ -82,6 +84,7 @@ pub fn machine(name: &str) -> State {
         kubelet: Some("v1.33.13".into()),
         ..State::default()
     };
+    bare::packages(&mut state);
     state.units.insert("kubelet.service".into(), unit("kubelet", Active::Activating, true));
     state.units.insert("containerd.service".into(), unit("containerd", Active::Active, true));
     state.spawn("systemd", "/usr/lib/systemd/systemd");

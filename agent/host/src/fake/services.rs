@@ -183,6 +183,7 @@ fn takes_ms(state: &State, argv: &[String]) -> u64 {
             seconds.parse::<u64>().unwrap_or_default().saturating_mul(1000)
         }
         [program, ..] if program.ends_with("/kubeadm") => state.reset_ms,
+        [program, ..] if program.ends_with("/apt-get") => state.packaging.takes_ms,
         _ => 0,
     }
 }

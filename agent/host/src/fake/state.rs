@@ -123,6 +123,9 @@ pub struct State {
     /// Clusters that it can join, by the address of their API server.
     #[serde(default)]
     pub clusters: BTreeMap<String, Joinable>,
+    /// Its packages, and the repositories that it can reach.
+    #[serde(default)]
+    pub packaging: super::Packaging,
     /// The next process number.
     pub next_pid: u32,
     /// How often each thing that changes the machine was done: an independent witness.

@@ -33,6 +33,14 @@ pub enum Program {
     Kubelet,
     /// `rpm`.
     Rpm,
+    /// `apt-get`.
+    AptGet,
+    /// `apt-cache`.
+    AptCache,
+    /// `apt-mark`.
+    AptMark,
+    /// `dpkg-query`.
+    DpkgQuery,
 }
 
 impl Program {
@@ -45,6 +53,10 @@ impl Program {
             Self::Kubeadm => "kubeadm".to_owned(),
             Self::Kubelet => "kubelet".to_owned(),
             Self::Rpm => "rpm".to_owned(),
+            Self::AptGet => "apt-get".to_owned(),
+            Self::AptCache => "apt-cache".to_owned(),
+            Self::AptMark => "apt-mark".to_owned(),
+            Self::DpkgQuery => "dpkg-query".to_owned(),
         }
     }
 

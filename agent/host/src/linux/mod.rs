@@ -1,6 +1,7 @@
 //! The real machine. Dull on purpose: each file does what one trait says with one interface of the kernel or of systemd, and decides nothing.
 
 mod api_server;
+mod apt;
 mod etcd;
 mod exec;
 mod files;
@@ -38,6 +39,7 @@ impl Host {
             files: Arc::new(LinuxFiles),
             mounts: Arc::new(LinuxMounts),
             packages: Arc::new(packages::Database { exec: Arc::clone(&exec) }),
+            package_manager: apt::Apt::find(&exec),
             processes: Arc::new(processes::Proc),
             runtime: Arc::new(runtime::Cri),
             kubeadm: Arc::new(versions::Installed::new(exec)),

@@ -17,11 +17,14 @@ fn properties(transient: &Transient) -> Vec<(&'static str, Value<'static>)> {
     let program = transient.argv.first().cloned().unwrap_or_default();
     let command = vec![(program, transient.argv.clone(), false)];
     let output = transient.output.display().to_string();
+    let environment: Vec<String> =
+        transient.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     vec![
         ("Description", Value::from(transient.description.clone())),
         ("Type", Value::from("exec")),
         ("RemainAfterExit", Value::from(true)),
         ("ExecStart", Value::from(command)),
+        ("Environment", Value::from(environment)),
         ("StandardOutputFileToAppend", Value::from(output.clone())),
         ("StandardErrorFileToAppend", Value::from(output)),
         ("RuntimeMaxUSec", Value::from(transient.max_runtime.as_micros() as u64)),
