@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use slipway_proto::types::{
-    Action, CleanCni, CleanFiles, CleanNetfilter, MaskKubelet, ResetKubeadm, ScanLeftovers, StopService, UnmaskKubelet,
-    action::Action as Wire,
+    Action, CleanCni, CleanFiles, CleanNetfilter, InstallPackages, MaskKubelet, RemovePackages, ResetKubeadm,
+    ScanLeftovers, SetRepository, StopService, UnmaskKubelet, action::Action as Wire,
 };
 
 /// Slipway's agent: does a closed list of typed things to this host, asked by the coordinator that leads.
@@ -121,9 +121,15 @@ pub struct CheckArgs {
     /// A cleanup profile, for the clean actions (may be repeated); without it all that left traces
     #[arg(long)]
     pub profile: Vec<String>,
+    /// The version, for install-packages; its minor, for set-repository
+    #[arg(long, default_value = "1.34.0", value_name = "VERSION")]
+    pub kubernetes: String,
+    /// The URL, for set-repository; without it what it would take to have everything as before
+    #[arg(long, default_value = "", value_name = "URL")]
+    pub repository: String,
 }
 
-const ACTIONS: [&str; 8] = [
+const ACTIONS: [&str; 11] = [
     "stop-service",
     "mask-kubelet",
     "unmask-kubelet",
@@ -132,6 +138,9 @@ const ACTIONS: [&str; 8] = [
     "clean-netfilter",
     "clean-files",
     "scan-leftovers",
+    "set-repository",
+    "install-packages",
+    "remove-packages",
 ];
 
 impl CheckArgs {
@@ -147,9 +156,19 @@ impl CheckArgs {
             "clean-netfilter" => Some(Wire::CleanNetfilter(CleanNetfilter { profiles })),
             "clean-files" => Some(Wire::CleanFiles(CleanFiles { profiles })),
             "scan-leftovers" => Some(Wire::ScanLeftovers(ScanLeftovers {})),
+            "set-repository" => Some(Wire::SetRepository(self.repository())),
+            "install-packages" => {
+                Some(Wire::InstallPackages(InstallPackages { kubernetes: self.kubernetes.clone(), ..Default::default() }))
+            }
+            "remove-packages" => Some(Wire::RemovePackages(RemovePackages {})),
             _ => None,
         };
         Action { action }
+    }
+
+    fn repository(&self) -> SetRepository {
+        let minor = self.kubernetes.split('.').take(2).collect::<Vec<_>>().join(".");
+        SetRepository { minor, url: self.repository.clone(), ..Default::default() }
     }
 }
 

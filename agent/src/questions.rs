@@ -4,13 +4,16 @@
 use async_trait::async_trait;
 use slipway_errors::Coded;
 use slipway_host::etcd::Snapshot;
-use slipway_proto::types::EtcdStatus;
+use slipway_proto::agent::PackagesQuery;
+use slipway_proto::types::{EtcdStatus, Packages};
 
 /// Answers questions about the host.
 #[async_trait]
 pub trait Questions: Send + Sync + std::fmt::Debug {
     /// The etcd that the host has a member of, every member asked.
     async fn etcd_status(&self) -> Result<EtcdStatus, Coded>;
+    /// What a repository has, and which packages are installed.
+    async fn packages(&self, query: PackagesQuery) -> Result<Packages, Coded>;
     /// Begins a snapshot of that etcd.
     async fn snapshot(&self) -> Result<Snapshot, Coded>;
 }

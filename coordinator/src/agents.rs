@@ -69,7 +69,23 @@ pub async fn etcd_status(agents: &dyn Agents, host: &HostRecord) -> Result<types
     let query = Query::EtcdStatus(agent::EtcdStatusQuery {});
     match agents.query(host, query).await?.answer {
         Some(agent::query_response::Answer::EtcdStatus(status)) => Ok(status),
-        None => Err(Coded::new(Code::WIRE_BAD_REQUEST, format!("the agent of {} gave no answer", host.name))
-            .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions")),
+        _ => Err(no_answer(host)),
     }
+}
+
+/// What a repository has, and which packages of Kubernetes the host has.
+pub async fn packages(
+    agents: &dyn Agents,
+    host: &HostRecord,
+    query: agent::PackagesQuery,
+) -> Result<types::Packages, Coded> {
+    match agents.query(host, Query::Packages(query)).await?.answer {
+        Some(agent::query_response::Answer::Packages(packages)) => Ok(packages),
+        _ => Err(no_answer(host)),
+    }
+}
+
+fn no_answer(host: &HostRecord) -> Coded {
+    Coded::new(Code::WIRE_BAD_REQUEST, format!("the agent of {} gave no answer", host.name))
+        .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions")
 }

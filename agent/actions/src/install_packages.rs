@@ -120,6 +120,7 @@ impl InstallPackages {
         }
         if !self.only_download {
             hold_again(host, operation).await?;
+            transaction::forget(host, FETCHED).await?;
         }
         Ok(Done { changes, record: vec![ended.line(INSTALL)] })
     }

@@ -5,8 +5,8 @@ use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
 use crate::{
-    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, JoinKubeadm, MaskKubelet, MoveEtcdLeader,
-    Perform, PromoteEtcdLearner, RemoveEtcdMember, ResetKubeadm, ScanLeftovers, SetApiServer, SetEtcdServers,
+    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet, MoveEtcdLeader,
+    Perform, PromoteEtcdLearner, RemoveEtcdMember, RemovePackages, ResetKubeadm, ScanLeftovers, SetApiServer, SetEtcdServers, SetRepository,
     StartService, StopService, UnmaskKubelet, WipeEtcdData,
 };
 
@@ -43,6 +43,9 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::SetEtcdServers(set) => Box::new(SetEtcdServers { servers: urls(set.servers)? }),
         Wire::JoinKubeadm(join) => Box::new(JoinKubeadm::new(join)?),
         Wire::SetApiServer(set) => Box::new(SetApiServer::new(&set.server, &set.paths)?),
+        Wire::SetRepository(set) => Box::new(SetRepository::new(set)?),
+        Wire::InstallPackages(install) => Box::new(InstallPackages::new(install)?),
+        Wire::RemovePackages(_) => Box::new(RemovePackages),
     })
 }
 
@@ -171,6 +174,9 @@ mod tests {
     #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 1 }), "promote-etcd-learner")]
     #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: peers() }), "set-etcd-servers")]
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:6443".into(), paths: vec![] }), "set-api-server")]
+    #[case(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), ..Default::default() }), "set-repository")]
+    #[case(Wire::InstallPackages(types::InstallPackages { kubernetes: "1.34.4".into(), ..Default::default() }), "install-packages")]
+    #[case(Wire::RemovePackages(types::RemovePackages {}), "remove-packages")]
     #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use slipway_errors::{Code, Coded};
-use slipway_proto::agent::{FetchSnapshotRequest, QueryRequest, QueryResponse, query_request, query_response};
+use slipway_proto::agent::query_request::Query;
+use slipway_proto::agent::query_response::Answer;
+use slipway_proto::agent::{FetchSnapshotRequest, QueryRequest, QueryResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -28,16 +30,24 @@ impl AgentCore {
     pub async fn query(&self, caller: &str, request: QueryRequest) -> Result<QueryResponse, Coded> {
         let answer = async {
             self.meant(request.target, Boot::Any)?;
-            let Some(query_request::Query::EtcdStatus(_)) = request.query else {
+            let asked = async |query| {
+                let _turn = self.checks.acquire().await;
+                match query {
+                    Query::EtcdStatus(_) => self.questions.etcd_status().await.map(Answer::EtcdStatus),
+                    Query::Packages(query) => self.questions.packages(query).await.map(Answer::Packages),
+                }
+            };
+            let Some(query) = request.query else {
                 return Err(Coded::new(Code::WIRE_BAD_REQUEST, "the request asks nothing that this agent knows")
                     .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions"));
             };
-            let asked = async {
-                let _turn = self.checks.acquire().await;
-                self.questions.etcd_status().await
+            let whom = match query {
+                Query::EtcdStatus(_) => "etcd",
+                Query::Packages(_) => "the package manager",
             };
-            let status = tokio::time::timeout(LONGEST_QUERY, asked).await.unwrap_or_else(|_| Err(late("etcd")))?;
-            Ok(QueryResponse { answer: Some(query_response::Answer::EtcdStatus(status)) })
+            let answer =
+                tokio::time::timeout(LONGEST_QUERY, asked(query)).await.unwrap_or_else(|_| Err(late(whom)))?;
+            Ok(QueryResponse { answer: Some(answer) })
         };
         self.refusals(caller, "Query", answer.await)
     }
@@ -76,7 +86,7 @@ impl AgentCore {
 
 fn late(what: &str) -> Coded {
     Coded::new(Code::WIRE_DEADLINE, format!("{what} on this host did not answer in time"))
-        .do_this("see on the host what it waits for: its disk, or the other members")
+        .do_this("see on the host what it waits for: its disk, the network, or the other members")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use slipway_proto::agent::{EtcdStatusQuery, FetchSnapshotResponse};
+use slipway_proto::agent::{EtcdStatusQuery, FetchSnapshotResponse, query_request, query_response};
 use slipway_proto::types::Target;
 
 use super::super::script::*;

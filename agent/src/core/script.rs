@@ -125,6 +125,10 @@ impl Questions for Script {
         Ok(EtcdStatus { quorum_read: true, ..EtcdStatus::default() })
     }
 
+    async fn packages(&self, _: slipway_proto::agent::PackagesQuery) -> Result<slipway_proto::types::Packages, Coded> {
+        Ok(slipway_proto::types::Packages::default())
+    }
+
     async fn snapshot(&self) -> Result<Snapshot, Coded> {
         let Some(bytes) = self.snapshot.clone() else { return Err(slipway_host::Error::NoEtcd.coded()) };
         let pieces = futures::stream::iter(bytes.chunks(1000).map(|piece| Ok(piece.to_vec())).collect::<Vec<_>>());

@@ -7,7 +7,8 @@ use slipway_actions::{OperationContext, Perform, Progress};
 use slipway_errors::Coded;
 use slipway_host::etcd::{self, Snapshot};
 use slipway_host::{Host, TransientStatus, facts};
-use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics};
+use slipway_proto::agent::PackagesQuery;
+use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, Packages};
 use slipway_types::{Clock, OperationId};
 
 use super::{Applied, Operation, View, Work, Works};
@@ -54,6 +55,10 @@ impl Source for OnHost {
 impl Questions for OnHost {
     async fn etcd_status(&self) -> Result<EtcdStatus, Coded> {
         etcd::status(&self.host).await.map_err(|error| error.coded())
+    }
+
+    async fn packages(&self, query: PackagesQuery) -> Result<Packages, Coded> {
+        slipway_actions::packages(&self.host, query).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, Coded> {

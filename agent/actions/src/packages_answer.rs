@@ -1,0 +1,41 @@
+//! The answer to what a repository has and what is installed. It changes nothing.
+
+use slipway_errors::Coded;
+use slipway_host::{Error as HostError, Host, Repository, Trouble};
+use slipway_proto::agent::PackagesQuery;
+use slipway_proto::types::{InstalledPackage, OfferedPackage, PackageSource, Packages};
+
+use crate::set_repository::{keyring_of, repository};
+
+/// What is installed on the host, and, with a URL, what that repository has.
+pub async fn packages(host: &Host, query: PackagesQuery) -> Result<Packages, Coded> {
+    let (url, key, keyring) = repository(query.url, query.key, query.keyring)?;
+    let told = |error: HostError| error.coded();
+    let manager = host.package_manager().map_err(told)?;
+    let mut answer = Packages::default();
+    for package in manager.installed().await.map_err(told)? {
+        answer.installed.push(InstalledPackage { name: package.name, version: package.version, held: package.held });
+    }
+    for source in manager.sources(&url).await.map_err(told)? {
+        let path = source.path.display().to_string();
+        answer.sources.push(PackageSource { path, url: source.url, alone: source.alone });
+    }
+    answer.locked_by = manager.holder().await.map_err(told)?.map(|holder| holder.to_string()).unwrap_or_default();
+    if answer.locked_by.is_empty() {
+        answer.broken = manager.broken().await.map_err(told)?;
+    }
+    if url.is_empty() {
+        return Ok(answer);
+    }
+    let keyring = match key.is_empty() {
+        true => keyring_of(host, manager, &keyring).await.map_err(|error| error.coded())?,
+        false => Some(String::new()),
+    };
+    let Some(keyring) = keyring else {
+        let what = format!("no key was given for {url}, and none of the usual keyrings is on the host");
+        return Err(HostError::Package { trouble: Trouble::Unsigned, what }.coded());
+    };
+    let offer = manager.offered(&Repository { url, key, keyring }).await.map_err(told)?;
+    answer.offered = offer.into_iter().map(|(name, versions)| OfferedPackage { name, versions }).collect();
+    Ok(answer)
+}

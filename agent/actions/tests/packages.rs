@@ -1,0 +1,365 @@
+//! Packages come, change and go on the fake machine: what is held stays held, what is the operator's is put back, and each kind of trouble is
+//! told by its own code before or after, never by the exit code alone.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+use slipway_actions::{Applied, Error, OperationContext, Perform, Progress, from_wire, packages};
+use slipway_errors::Code;
+use slipway_host::fake::{FakeHandle, FakeHost, Fault, Node, State, preset};
+use slipway_host::{Enablement, Holder, Host};
+use slipway_proto::agent::PackagesQuery;
+use slipway_proto::types::action::Action as Wire;
+use slipway_proto::types::{self, Action};
+use slipway_types::{Clock, ManualClock, OperationId, SystemClock, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+const URL: &str = "https://pkgs.k8s.io/core:/stable:/v1.34/deb/";
+const OLD_FILE: &str = "/etc/apt/sources.list.d/kubernetes.list";
+const OUR_FILE: &str = "/etc/apt/sources.list.d/slipway-kubernetes.sources";
+const APT_INSTALL: &str = "run /usr/bin/apt-get install";
+
+fn host_in(state: State) -> (Host, FakeHandle) {
+    FakeHost::of(state, Arc::new(SystemClock))
+}
+
+fn operation(id: &str) -> OperationContext {
+    OperationContext {
+        operation: OperationId::from(id),
+        clock: Arc::new(SystemClock),
+        deadline: SystemClock.since_boot() + Duration::from_mins(5),
+        progress: Progress::silent(),
+        cancelled: CancellationToken::new(),
+        secret: None,
+    }
+}
+
+fn action(wire: Wire) -> Box<dyn Perform> {
+    from_wire(Action { action: Some(wire) }).unwrap()
+}
+
+fn repository(minor: &str) -> Box<dyn Perform> {
+    let (url, key) = (URL.replace("1.34", minor), preset::REPOSITORY_KEY.to_owned());
+    action(Wire::SetRepository(types::SetRepository { minor: minor.into(), url, key, keyring: String::new() }))
+}
+
+fn as_before() -> Box<dyn Perform> {
+    action(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), ..Default::default() }))
+}
+
+fn install(kubernetes: &str, names: &[&str]) -> Box<dyn Perform> {
+    let packages = names.iter().map(|name| (*name).to_owned()).collect();
+    action(Wire::InstallPackages(types::InstallPackages {
+        kubernetes: kubernetes.into(),
+        packages,
+        only_download: false,
+    }))
+}
+
+fn fetch(kubernetes: &str) -> Box<dyn Perform> {
+    let (kubernetes, packages) = (kubernetes.into(), vec![]);
+    action(Wire::InstallPackages(types::InstallPackages { kubernetes, packages, only_download: true }))
+}
+
+fn remove() -> Box<dyn Perform> {
+    action(Wire::RemovePackages(types::RemovePackages {}))
+}
+
+async fn applied(host: &Host, action: &dyn Perform) -> Applied {
+    let applied = action.apply(host, &operation(action.name())).await;
+    applied.unwrap_or_else(|error| panic!("{}: {}", action.name(), error.coded()))
+}
+
+async fn code(host: &Host, action: &dyn Perform) -> Code {
+    action.apply(host, &operation(action.name())).await.unwrap_err().coded().code
+}
+
+fn versions(handle: &FakeHandle) -> Vec<String> {
+    handle.see(|state| {
+        let all = state.packaging.installed.values();
+        all.map(|one| format!("{} {}{}", one.name, one.version, if one.held { " held" } else { "" })).collect()
+    })
+}
+
+#[tokio::test]
+async fn a_bare_host_gets_all_four_in_one_transaction_and_they_are_held() {
+    let (host, handle) = host_in(preset::bare("w9"));
+    applied(&host, &*repository("1.34")).await;
+    let done = applied(&host, &*install("1.34.4", &[])).await;
+    let all = [
+        "kubeadm 1.34.4-1.1 held",
+        "kubectl 1.34.4-1.1 held",
+        "kubelet 1.34.4-1.1 held",
+        "kubernetes-cni 1.7.1-1.1 held",
+    ];
+    assert_eq!(versions(&handle), all);
+    assert_eq!(handle.effects(APT_INSTALL), 1, "not in one transaction");
+    assert!(done.changes.iter().any(|change| change.what == "kubelet" && change.verb == "install"));
+    let state = handle.state();
+    assert_eq!((state.kubeadm.as_deref(), state.kubelet.as_deref()), (Some("v1.34.4"), Some("v1.34.4")));
+    let again = applied(&host, &*install("1.34.4", &[])).await;
+    assert!(again.already_true && handle.effects(APT_INSTALL) == 1);
+}
+
+#[tokio::test]
+async fn one_package_is_upgraded_alone_and_its_hold_is_put_back() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.change(|state| state.packaging.installed.get_mut("kubectl").unwrap().held = false);
+    applied(&host, &*repository("1.34")).await;
+    applied(&host, &*install("1.34.4", &["kubeadm"])).await;
+    let now = versions(&handle);
+    assert_eq!(now[0], "kubeadm 1.34.4-1.1 held", "the hold was lost: {now:?}");
+    assert_eq!(now[2], "kubelet 1.33.13-1.1 held", "another package was changed: {now:?}");
+    applied(&host, &*install("1.34.4", &["kubelet", "kubectl"])).await;
+    let now = versions(&handle);
+    assert_eq!(now[1], "kubectl 1.34.4-1.1", "what was not held is held now: {now:?}");
+    assert_eq!(now[2], "kubelet 1.34.4-1.1 held");
+}
+
+#[tokio::test]
+async fn the_way_back_is_the_lower_version_from_its_own_repository() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let before = versions(&handle);
+    applied(&host, &*repository("1.34")).await;
+    applied(&host, &*install("1.34.4", &[])).await;
+    applied(&host, &*as_before()).await;
+    let back = install("1.33.13", &[]);
+    let check = back.check(&host).await.unwrap();
+    assert!(check.changes.iter().any(|change| change.verb == "downgrade" && change.what == "kubelet"), "{check:?}");
+    applied(&host, &*back).await;
+    assert_eq!(versions(&handle), before);
+}
+
+#[tokio::test]
+async fn an_operators_own_file_is_moved_aside_by_name_and_put_back_as_it_was() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let before = handle.see(|state| state.files[Path::new(OLD_FILE)].clone());
+    let check = repository("1.34").check(&host).await.unwrap();
+    assert!(check.changes.iter().any(|change| change.what == OLD_FILE && change.verb == "move aside"), "{check:?}");
+    applied(&host, &*repository("1.34")).await;
+    assert!(handle.see(|state| !state.files.contains_key(Path::new(OLD_FILE))), "two repositories side by side");
+    assert!(applied(&host, &*repository("1.34")).await.already_true);
+    applied(&host, &*as_before()).await;
+    assert_eq!(handle.see(|state| state.files[Path::new(OLD_FILE)].clone()), before);
+    let ours = |state: &State| state.files.keys().any(|path| path.to_string_lossy().contains("slipway"));
+    assert!(handle.see(|state| !ours(state)), "something of ours is left");
+    assert!(applied(&host, &*as_before()).await.already_true);
+}
+
+#[tokio::test]
+async fn an_operators_own_file_that_is_right_stays() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    assert!(applied(&host, &*repository("1.33")).await.already_true);
+    assert!(handle.see(|state| state.files.contains_key(Path::new(OLD_FILE))));
+    assert_eq!(handle.see(|state| state.files.contains_key(Path::new(OUR_FILE))), false);
+}
+
+#[tokio::test]
+async fn a_file_that_names_other_things_too_is_left_to_its_owner() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let list = "deb https://deb.debian.org/debian bookworm main\ndeb https://pkgs.k8s.io/core:/stable:/v1.33/deb/ /\n";
+    handle.change(|state| {
+        state.files.remove(Path::new(OLD_FILE));
+        state.write("/etc/apt/sources.list", list);
+    });
+    assert_eq!(code(&host, &*repository("1.34")).await, Code::PACKAGE_OTHER_SOURCE);
+    assert!(handle.see(|state| !state.files.contains_key(Path::new(OUR_FILE))), "refused means: nothing was done");
+}
+
+#[rstest]
+#[case::down(|state: &mut State| mirror(state).down = true, Code::PACKAGE_REPOSITORY)]
+#[case::other_key(|state: &mut State| mirror(state).key = "another".into(), Code::PACKAGE_SIGNATURE)]
+#[tokio::test]
+async fn a_repository_that_cannot_be_read_is_told_by_its_cause(#[case] how: fn(&mut State), #[case] expected: Code) {
+    let (host, handle) = host_in(preset::bare("w9"));
+    handle.change(how);
+    assert_eq!(code(&host, &*repository("1.34")).await, expected);
+    let query = PackagesQuery { url: URL.into(), key: preset::REPOSITORY_KEY.into(), keyring: String::new() };
+    assert_eq!(packages(&host, query).await.unwrap_err().code, expected);
+}
+
+fn mirror(state: &mut State) -> &mut slipway_host::fake::Mirror {
+    state.packaging.mirrors.get_mut(URL.trim_end_matches('/')).unwrap()
+}
+
+#[rstest]
+#[case::damaged(|state: &mut State| { mirror(state).damaged.insert("kubelet".into()); }, Code::PACKAGE_CORRUPT)]
+#[case::down(|state: &mut State| mirror(state).down = true, Code::PACKAGE_REPOSITORY)]
+#[case::full(|state: &mut State| state.packaging.full = true, Code::PACKAGE_NO_ROOM)]
+#[case::broken(|state: &mut State| { state.packaging.broken.insert("vim".into()); }, Code::PACKAGE_BROKEN)]
+#[tokio::test]
+async fn an_installation_that_cannot_be_changes_nothing_and_says_why(#[case] how: fn(&mut State), #[case] expected: Code) {
+    for fetched_first in [false, true] {
+        let (host, handle) = host_in(preset::worker("w2"));
+        applied(&host, &*repository("1.34")).await;
+        handle.change(how);
+        let before = versions(&handle);
+        let action = if fetched_first { fetch("1.34.4") } else { install("1.34.4", &[]) };
+        assert_eq!(code(&host, &*action).await, expected);
+        assert_eq!(versions(&handle), before);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_told_with_what_there_is() {
+    let (host, _) = host_in(preset::worker("w2"));
+    applied(&host, &*repository("1.34")).await;
+    let error = install("1.34.99", &[]).apply(&host, &operation("x")).await.unwrap_err().coded();
+    assert_eq!(error.code, Code::PACKAGE_VERSION);
+    assert!(error.message.contains("1.34.4-1.1"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_fetched_is_installed_while_the_mirror_is_down() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    applied(&host, &*repository("1.34")).await;
+    applied(&host, &*fetch("1.34.4")).await;
+    assert!(applied(&host, &*fetch("1.34.4")).await.already_true);
+    assert!(versions(&handle)[2].contains("1.33.13"), "fetching installed something");
+    handle.change(|state| mirror(state).down = true);
+    applied(&host, &*install("1.34.4", &[])).await;
+    assert_eq!(versions(&handle)[2], "kubelet 1.34.4-1.1 held");
+}
+
+#[tokio::test]
+async fn a_lock_is_waited_for_and_its_holder_named() {
+    let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+    let (host, handle) = FakeHost::of(preset::worker("w2"), clock.clone());
+    let holder = Holder { pid: 612, comm: "unattended-upgr".into() };
+    handle.change(|state| state.packaging.holder = Some(holder));
+    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = said.clone();
+    let context = OperationContext {
+        clock: clock.clone(),
+        deadline: Duration::from_hours(1),
+        progress: Progress::to(move |sentence| heard.lock().unwrap().push(sentence)),
+        ..operation("lock")
+    };
+    let action = repository("1.34");
+    let waiting = action.apply(&host, &context);
+    let world = async {
+        while said.lock().unwrap().iter().all(|sentence: &String| !sentence.contains("unattended-upgr (process 612)")) {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_mins(6));
+    };
+    let (result, ()) = tokio::join!(waiting, world);
+    let error = result.unwrap_err().coded();
+    assert_eq!(error.code, Code::PACKAGE_LOCKED);
+    assert!(error.message.contains("unattended-upgr (process 612)"), "{error}");
+    assert_eq!(handle.effects("run /usr/bin/apt-get update"), 0);
+}
+
+#[tokio::test]
+async fn packages_go_with_their_mask_and_other_peoples_packages_stay() {
+    let (host, handle) = host_in(preset::waiting("w2"));
+    handle.change(|state| state.packaging.needing.insert("site-tools".into(), "kubelet".into()));
+    assert_eq!(code(&host, &*remove()).await, Code::PACKAGE_NEEDED);
+    handle.change(|state| state.packaging.needing.clear());
+    applied(&host, &*remove()).await;
+    assert_eq!(versions(&handle), Vec::<String>::new());
+    let state = host.services.state("kubelet.service").await.unwrap();
+    assert_eq!(state.enablement, Enablement::NotFound, "a mask is left of a unit that is gone");
+    assert!(applied(&host, &*remove()).await.already_true);
+}
+
+#[tokio::test]
+async fn a_node_keeps_its_packages() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let before = versions(&handle);
+    assert_eq!(code(&host, &*remove()).await, Code::HOST_LEFTOVERS);
+    assert_eq!(versions(&handle), before);
+}
+
+#[tokio::test]
+async fn needrestart_is_told_to_leave_the_kubelet_alone() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.change(|state| state.directory("/etc/needrestart/conf.d"));
+    applied(&host, &*install("1.33.13", &[])).await;
+    let file = handle.see(|state| state.files.get(Path::new("/etc/needrestart/conf.d/slipway-kubelet.conf")).cloned());
+    assert!(matches!(file, Some(Node::File(text)) if text.contains("kubelet")));
+    assert_eq!(handle.effects(APT_INSTALL), 0);
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_while_apt_runs_finds_it_again_and_the_holds_too() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    applied(&host, &*repository("1.34")).await;
+    handle.inject("services.run_transient", 1, Fault::HangAfter);
+    let action = install("1.34.4", &[]);
+    tokio::select! {
+        _ = action.apply(&host, &operation("r1/install/1")) => panic!("it was to hang"),
+        () = handle.hung() => {}
+    }
+    assert!(versions(&handle)[2] == "kubelet 1.34.4-1.1", "the hold is lost with the transaction");
+    action.apply(&host, &operation("r1/install/1")).await.unwrap();
+    assert_eq!(versions(&handle)[2], "kubelet 1.34.4-1.1 held");
+    assert_eq!(handle.effects(APT_INSTALL), 1, "a second apt was started");
+}
+
+/// Every single call fails once, before or after its effect: tried again it ends as if nothing had been.
+#[tokio::test]
+async fn every_failure_can_be_tried_again() {
+    let calls = [
+        "packages.installed",
+        "packages.broken",
+        "packages.holder",
+        "packages.known",
+        "packages.sources",
+        "packages.hold",
+        "files.write",
+        "files.remove",
+        "files.read",
+        "files.make_folder",
+        "services.run_transient",
+        "services.forget_transient",
+    ];
+    let mut met = 0;
+    for call in calls {
+        for fault in [Fault::Fail, Fault::FailAfter] {
+            for nth in 1..6 {
+                met += u32::from(one_failure(call, nth, fault).await);
+            }
+        }
+    }
+    assert!(met > 60, "only {met} of the faults were met");
+}
+
+async fn one_failure(call: &str, nth: u64, fault: Fault) -> bool {
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.inject(call, nth, fault);
+    let mut met = false;
+    for action in [repository("1.34"), fetch("1.34.4"), install("1.34.4", &["kubeadm"]), install("1.34.4", &[])] {
+        for attempt in 1..3 {
+            let id = format!("{}/{attempt}", action.name());
+            match action.apply(&host, &operation(&id)).await {
+                Ok(_) => break,
+                Err(Error::Host(_) | Error::NotReached { .. }) if attempt == 1 => met = true,
+                Err(error) => panic!("{call} {nth} {fault:?}: {}: {}", action.name(), error.coded()),
+            }
+        }
+    }
+    let all = versions(&handle);
+    assert!(all.iter().all(|one| one.ends_with(" held")), "{call} {nth} {fault:?}: {all:?}");
+    met
+}
+
+#[tokio::test]
+async fn a_look_at_a_repository_switches_nothing() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let before = handle.state();
+    let query = PackagesQuery { url: URL.into(), key: preset::REPOSITORY_KEY.into(), keyring: String::new() };
+    let answer = packages(&host, query).await.unwrap();
+    let kubelet = answer.offered.iter().find(|one| one.name == "kubelet").unwrap();
+    assert_eq!(kubelet.versions, ["1.34.4-1.1", "1.34.3-1.1"]);
+    assert!(answer.installed.iter().any(|one| one.name == "kubelet" && one.version == "1.33.13-1.1" && one.held));
+    assert_eq!(answer.sources[0].path, OLD_FILE);
+    assert_eq!(handle.state(), before);
+    let without = packages(&host, PackagesQuery::default()).await.unwrap();
+    assert!(without.offered.is_empty() && without.installed.len() == 4);
+    let no_key = PackagesQuery { url: URL.into(), ..Default::default() };
+    assert!(packages(&host, no_key).await.is_ok(), "the keyring that is there serves");
+}
