@@ -47,9 +47,8 @@ impl InstallPackages {
         if let Some(name) = install.packages.iter().find(|name| !KUBERNETES_PACKAGES.contains(&name.as_str())) {
             return Err(bad(format!("{name:?} is none of {}", KUBERNETES_PACKAGES.join(", "))));
         }
-        let wanted =
-            |name: &&str| install.packages.is_empty() || install.packages.iter().any(|known| known.as_str() == *name);
-        let names = KUBERNETES_PACKAGES.iter().filter(wanted).map(|name| (*name).to_owned()).collect();
+        let mut names: Vec<String> = KUBERNETES_PACKAGES.map(str::to_owned).to_vec();
+        names.retain(|name| install.packages.is_empty() || install.packages.contains(name));
         Ok(Self { release, names, only_download: install.only_download })
     }
 

@@ -290,8 +290,9 @@ async fn an_agent_that_dies_while_apt_runs_finds_it_again_and_the_holds_too() {
     applied(&host, &*repository("1.34")).await;
     handle.inject("services.run_transient", 1, Fault::HangAfter);
     let action = install("1.34.4", &[]);
+    let first = operation("r1/install/1");
     tokio::select! {
-        _ = action.apply(&host, &operation("r1/install/1")) => panic!("it was to hang"),
+        _ = action.apply(&host, &first) => panic!("it was to hang"),
         () = handle.hung() => {}
     }
     assert!(versions(&handle)[2] == "kubelet 1.34.4-1.1", "the hold is lost with the transaction");
