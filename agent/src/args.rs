@@ -157,9 +157,10 @@ impl CheckArgs {
             "clean-files" => Some(Wire::CleanFiles(CleanFiles { profiles })),
             "scan-leftovers" => Some(Wire::ScanLeftovers(ScanLeftovers {})),
             "set-repository" => Some(Wire::SetRepository(self.repository())),
-            "install-packages" => {
-                Some(Wire::InstallPackages(InstallPackages { kubernetes: self.kubernetes.clone(), ..Default::default() }))
-            }
+            "install-packages" => Some(Wire::InstallPackages(InstallPackages {
+                kubernetes: self.kubernetes.clone(),
+                ..Default::default()
+            })),
             "remove-packages" => Some(Wire::RemovePackages(RemovePackages {})),
             _ => None,
         };

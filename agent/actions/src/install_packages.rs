@@ -29,8 +29,7 @@ const FETCHED: &str = "fetched";
 /// needrestart runs after everybody's installations, not only after ours.
 const NEEDRESTART: &str = "/etc/needrestart/conf.d";
 const NEEDRESTART_FILE: &str = "/etc/needrestart/conf.d/slipway-kubelet.conf";
-const NEEDRESTART_TEXT: &str =
-    "# Written by slipway-agent: a kubelet is restarted by whoever upgrades its node.\n$nrconf{override_rc}{qr(^kubelet\\.service$)} = 0;\n";
+const NEEDRESTART_TEXT: &str = "# Written by slipway-agent: a kubelet is restarted by whoever upgrades its node.\n$nrconf{override_rc}{qr(^kubelet\\.service$)} = 0;\n";
 
 /// Installs packages in one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,8 @@ pub struct InstallPackages {
 impl InstallPackages {
     /// As the wire asks for it, every argument checked.
     pub fn new(install: types::InstallPackages) -> Result<Self, Coded> {
-        let release = install.kubernetes.parse().map_err(|error: slipway_types::InvalidVersion| bad(error.to_string()))?;
+        let release =
+            install.kubernetes.parse().map_err(|error: slipway_types::InvalidVersion| bad(error.to_string()))?;
         if let Some(name) = install.packages.iter().find(|name| !KUBERNETES_PACKAGES.contains(&name.as_str())) {
             return Err(bad(format!("{name:?} is none of {}", KUBERNETES_PACKAGES.join(", "))));
         }
@@ -62,8 +62,7 @@ impl InstallPackages {
     }
 
     fn missing(&self, installed: &[Package]) -> Vec<String> {
-        let there =
-            |name: &String| installed.iter().any(|package| package.name == *name && self.is_there(package));
+        let there = |name: &String| installed.iter().any(|package| package.name == *name && self.is_there(package));
         self.names.iter().filter(|name| !there(name)).cloned().collect()
     }
 

@@ -129,7 +129,9 @@ pub(crate) fn repository(url: String, key: String, keyring: String) -> Result<(S
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '[' | ']' | '#' | '\\');
     let scheme = ["https://", "http://", "file:/"].iter().any(|scheme| url.starts_with(scheme));
     if !url.is_empty() && (!scheme || url.len() > URL_LIMIT || !url.chars().all(plain)) {
-        return Err(bad(format!("{url:?} is no URL of a repository such as https://pkgs.k8s.io/core:/stable:/v1.34/deb/")));
+        return Err(bad(format!(
+            "{url:?} is no URL of a repository such as https://pkgs.k8s.io/core:/stable:/v1.34/deb/"
+        )));
     }
     let armoured = key.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
         && key.trim_end().ends_with("-----END PGP PUBLIC KEY BLOCK-----")
@@ -221,7 +223,10 @@ impl Perform for SetRepository {
 
     fn by_hand(&self) -> Vec<String> {
         if self.url.is_empty() {
-            return vec!["rm /etc/apt/sources.list.d/slipway-kubernetes.sources".to_owned(), "apt-get update".to_owned()];
+            return vec![
+                "rm /etc/apt/sources.list.d/slipway-kubernetes.sources".to_owned(),
+                "apt-get update".to_owned(),
+            ];
         }
         vec![
             format!("# /etc/apt/sources.list.d/kubernetes.list has {} and no other minor", self.url),

@@ -28,11 +28,7 @@ pub(crate) const UPDATE: LongCommand = LongCommand {
 };
 
 /// Waits until nobody holds the package manager's lock, and says who does meanwhile.
-pub(crate) async fn lock_is_free(
-    host: &Host,
-    operation: &OperationContext,
-    action: &'static str,
-) -> Result<(), Error> {
+pub(crate) async fn lock_is_free(host: &Host, operation: &OperationContext, action: &'static str) -> Result<(), Error> {
     let manager = host.package_manager()?;
     let until = operation.clock.since_boot() + LOCK_PATIENCE;
     let mut said = String::new();

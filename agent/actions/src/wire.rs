@@ -5,9 +5,9 @@ use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
 use crate::{
-    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet, MoveEtcdLeader,
-    Perform, PromoteEtcdLearner, RemoveEtcdMember, RemovePackages, ResetKubeadm, ScanLeftovers, SetApiServer, SetEtcdServers, SetRepository,
-    StartService, StopService, UnmaskKubelet, WipeEtcdData,
+    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet,
+    MoveEtcdLeader, Perform, PromoteEtcdLearner, RemoveEtcdMember, RemovePackages, ResetKubeadm, ScanLeftovers,
+    SetApiServer, SetEtcdServers, SetRepository, StartService, StopService, UnmaskKubelet, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;

@@ -191,7 +191,10 @@ fn mirror(state: &mut State) -> &mut slipway_host::fake::Mirror {
 #[case::full(|state: &mut State| state.packaging.full = true, Code::PACKAGE_NO_ROOM)]
 #[case::broken(|state: &mut State| { state.packaging.broken.insert("vim".into()); }, Code::PACKAGE_BROKEN)]
 #[tokio::test]
-async fn an_installation_that_cannot_be_changes_nothing_and_says_why(#[case] how: fn(&mut State), #[case] expected: Code) {
+async fn an_installation_that_cannot_be_changes_nothing_and_says_why(
+    #[case] how: fn(&mut State),
+    #[case] expected: Code,
+) {
     for fetched_first in [false, true] {
         let (host, handle) = host_in(preset::worker("w2"));
         applied(&host, &*repository("1.34")).await;

@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use slipway_host::conformance::packages::PackageStage;
 use slipway_host::conformance::{self, Stage, Verdict};
 use slipway_host::fake::{FakeHandle, FakeHost, Node, SharedEtcd, State, preset};
-use slipway_host::conformance::packages::PackageStage;
-use slipway_host::{
-    Host, Iptables, Link, Mount, PackageCommand, Profiles, Repository, Transient, TransientStatus,
-};
+use slipway_host::{Host, Iptables, Link, Mount, PackageCommand, Profiles, Repository, Transient, TransientStatus};
 use slipway_types::ManualClock;
 
 const INSIDE: &str = "SLIPWAY_HOST_CONFORMANCE_INSIDE";

@@ -45,8 +45,7 @@ impl AgentCore {
                 Query::EtcdStatus(_) => "etcd",
                 Query::Packages(_) => "the package manager",
             };
-            let answer =
-                tokio::time::timeout(LONGEST_QUERY, asked(query)).await.unwrap_or_else(|_| Err(late(whom)))?;
+            let answer = tokio::time::timeout(LONGEST_QUERY, asked(query)).await.unwrap_or_else(|_| Err(late(whom)))?;
             Ok(QueryResponse { answer: Some(answer) })
         };
         self.refusals(caller, "Query", answer.await)

@@ -66,7 +66,10 @@ async fn looks(manager: &dyn Packages, stage: &dyn PackageStage) -> Verdict {
     ensure(trouble(manager, absent).await? == Trouble::Unreachable, "an absent repository is not told as such")?;
     let sources = ok("listing sources", manager.sources(&repository.url).await)?;
     ensure(sources.is_empty(), &format!("looking at a repository configured it: {sources:?}"))?;
-    ensure(ok("reading lists", manager.known().await)?.is_empty(), "looking at a repository touched the system's lists")?;
+    ensure(
+        ok("reading lists", manager.known().await)?.is_empty(),
+        "looking at a repository touched the system's lists",
+    )?;
     ensure(ok("looking at locks", manager.holder().await)?.is_none(), "a lock is held that nobody took")?;
     ensure(ok("looking for breakage", manager.broken().await)?.is_empty(), "packages are broken from the beginning")
 }

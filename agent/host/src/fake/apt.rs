@@ -73,7 +73,9 @@ impl Packaging {
         match self.mirror(url) {
             None => Err(format!("E: Failed to fetch {url}/InRelease  Could not resolve")),
             Some(mirror) if mirror.down => Err(format!("E: Failed to fetch {url}/InRelease  Could not connect")),
-            Some(mirror) if key != Some(&mirror.key) => Err(format!("E: The repository '{url} InRelease' is not signed.")),
+            Some(mirror) if key != Some(&mirror.key) => {
+                Err(format!("E: The repository '{url} InRelease' is not signed."))
+            }
             Some(mirror) => Ok(mirror.offer.clone()),
         }
     }
@@ -235,7 +237,9 @@ fn fetch(state: &mut State, name: &str, version: &str) -> Result<(), String> {
     let mut mirrors = sources.iter().filter_map(|(source, _)| state.packaging.mirror(&source.url));
     match mirrors.find(|mirror| has(&mirror.offer)) {
         Some(mirror) if mirror.down => Err(format!("E: Failed to fetch {name}.deb  Could not connect")),
-        Some(mirror) if mirror.damaged.contains(name) => Err(format!("E: Failed to fetch {name}.deb  Hash Sum mismatch")),
+        Some(mirror) if mirror.damaged.contains(name) => {
+            Err(format!("E: Failed to fetch {name}.deb  Hash Sum mismatch"))
+        }
         Some(_) => {
             state.packaging.fetched.insert(key);
             Ok(())
@@ -267,11 +271,8 @@ fn unpack(state: &mut State, name: &str, version: &str) {
             state.files.get(Path::new("/etc/systemd/system/kubelet.service")),
             Some(Node::Symlink(to)) if to.as_os_str() == "/dev/null"
         );
-        let (active, enablement) = if masked {
-            (Active::Inactive, Enablement::Masked)
-        } else {
-            (Active::Activating, Enablement::Enabled)
-        };
+        let (active, enablement) =
+            if masked { (Active::Inactive, Enablement::Masked) } else { (Active::Activating, Enablement::Enabled) };
         let (unmasked, comm) = (Enablement::Enabled, "kubelet".to_owned());
         state.units.insert(KUBELET.into(), Unit { active, enablement, unmasked, restarts: true, comm });
     }
@@ -295,12 +296,9 @@ fn contents(name: &str) -> &'static [(&'static str, Option<&'static str>)] {
             ("/etc/kubernetes/manifests", None),
             ("/var/lib/kubelet", None),
         ],
-        CNI_PACKAGE => &[
-            ("/etc/cni", None),
-            ("/etc/cni/net.d", None),
-            ("/opt/cni/bin", None),
-            ("/opt/cni/bin/bridge", Some("")),
-        ],
+        CNI_PACKAGE => {
+            &[("/etc/cni", None), ("/etc/cni/net.d", None), ("/opt/cni/bin", None), ("/opt/cni/bin/bridge", Some(""))]
+        }
         _ => &[],
     }
 }
@@ -311,7 +309,9 @@ fn remove(state: &mut State, words: &[&str]) -> Result<(), String> {
     for name in names.map(|word| (*word).to_owned()) {
         let Some(package) = state.packaging.installed.get(&name) else { continue };
         if package.held && !words.contains(&"--allow-change-held-packages") {
-            return Err("E: Held packages were changed and -y was used without --allow-change-held-packages.".to_owned());
+            return Err(
+                "E: Held packages were changed and -y was used without --allow-change-held-packages.".to_owned()
+            );
         }
         state.packaging.installed.remove(&name);
         state.witness(format!("remove package {name}"));

@@ -11,15 +11,13 @@ use super::blocking;
 use super::exec::{Exec, Program};
 use super::files::private_folder;
 use crate::plan::{apt, apt_sources};
-use crate::{Error, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source, Trouble};
+use crate::{
+    Error, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source, Trouble,
+};
 
 /// Each has to be free for a transaction: of dpkg, of the lists, of the archives.
-const LOCKS: [&str; 4] = [
-    "/var/lib/dpkg/lock-frontend",
-    "/var/lib/dpkg/lock",
-    "/var/lib/apt/lists/lock",
-    "/var/cache/apt/archives/lock",
-];
+const LOCKS: [&str; 4] =
+    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
 /// What dpkg has not yet merged into its records: something is in it only while it works, or after it was cut off.
 const UPDATES: &str = "/var/lib/dpkg/updates";
 const LIST: &str = "/etc/apt/sources.list";
@@ -192,8 +190,7 @@ impl Packages for Apt {
 
     async fn broken(&self) -> Result<Vec<String>, Error> {
         let statuses = self.statuses().await?;
-        let mut broken: Vec<String> =
-            statuses.into_iter().filter(apt::Status::broken).map(|one| one.name).collect();
+        let mut broken: Vec<String> = statuses.into_iter().filter(apt::Status::broken).map(|one| one.name).collect();
         if broken.is_empty() && blocking("looking at dpkg's records", unmerged).await? {
             broken.push("dpkg itself".to_owned());
         }

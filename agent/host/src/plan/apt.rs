@@ -136,7 +136,9 @@ pub fn madison(text: &str) -> Offer {
     let mut offer = Offer::new();
     for line in text.lines() {
         let mut columns = line.split('|').map(str::trim);
-        let (Some(name), Some(version), Some(from)) = (columns.next(), columns.next(), columns.next()) else { continue };
+        let (Some(name), Some(version), Some(from)) = (columns.next(), columns.next(), columns.next()) else {
+            continue;
+        };
         // Lines of sources name no package that could be installed.
         if name.is_empty() || version.is_empty() || !from.ends_with("Packages") {
             continue;
@@ -166,7 +168,8 @@ pub fn choose(offer: &Offer, names: &[String], release: &str) -> Result<Vec<(Str
 
 /// Packages of other names that a simulated removal removes.
 pub fn removed_besides(simulated: &str, names: &[String]) -> Vec<String> {
-    let removed = simulated.lines().filter_map(|line| line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")));
+    let removed =
+        simulated.lines().filter_map(|line| line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")));
     removed
         .filter_map(|rest| rest.split_whitespace().next())
         .filter(|name| !names.iter().any(|known| known == name))

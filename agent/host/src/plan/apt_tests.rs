@@ -75,9 +75,15 @@ fn what_lies_on_the_host_need_not_be_fetched() {
 #[test]
 fn apts_own_words_hint_at_the_trouble() {
     let hints = [
-        ("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.", Trouble::Broken),
+        (
+            "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.",
+            Trouble::Broken,
+        ),
         ("E: Could not get lock /var/lib/apt/lists/lock. It is held by process 19848 (python3)", Trouble::Locked),
-        ("E: Failed to fetch file:/m/kubeadm.deb  Hash Sum mismatch\nE: Unable to fetch some archives", Trouble::Corrupt),
+        (
+            "E: Failed to fetch file:/m/kubeadm.deb  Hash Sum mismatch\nE: Unable to fetch some archives",
+            Trouble::Corrupt,
+        ),
         (
             "W: GPG error: https://m InRelease: NO_PUBKEY 82C3\nE: The repository 'https://m InRelease' is not signed.",
             Trouble::Unsigned,

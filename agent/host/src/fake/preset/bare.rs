@@ -23,7 +23,8 @@ pub fn bare(name: &str) -> State {
     state.packaging.lists.clear();
     (state.kubeadm, state.kubelet) = (None, None);
     state.units.remove("kubelet.service");
-    let of_kubernetes = ["/etc/kubernetes", "/etc/cni", "/opt/cni", "/var/lib/kubelet", "/etc/apt/sources.list.d/kubernetes.list"];
+    let of_kubernetes =
+        ["/etc/kubernetes", "/etc/cni", "/opt/cni", "/var/lib/kubelet", "/etc/apt/sources.list.d/kubernetes.list"];
     let gone = |path: &std::path::Path| of_kubernetes.iter().any(|folder| path.starts_with(folder));
     state.files.retain(|path, _| !gone(path));
     state.owned.retain(|path| !gone(path));
