@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::lab::Lab;
-use crate::shape::Role;
 
 const LOG: &str = "/var/log/kubernetes/audit.log";
 
@@ -52,11 +51,11 @@ impl AuditEntry {
 }
 
 impl Lab {
-    /// What all API servers have answered, oldest first, without what the cluster's own parts do all day. A master that is
-    /// off is left out.
+    /// What all API servers have answered, oldest first, without what the cluster's own parts do all day, also those of hosts that
+    /// are masters no more. A host that is off is left out.
     pub fn audit(&self) -> Result<Vec<AuditEntry>> {
         let mut entries = Vec::new();
-        for master in self.hosts().iter().filter(|host| host.role() == Role::Master && host.is_up()) {
+        for master in self.hosts().iter().filter(|host| host.plan().has_agent() && host.is_up()) {
             if master.has_path(LOG)? {
                 entries.extend(parse(&master.read_file(LOG)?)?);
             }

@@ -11,6 +11,38 @@ use crate::host::Host;
 const LOG: &str = "/var/log/kubeadm-calls.log";
 /// Where the witness reads how long it is to wait.
 const DELAY: &str = "/run/lab-kubeadm-delay";
+/// Where the witness reads what is to go wrong.
+const MOOD: &str = "/run/lab-kubeadm-mood";
+
+/// What can go wrong with a call of kubeadm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// It never does anything, nor ends.
+    HangBefore,
+    /// All is done, and it does not end.
+    HangAfter,
+    /// It ends with 0, and nothing was done.
+    Lie,
+    /// It ends with 1, and nothing was done.
+    FailBefore,
+    /// It ends with 1, and all was done.
+    FailAfter,
+    /// All is done, and what it says is no text.
+    Garble,
+}
+
+impl Mood {
+    fn word(self) -> &'static str {
+        match self {
+            Self::HangBefore => "hang-before",
+            Self::HangAfter => "hang-after",
+            Self::Lie => "lie",
+            Self::FailBefore => "fail-before",
+            Self::FailAfter => "fail-after",
+            Self::Garble => "garble",
+        }
+    }
+}
 
 /// One call of kubeadm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +69,16 @@ impl Host {
     /// Makes each call of kubeadm take this many seconds longer, so that something can happen meanwhile; 0 ends it, as does a boot.
     pub fn slow_kubeadm(&self, seconds: u32) -> Result<()> {
         self.write_file(DELAY, "0644", seconds.to_string())
+    }
+
+    /// Makes each call of kubeadm with these words, such as `upgrade apply`, go wrong in this way, until `soothe_kubeadm` or a boot.
+    pub fn upset_kubeadm(&self, mood: Mood, verb: &str) -> Result<()> {
+        self.write_file(MOOD, "0644", format!("{} {verb}\n", mood.word()))
+    }
+
+    /// Ends what `upset_kubeadm` began; for a call that hangs already it comes too late.
+    pub fn soothe_kubeadm(&self) -> Result<()> {
+        self.run_ok(&["rm", "-f", MOOD]).map(|_| ())
     }
 
     /// Waits until a call of kubeadm with this verb is under way.

@@ -33,7 +33,12 @@ pub(crate) fn make(lab: &Lab) -> Result<()> {
     let of = |role| nodes.iter().filter(|host| host.role() == role).cloned().collect::<Vec<Host>>();
     let (masters, workers) = (of(Role::Master), of(Role::Worker));
     let [first, others @ ..] = masters.as_slice() else { bail!("a cluster needs a master") };
-    step("packages and images", || each(&nodes, |host| node::prepare(host, shape.release, lab.built())))?;
+    step("packages and images", || {
+        each(&lab.agents(), |host| match host.role() {
+            Role::Bare => node::equip(host, lab.built()),
+            _ => node::prepare(host, shape.release, lab.built()),
+        })
+    })?;
     if shape.etcd == Etcd::External {
         etcd_unit::up(&masters, shape)?;
     }
@@ -47,7 +52,6 @@ pub(crate) fn make(lab: &Lab) -> Result<()> {
 }
 
 fn init(first: &Host, shape: Shape) -> Result<()> {
-    lay_audit_policy(first)?;
     first.write_file("/root/init.yaml", "0600", configuration(first, shape))?;
     let mut words = vec!["kubeadm", "init", "--config", "/root/init.yaml"];
     if shape.masters > 1 {
@@ -96,7 +100,6 @@ fn join(host: &Host, shape: Shape, more: &[&str]) -> Result<()> {
 }
 
 fn join_master(host: &Host, shape: Shape) -> Result<()> {
-    lay_audit_policy(host)?;
     let address = host.address();
     let ignored = ignored_by_masters(shape);
     let mut more = vec!["--control-plane", "--certificate-key", CERTIFICATE_KEY, "--apiserver-advertise-address"];
@@ -116,9 +119,12 @@ pub(crate) fn ignored_by_masters(shape: Shape) -> Vec<String> {
     ignored_of(shape).iter().map(|name| format!("{IGNORE}{name}")).collect()
 }
 
+/// Where the API servers' audit policy lies: in no folder of Kubernetes, since an operator lays it on hosts before they are masters.
+pub(crate) const AUDIT_POLICY_FILE: &str = "/etc/lab/audit-policy.yaml";
+
 /// An API server refuses to start without it.
 pub(crate) fn lay_audit_policy(host: &Host) -> Result<()> {
-    host.write_file("/etc/kubernetes/audit/policy.yaml", "0600", AUDIT_POLICY)
+    host.write_file(AUDIT_POLICY_FILE, "0600", AUDIT_POLICY)
 }
 
 /// Lets the host take part in holding the address for all.

@@ -89,7 +89,7 @@ pub(crate) fn slipway(lab: &Lab, binaries: &Binaries) -> Result<()> {
         return Ok(());
     }
     step("Slipway on all hosts", || {
-        let nodes = lab.nodes();
+        let nodes = lab.agents();
         each(lab.hosts(), |host| lay(host, binaries))?;
         if installed.is_some() {
             restart(host, COORDINATOR_UNIT)?;
@@ -98,7 +98,7 @@ pub(crate) fn slipway(lab: &Lab, binaries: &Binaries) -> Result<()> {
             coordinator(lab)?;
             each(&nodes, |host| enrol(lab, host))?;
         }
-        wait_enrolled(lab, nodes.len())?;
+        wait_enrolled(lab)?;
         host.write_file(STAMP, "0644", &stamp)
     })
 }
@@ -204,12 +204,15 @@ fn enrol(lab: &Lab, host: &Host) -> Result<()> {
     Ok(())
 }
 
-fn wait_enrolled(lab: &Lab, want: usize) -> Result<()> {
+fn wait_enrolled(lab: &Lab) -> Result<()> {
     let coordinator = lab.coordinator()?;
-    eventually("the coordinator to list all nodes", Duration::from_mins(1), || {
-        let said: Value = serde_json::from_str(&coordinator.run_ok(&["slipway", "node", "list", "-o", "json"])?)?;
-        let listed = said.as_array().or_else(|| said["nodes"].as_array()).map_or(0, Vec::len);
-        ensure!(listed >= want, "{listed} of {want} are listed");
+    let want = [("node", "nodes", lab.nodes().len()), ("host", "hosts", lab.agents().len())];
+    eventually("the coordinator to list all nodes and hosts", Duration::from_mins(1), || {
+        for (verb, list, want) in want {
+            let said: Value = serde_json::from_str(&coordinator.run_ok(&["slipway", verb, "list", "-o", "json"])?)?;
+            let listed = said.as_array().or_else(|| said[list].as_array()).map_or(0, Vec::len);
+            ensure!(listed >= want, "{listed} of {want} {list} are listed");
+        }
         Ok(())
     })
 }

@@ -14,7 +14,7 @@ use crate::install::{self, Binaries};
 use crate::progress::step;
 use crate::shape::{COORDINATOR, HostPlan, Role, Shape};
 use crate::state::{Record, State};
-use crate::{cluster, mounts, network, paths, prerequisites};
+use crate::{cluster, mirror, mounts, network, paths, prerequisites};
 
 const ADMIN: &str = "/etc/kubernetes/admin.conf";
 
@@ -103,7 +103,12 @@ impl Lab {
         &self.hosts
     }
 
-    /// The hosts of which kubeadm makes nodes.
+    /// All hosts with an agent: nodes, and those that may become some.
+    pub fn agents(&self) -> Vec<Host> {
+        self.hosts.iter().filter(|host| host.plan().has_agent()).cloned().collect()
+    }
+
+    /// The hosts that are nodes from the start.
     pub fn nodes(&self) -> Vec<Host> {
         self.hosts.iter().filter(|host| host.plan().is_node()).cloned().collect()
     }
@@ -178,6 +183,7 @@ impl Lab {
             each(&self.hosts, Host::wait_booted)
         })?;
         cluster::make(self)?;
+        mirror::up(self)?;
         self.install(binaries)?;
         ensure!(self.hosts.iter().all(Host::is_up), "a host went down while the lab came up");
         Ok(())

@@ -28,6 +28,7 @@ mod install;
 mod kills;
 mod lab;
 mod masters;
+mod mirror;
 mod mounts;
 mod network;
 mod node;
@@ -47,7 +48,7 @@ mod tests;
 
 pub use audit::AuditEntry;
 pub use build::prebuild;
-pub use calls::KubeadmCall;
+pub use calls::{KubeadmCall, Mood};
 pub use command::Output;
 pub use eventually::eventually;
 pub use host::Host;

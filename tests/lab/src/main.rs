@@ -61,6 +61,9 @@ struct Up {
     /// Hosts for pods
     #[arg(long, default_value_t = 2)]
     workers: u8,
+    /// Hosts with an agent that are no nodes yet
+    #[arg(long, default_value_t = 0)]
+    bare: u8,
     /// The release to make the cluster of
     #[arg(long, value_enum, default_value = "1.33")]
     kubernetes: Release,
@@ -116,6 +119,7 @@ fn up(up: &Up) -> Result<ExitCode> {
     let shape = Shape {
         masters: up.masters,
         workers: up.workers,
+        bare: up.bare,
         release: up.kubernetes,
         entrance: up.endpoint,
         etcd: up.etcd,

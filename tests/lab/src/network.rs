@@ -30,7 +30,7 @@ pub(crate) fn up(hosts: &[HostPlan]) -> Result<()> {
     run("ip", &["link", "add", BRIDGE, "type", "bridge"])?;
     run("ip", &["addr", "add", &format!("{GATEWAY}/24"), "dev", BRIDGE])?;
     run("ip", &["link", "set", BRIDGE, "up"])?;
-    for host in hosts.iter().filter(|host| host.is_node()) {
+    for host in hosts.iter().filter(|host| host.has_agent()) {
         run("ip", &["route", "replace", &host.pod_network(), "via", &host.address(), "dev", BRIDGE])?;
     }
     Ok(())

@@ -4,27 +4,48 @@
 use anyhow::Result;
 
 use crate::build::{self, Built, REPOSITORIES, SHARED};
+use crate::cluster::lay_audit_policy;
 use crate::host::Host;
 use crate::release::Release;
 
 const KEYRING: &str = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg";
 const LIST: &str = "/etc/apt/sources.list.d/kubernetes.list";
+const WITNESS: &str = "/usr/local/sbin/lab-witness";
+/// After each turn of dpkg.
+const FOLLOW: &str = r#"if [ -L /usr/bin/kubeadm.real ]; then
+  cmp -s "$witness" /usr/bin/kubeadm || install --mode 0755 "$witness" /usr/bin/kubeadm
+else
+  rm -f /usr/bin/kubeadm
+fi
+"#;
 const PACKAGES: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
+
+/// What any host has that may become a node: images, for there is no registry, and the witness's place.
+pub(crate) fn equip(host: &Host, built: &Built) -> Result<()> {
+    import(host, &built.images)?;
+    lay_audit_policy(host)?;
+    divert(host, &built.witness)?;
+    link_etcd(host, built)
+}
+
+/// Brings all images of an archive, as hosts see the file, to a host.
+pub(crate) fn import(host: &Host, images: &str) -> Result<()> {
+    host.run_ok(&["ctr", "--namespace", "k8s.io", "images", "import", images]).map(|_| ())
+}
 
 /// Prepares it as an operator would before the first join, package holds included.
 pub(crate) fn prepare(host: &Host, release: Release, built: &Built) -> Result<()> {
-    host.run_ok(&["ctr", "--namespace", "k8s.io", "images", "import", &built.images])?;
+    equip(host, built)?;
     host.copy_in(&built.shared.join(build::KEYRING), KEYRING, "0644")?;
     let repository = format!("{SHARED}/{REPOSITORIES}/{}/deb/", release.repository());
     host.write_file(LIST, "0644", format!("deb [signed-by={KEYRING}] file:{repository} /\n"))?;
-    divert(host, &built.witness)?;
     host.run_ok(&["apt-get", "-qq", "update"])?;
     let exact = PACKAGES.map(|name| format!("{name}={}", release.package_version()));
     let mut install = vec!["apt-get", "-qq", "install", "--yes"];
     install.extend(exact.iter().map(String::as_str));
     host.run_ok(&install)?;
     host.run_ok(&[&["apt-mark", "hold"][..], &PACKAGES[..]].concat())?;
-    link_etcd(host, built)
+    Ok(())
 }
 
 /// No package has them: etcd's programs lie where an operator puts them by hand.
@@ -35,10 +56,11 @@ fn link_etcd(host: &Host, built: &Built) -> Result<()> {
     Ok(())
 }
 
-/// The package goes on to own `/usr/bin/kubeadm`, but its file lands beside it, over every upgrade.
+/// The package goes on to own `/usr/bin/kubeadm`, but its file lands beside it, over every upgrade. The witness comes and goes with it: a host
+/// without the package has no kubeadm.
 fn divert(host: &Host, witness: &str) -> Result<()> {
     let real = "/usr/bin/kubeadm.real";
     host.run_ok(&["dpkg-divert", "--quiet", "--local", "--no-rename", "--divert", real, "--add", "/usr/bin/kubeadm"])?;
-    host.run_ok(&["install", "--mode", "0755", witness, "/usr/bin/kubeadm"])?;
-    Ok(())
+    host.write_file(WITNESS, "0755", format!("#!/bin/sh -e\nwitness={witness}\n{FOLLOW}"))?;
+    host.write_file("/etc/apt/apt.conf.d/90lab-witness", "0644", format!("DPkg::Post-Invoke {{ \"{WITNESS}\"; }};\n"))
 }

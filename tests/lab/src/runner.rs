@@ -1,5 +1,6 @@
 //! Runs tests on as few clusters as will do, one line each, and leaves what is needed to understand a failure.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -83,7 +84,8 @@ pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> 
 
 /// Tests that can share a cluster come one after the other, cheap ones first.
 fn order(shape: Shape, cost: u32) -> impl Ord {
-    (shape.release, shape.masters, shape.etcd, shape.entrance, shape.workers, cost)
+    // Bare hosts are in nobody's way, so those who need some come first.
+    (shape.release, shape.masters, shape.etcd, shape.entrance, Reverse(shape.bare), shape.workers, cost)
 }
 
 /// The time is the test's own: that of a cluster which had to be made first is told apart.
@@ -117,9 +119,10 @@ fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> 
     Lab::up_locked(state.clone(), shape, binaries)
 }
 
-/// As many masters exactly, since that decides where the API server is; workers may be more.
+/// As many masters exactly, since that decides where the API server is; workers and bare hosts may be more.
 fn suits(has: Shape, wanted: Shape) -> bool {
-    has.workers >= wanted.workers && Shape { workers: wanted.workers, fresh: false, ..has } == wanted
+    let room = has.workers >= wanted.workers && has.bare >= wanted.bare;
+    room && Shape { workers: wanted.workers, bare: wanted.bare, fresh: false, ..has } == wanted
 }
 
 /// A test that took the cluster for itself has said so, and the next one gets a new one.
@@ -173,6 +176,8 @@ mod tests {
     fn a_cluster_is_shared_only_where_it_makes_no_difference() {
         let small = Shape::SMALL;
         assert!(suits(Shape { workers: 4, ..small }, small));
+        assert!(suits(Shape { bare: 2, ..small }, small));
+        assert!(!suits(small, Shape { bare: 2, ..small }));
         assert!(!suits(Shape { workers: 1, ..small }, small));
         assert!(!suits(Shape { masters: 3, ..small }, small));
         assert!(!suits(small, Shape { fresh: true, ..small }));

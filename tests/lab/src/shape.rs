@@ -23,6 +23,8 @@ pub enum Role {
     Master,
     /// Pods only.
     Worker,
+    /// Nothing yet: an agent is all that it has, until it joins.
+    Bare,
     /// Slipway's coordinator; no part of the cluster.
     Coordinator,
 }
@@ -53,8 +55,13 @@ impl HostPlan {
         format!("10.244.{}.0/24", self.number)
     }
 
-    /// Whether kubeadm ever makes a node of it.
+    /// Whether it is a node as soon as the lab is up.
     pub fn is_node(&self) -> bool {
+        matches!(self.role, Role::Master | Role::Worker)
+    }
+
+    /// Whether it is a node or may become one, so that an agent runs there.
+    pub fn has_agent(&self) -> bool {
         self.role != Role::Coordinator
     }
 }
@@ -88,6 +95,9 @@ pub struct Shape {
     pub masters: u8,
     /// Worker hosts.
     pub workers: u8,
+    /// Hosts with an agent that are no nodes yet.
+    #[serde(default)]
+    pub bare: u8,
     /// The release that the cluster starts with.
     pub release: Release,
     /// What clients are given as the API server's address.
@@ -106,6 +116,7 @@ impl Shape {
     pub const SMALL: Self = Self {
         masters: 1,
         workers: 2,
+        bare: 0,
         release: Release::V1_33,
         entrance: Entrance::Vip,
         etcd: Etcd::Stacked,
@@ -115,26 +126,31 @@ impl Shape {
     /// The smallest lab in which a master can leave: three masters and two workers.
     pub const WIDE: Self = Self { masters: 3, ..Self::SMALL };
 
+    /// The smallest lab in which hosts can join: one master, two workers, two bare hosts.
+    pub const JOINABLE: Self = Self { bare: 2, ..Self::SMALL };
+
     /// Refuses what the numbering of hosts has no room for.
     pub fn validate(self) -> Result<Self> {
         ensure!((1..=5).contains(&self.masters), "a lab has 1 to 5 masters, not {}", self.masters);
         ensure!(self.workers <= 9, "a lab has at most 9 workers, not {}", self.workers);
+        ensure!(self.bare <= 9, "a lab has at most 9 bare hosts, not {}", self.bare);
         let several = self.masters > 1;
         ensure!(several || self.entrance == Entrance::Vip, "one master has no address but its own");
         ensure!(several || self.etcd == Etcd::Stacked, "an etcd under systemd is set up on several masters only");
         Ok(self)
     }
 
-    /// All hosts: masters, workers, then the coordinator's.
+    /// All hosts: masters, workers, bare ones, then the coordinator's.
     pub fn hosts(self) -> Vec<HostPlan> {
         let masters = (1..=self.masters).map(|n| HostPlan::new(Role::Master, 'm', 10, n));
         let workers = (1..=self.workers).map(|n| HostPlan::new(Role::Worker, 'w', 20, n));
-        masters.chain(workers).chain([HostPlan::new(Role::Coordinator, 'c', 30, 1)]).collect()
+        let bare = (1..=self.bare).map(|n| HostPlan::new(Role::Bare, 'b', 40, n));
+        masters.chain(workers).chain(bare).chain([HostPlan::new(Role::Coordinator, 'c', 30, 1)]).collect()
     }
 
-    /// The hosts of which kubeadm makes nodes.
-    pub fn nodes(self) -> Vec<HostPlan> {
-        self.hosts().into_iter().filter(HostPlan::is_node).collect()
+    /// The hosts that are nodes or may become some.
+    pub fn agents(self) -> Vec<HostPlan> {
+        self.hosts().into_iter().filter(HostPlan::has_agent).collect()
     }
 
     /// The control-plane hosts.
@@ -162,6 +178,14 @@ mod tests {
         let hosts: Vec<_> = Shape::SMALL.hosts().iter().map(|h| (h.name.clone(), h.address())).collect();
         let want = [("m1", "10.70.0.11"), ("w1", "10.70.0.21"), ("w2", "10.70.0.22"), ("c1", "10.70.0.31")];
         assert_eq!(hosts, want.map(|(name, address)| (name.to_owned(), address.to_owned())));
+    }
+
+    #[test]
+    fn bare_hosts_have_agents_and_are_no_nodes() {
+        let hosts = Shape::JOINABLE.hosts();
+        let bare: Vec<_> = hosts.iter().filter(|host| host.role == Role::Bare).collect();
+        assert_eq!(bare.iter().map(|host| host.address()).collect::<Vec<_>>(), ["10.70.0.41", "10.70.0.42"]);
+        assert!(bare.iter().all(|host| host.has_agent() && !host.is_node()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::command::{check, command, run};
-use crate::release::Release;
+use crate::release::{LATER_ETCD, Release};
 
 use super::artifact::{Cache, Half, Key};
 
@@ -28,6 +28,9 @@ const PROGRAMS: &[&str] = &[
     "etcdctl",
     "etcdutl",
 ];
+
+/// The lab's own application.
+pub(crate) const WEB: &str = "kube.test/web:1";
 
 /// What images are made of.
 pub(super) struct Sources<'a> {
@@ -54,6 +57,31 @@ pub(super) fn ensure(cache: &Cache, release: Release, from: &Sources<'_>) -> Res
     cache.ensure(Half::Shared, &format!("images-{}", release.version()), &key, |part| {
         let work = cache.scratch("images")?;
         archive(&stage(&work, release, from)?, &work, &part.join("images.tar"))?;
+        fs::remove_dir_all(&work).context("remove the stage")
+    })
+}
+
+/// The folder with an `images.tar` of what no release asks for and tests need.
+pub(super) fn extras(cache: &Cache, etcd: &Path, small: &Path) -> Result<PathBuf> {
+    let key = [etcd, small]
+        .iter()
+        .fold(Key::default().with("etcd", LATER_ETCD).with("layout", include_str!("images.rs")), |key, path| {
+            key.with_artifact(path)
+        });
+    cache.ensure(Half::Shared, "images-extra", &key, |part| {
+        let work = cache.scratch("images-extra")?;
+        let programs = work.join("etcd/usr/local/bin");
+        place(&etcd.join("etcd"), &programs.join("etcd"))?;
+        for program in ["etcdctl", "etcdutl"] {
+            symlink("etcd", programs.join(program))?;
+        }
+        place(&small.join("web"), &work.join("web/web"))?;
+        let tags = vec![format!("{REGISTRY}/etcd:{LATER_ETCD}")];
+        let images = [
+            Image { stage: work.join("etcd"), entrypoint: None, tags },
+            Image { stage: work.join("web"), entrypoint: Some("/web"), tags: vec![WEB.to_owned()] },
+        ];
+        archive(&images, &work, &part.join("images.tar"))?;
         fs::remove_dir_all(&work).context("remove the stage")
     })
 }

@@ -8,6 +8,7 @@ mod packages;
 mod repository;
 mod root;
 
+pub(crate) use images::WEB;
 pub(crate) use repository::{KEYRING, REPOSITORIES};
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,12 @@ pub(crate) struct Built {
     /// Everything of Kubernetes and etcd in one program, as hosts see the file; empty in the record of an older lab.
     #[serde(default)]
     pub(crate) kubehost: String,
+    /// Images that no release asks for and tests need, as hosts see the file.
+    #[serde(default)]
+    pub(crate) extra_images: String,
+    /// The small server that is a mirror of packages too, as hosts see the file.
+    #[serde(default)]
+    pub(crate) web: String,
 }
 
 /// Builds what is missing for this release and says where everything is.
@@ -66,7 +73,9 @@ pub fn prebuild(release: Release) -> Result<()> {
 fn ensure_in(cache: &Cache, release: Release) -> Result<Built> {
     let version = release.version();
     let root = root::ensure(cache)?;
-    let kubehost = go::kubehost(cache, release)?;
+    let programs: Vec<(Release, PathBuf)> =
+        release.siblings().map(|one| Ok((one, go::kubehost(cache, one)?))).collect::<Result<_>>()?;
+    let kubehost = programs.iter().find(|(one, _)| *one == release).context("a release is its own sibling")?.1.clone();
     let coredns = go::coredns(cache)?;
     let small = go::small_programs(cache)?;
     let images = step(&format!("images of {version}"), || {
@@ -76,11 +85,15 @@ fn ensure_in(cache: &Cache, release: Release) -> Result<Built> {
             &images::Sources { root: &root, kubehost: &kubehost, coredns: &coredns, small: &small },
         )
     })?;
-    step(&format!("packages of {version}"), || repository::ensure(cache, release, &root, &kubehost))?;
+    step(&format!("packages of {}", release.repository()), || repository::ensure(cache, &root, &programs))?;
+    let etcd = go::later_etcd(cache)?;
+    let extras = step("images of the tests' own", || images::extras(cache, &etcd, &small))?;
     Ok(Built {
         images: seen(cache, &images.join("images.tar"))?,
         witness: seen(cache, &small.join("kubeadm-witness"))?,
         kubehost: seen(cache, &kubehost.join("kubehost"))?,
+        extra_images: seen(cache, &extras.join("images.tar"))?,
+        web: seen(cache, &small.join("web"))?,
         shared: cache.shared().to_owned(),
         root,
     })

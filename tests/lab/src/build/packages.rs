@@ -29,7 +29,7 @@ pub(super) const CONTENTS: &str = concat!(
 /// One package before it is packed.
 pub(super) struct Package {
     pub(super) name: &'static str,
-    version: String,
+    pub(super) version: String,
     depends: &'static str,
     pub(super) conffiles: &'static [&'static str],
     pub(super) scripts: Vec<(&'static str, &'static str)>,
@@ -89,8 +89,8 @@ impl Entry {
     }
 }
 
-/// The packages of a release.
-pub(super) fn all(release: Release, root: &Path, kubehost: &Path) -> Vec<Package> {
+/// The packages of a release, but for the one that all releases of a minor share.
+pub(super) fn of(release: Release, kubehost: &Path) -> Vec<Package> {
     let version = release.package_version();
     let program = |name: &str| {
         let artifact = kubehost.file_name().unwrap_or_default().to_string_lossy();
@@ -117,10 +117,11 @@ pub(super) fn all(release: Release, root: &Path, kubehost: &Path) -> Vec<Package
         vec![program("kubeadm"), Entry::new(drop_in, Content::Text(KUBEADM_DROP_IN))],
     );
     let kubectl = Package::new("kubectl", version, vec![program("kubectl")]);
-    vec![kubelet, kubeadm, kubectl, network(release, root)]
+    vec![kubelet, kubeadm, kubectl]
 }
 
-fn network(release: Release, root: &Path) -> Package {
+/// The plugins of the network.
+pub(super) fn network(release: Release, root: &Path) -> Package {
     let mut files = vec![Entry::new("/etc/cni/net.d", Content::Folder)];
     files.extend(PLUGINS.iter().map(|plugin| {
         Entry::new(format!("/opt/cni/bin/{plugin}"), Content::Copy(root.join("usr/lib/cni").join(plugin)))

@@ -21,25 +21,28 @@ pub(crate) const REPOSITORIES: &str = "packages/core:/stable:";
 /// The key that all of them are signed with, beside them.
 pub(crate) const KEYRING: &str = "packages/keyring.gpg";
 
-/// Makes the repository of a release and shows it to hosts.
-pub(super) fn ensure(cache: &Cache, release: Release, root: &Path, kubehost: &Path) -> Result<()> {
+/// Makes the repository of a minor, with all its releases and their programs, and shows it to hosts.
+pub(super) fn ensure(cache: &Cache, root: &Path, releases: &[(Release, PathBuf)]) -> Result<()> {
+    let release = releases.first().context("a minor has a release")?.0;
     let signer = Signer::ensure(cache)?;
     let base = root.parent().unwrap_or(root);
     let key = Key::default()
-        .with("version", release.package_version())
         .with("contents", packages::CONTENTS)
         .with("layout", concat!(include_str!("packages.rs"), include_str!("repository.rs")))
         .with("signer", fs::read(signer.public())?)
-        .with_artifact(base)
-        .with_artifact(kubehost);
+        .with_artifact(base);
+    let key = releases
+        .iter()
+        .fold(key, |key, (release, kubehost)| key.with("version", release.package_version()).with_artifact(kubehost));
     let kind = format!("packages-{}", release.repository());
     let path = cache.ensure(Half::Shared, &kind, &key, |part| {
         let work = cache.scratch("packages")?;
         let deb = part.join("deb");
         fs::create_dir_all(&deb)?;
-        for package in packages::all(release, root, kubehost) {
-            pack(&package, &work, &deb)?;
+        for (release, kubehost) in releases {
+            packages::of(*release, kubehost).iter().try_for_each(|package| pack(package, &work, &deb))?;
         }
+        pack(&packages::network(release, root), &work, &deb)?;
         index(&deb, &signer)?;
         fs::remove_dir_all(&work).context("remove the stage")
     })?;
@@ -66,7 +69,7 @@ fn show(cache: &Cache, release: Release, path: &Path, signer: &Signer) -> Result
 }
 
 fn pack(package: &Package, work: &Path, out: &Path) -> Result<()> {
-    let stage = work.join(package.name);
+    let stage = work.join(format!("{}-{}", package.name, package.version));
     let control = stage.join("DEBIAN");
     fs::create_dir_all(&control)?;
     fs::write(control.join("control"), package.control())?;

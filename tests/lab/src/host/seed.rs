@@ -13,6 +13,7 @@ use crate::shape::{GATEWAY, HostPlan, Role, Shape, VIP};
 const NETWORK: &str = include_str!("../../assets/lab-net.sh");
 const NETWORK_UNIT: &str = include_str!("../../assets/lab-net.service");
 const KEEPALIVED: &str = include_str!("../../assets/keepalived.conf");
+const BARE_CONTAINERD: &str = include_str!("../../assets/containerd-bare.toml");
 const CONTAINERD_WANTED: &str = "etc/systemd/system/multi-user.target.wants/containerd.service";
 
 /// Writes what the host is told at each boot, and at the first one what it then owns.
@@ -38,6 +39,7 @@ fn first_time(root: &Path, plan: &HostPlan, shape: Shape) -> Result<()> {
     match plan.role {
         Role::Master => keepalived(root, plan, shape),
         Role::Worker => Ok(()),
+        Role::Bare => put(root, "etc/containerd/config.toml", BARE_CONTAINERD),
         // A coordinator's host is any host: nothing of Kubernetes belongs there.
         Role::Coordinator => match fs::remove_file(root.join(CONTAINERD_WANTED)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
@@ -62,7 +64,7 @@ fn names(shape: Shape) -> String {
 }
 
 fn network(plan: &HostPlan, shape: Shape) -> String {
-    let others = shape.nodes().into_iter().filter(|other| other.name != plan.name);
+    let others = shape.agents().into_iter().filter(|other| other.name != plan.name);
     let routes: Vec<String> =
         others.map(|other| format!("ip route add {} via {}", other.pod_network(), other.address())).collect();
     NETWORK.replace("@ADDRESS@", &plan.address()).replace("@GATEWAY@", GATEWAY).replace("@ROUTES@", &routes.join("\n"))

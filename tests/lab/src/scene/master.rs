@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cluster::{IGNORED, ignored_by_masters, lay_audit_policy, start_keepalived};
+use crate::cluster::{IGNORED, ignored_by_masters, start_keepalived};
 use crate::eventually::eventually;
 use crate::evidence::{etcdctl, member_of, members, members_now, vip_answers_once, vip_holders};
 use crate::host::Host;
@@ -75,7 +75,6 @@ pub(crate) fn join_master_again(lab: &Lab, host: &Host) -> Result<()> {
     let before = members_now(lab)?.len();
     host.run_ok(&["systemctl", "unmask", "kubelet"])?;
     host.run_ok(&["systemctl", "--quiet", "enable", "kubelet"])?;
-    lay_audit_policy(host)?;
     let by = lab.master()?;
     upload_certificates(lab, by)?;
     let token = ["kubeadm", "token", "create", "--ttl", "10m", "--certificate-key", CERTIFICATE_KEY];

@@ -23,7 +23,7 @@ pub(super) const TEST: TestCase = TestCase {
 };
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-const POLICY: &str = "/etc/kubernetes/audit/policy.yaml";
+const POLICY: &str = crate::cluster::AUDIT_POLICY_FILE;
 
 fn run(lab: &Lab) -> Result<()> {
     let (old, new) = (lab.host("m3")?, lab.host("w1")?);

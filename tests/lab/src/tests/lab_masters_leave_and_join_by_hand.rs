@@ -90,4 +90,4 @@ fn leaves_by_hand(lab: &Lab, host: &Host) -> Result<()> {
 }
 
 /// What a join must not find.
-const WIPE: &str = "rm -rf /var/lib/etcd/* /etc/cni/net.d/* /etc/kubernetes/audit";
+const WIPE: &str = "rm -rf /var/lib/etcd/* /etc/cni/net.d/*";

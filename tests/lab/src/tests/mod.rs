@@ -9,6 +9,9 @@ mod control_plane_two_addresses;
 mod control_plane_wrong_inputs;
 mod isolate_recover_keeps_foreign_cordon;
 mod join_and_remove_go_round;
+mod join_bare_host_becomes_master;
+mod join_bare_host_becomes_worker;
+mod join_bare_hosts_go_round;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
 mod lab_cut_off_host_runs_on;
@@ -46,6 +49,9 @@ pub const ALL: &[TestCase] = &[
     isolate_recover_keeps_foreign_cordon::TEST,
     scale_in_worker_leaves_clean_host::TEST,
     join_and_remove_go_round::TEST,
+    join_bare_hosts_go_round::TEST,
+    join_bare_host_becomes_worker::TEST,
+    join_bare_host_becomes_master::TEST,
     scale_in_coordinator_killed::TEST,
     scale_in_blocked_drain::TEST,
     scale_in_flannel_traces::TEST,

@@ -1,0 +1,3 @@
+module slipway.test/web
+
+go 1.25.0
