@@ -135,6 +135,8 @@ func call(out *os.File) int {
 		return 127
 	}
 	go passOn(real.Process)
+	// From its end on, signals are the witness's own again.
+	defer signal.Reset()
 	return code(real.Wait())
 }
 

@@ -12,6 +12,7 @@ mod join_and_remove_go_round;
 mod join_bare_host_becomes_master;
 mod join_bare_host_becomes_worker;
 mod join_bare_hosts_go_round;
+mod lab_bare_hosts_and_bad_days;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
 mod lab_cut_off_host_runs_on;
@@ -62,6 +63,7 @@ pub const ALL: &[TestCase] = &[
     scale_in_api_server_stopped::TEST,
     scale_in_security_refusals::TEST,
     scale_in_bad_input::TEST,
+    lab_bare_hosts_and_bad_days::TEST,
     lab_cleaned_worker_gets_its_network_back::TEST,
     lab_hosts_lose_power_and_come_back::TEST,
     lab_fakes_conform::TEST,
