@@ -1,7 +1,7 @@
-//! Runs `kubeadm join` with a configuration that is written for this one join and taken away afterwards: it holds the bootstrap token. Whether
-//! the host has joined is read from the host, whatever kubeadm said of it.
+//! Runs `kubeadm join` with a configuration that is written for this one join and taken away afterwards: it holds the bootstrap token, and for a
+//! master the key of the cluster's certificates. Whether the host has joined is read from the host, whatever kubeadm said of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,17 +9,17 @@ use serde_json::json;
 use slipway_errors::{Code, Coded};
 use slipway_host::{Active, Enablement, EntryKind, Host};
 use slipway_proto::types::{self, Change, Obstacle};
-use slipway_types::{NodeName, OperationId, secret};
+use slipway_types::secret::JoinSecret;
+use slipway_types::{NodeName, OperationId};
 
+use crate::control_plane::ControlPlane;
 use crate::cri_socket::{CriSocket, KUBEADM};
 use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
 use crate::wire::{bad, socket};
-use crate::{Check, Done, Error, OperationContext, Perform};
+use crate::{Check, Done, Error, OperationContext, Perform, scratch};
 
-/// In memory only, and gone after a restart.
-const FOLDER: &str = "/run/slipway";
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 /// No kubeconfig of a kubelet is larger.
@@ -42,6 +42,7 @@ pub struct JoinKubeadm {
     node: NodeName,
     socket: CriSocket,
     ignored: Vec<String>,
+    control_plane: Option<ControlPlane>,
 }
 
 impl JoinKubeadm {
@@ -65,7 +66,12 @@ impl JoinKubeadm {
         if let Some(name) = join.ignore_preflight_errors.iter().find(|name| !is_check(name)) {
             return Err(bad(format!("{name:?} is no name of a preflight check; \"all\" is never ignored")));
         }
+        let control_plane = join
+            .control_plane
+            .then(|| ControlPlane::new(&join.advertise_address, &join.ignore_preflight_errors))
+            .transpose()?;
         Ok(Self {
+            control_plane,
             api_server: join.api_server,
             ca_cert_hashes: join.ca_cert_hashes,
             node: NodeName::new(join.node_name).map_err(|error| bad(error.to_string()))?,
@@ -75,8 +81,8 @@ impl JoinKubeadm {
     }
 
     /// kubeadm reads YAML, and JSON is some.
-    fn configuration(&self, token: &str, socket: &str) -> String {
-        json!({
+    fn configuration(&self, (token, key): (&str, Option<&str>), socket: &str) -> String {
+        let mut configuration = json!({
             "apiVersion": "kubeadm.k8s.io/v1beta4",
             "kind": "JoinConfiguration",
             "discovery": {"bootstrapToken": {
@@ -89,8 +95,28 @@ impl JoinKubeadm {
                 "criSocket": socket,
                 "ignorePreflightErrors": self.ignored,
             },
+        });
+        if let (Some(control_plane), Some(key)) = (&self.control_plane, key) {
+            configuration["controlPlane"] = control_plane.configuration(key);
+        }
+        configuration.to_string()
+    }
+
+    /// What came with the command, if that is all that this join needs.
+    fn secret(&self, operation: &OperationContext) -> Result<JoinSecret, Error> {
+        let secret = operation.secret.as_ref().and_then(JoinSecret::unpacked);
+        let has_all = |secret: &JoinSecret| secret.certificate_key.is_some() == self.control_plane.is_some();
+        secret.filter(has_all).ok_or_else(|| {
+            let (what, explain) = match self.control_plane {
+                None => ("bootstrap token", "the command brought no bootstrap token alone"),
+                Some(_) => {
+                    ("bootstrap token and key", "the command brought no bootstrap token with a key of certificates")
+                }
+            };
+            let explain = format!("{explain}; the agent keeps none, so it has to be given again");
+            let missing = obstacle(Code::AGENT_BAD_ARGUMENT, what, explain);
+            Error::Refused { action: self.name(), obstacles: vec![missing] }
         })
-        .to_string()
     }
 
     async fn obstacles(&self, host: &Host) -> Result<Vec<Obstacle>, Error> {
@@ -105,6 +131,9 @@ impl JoinKubeadm {
                 let explain = format!("{path} is of another join, to this cluster or to another: clean the host first");
                 found.push(obstacle(Code::HOST_LEFTOVERS, path, explain));
             }
+        }
+        if let Some(control_plane) = &self.control_plane {
+            found.extend(control_plane.obstacle(host).await?);
         }
         Ok(found)
     }
@@ -131,15 +160,6 @@ fn is_check(name: &str) -> bool {
     !name.is_empty() && name.len() <= 128 && !name.eq_ignore_ascii_case("all") && name.chars().all(legal)
 }
 
-fn file_of(operation: &OperationId) -> PathBuf {
-    Path::new(FOLDER).join(COMMAND.unit(operation).replace(".service", ".json"))
-}
-
-async fn forget_configuration(host: &Host, operation: &OperationId) -> Result<(), Error> {
-    let file = file_of(operation);
-    Ok(host.files.remove(&file.clone(), &[file]).await?)
-}
-
 #[async_trait]
 impl Perform for JoinKubeadm {
     fn name(&self) -> &'static str {
@@ -151,6 +171,7 @@ impl Perform for JoinKubeadm {
         words.extend(self.ca_cert_hashes.iter().map(|hash| format!("--discovery-token-ca-cert-hash {hash}")));
         words.push(format!("--node-name {}", self.node));
         words.extend(self.socket.0.iter().map(|socket| format!("--cri-socket {socket}")));
+        words.extend(self.control_plane.iter().map(ControlPlane::words));
         if !self.ignored.is_empty() {
             words.push(format!("--ignore-preflight-errors {}", self.ignored.join(",")));
         }
@@ -168,7 +189,13 @@ impl Perform for JoinKubeadm {
     async fn check(&self, host: &Host) -> Result<Check, Error> {
         let runs = host.services.state(UNIT).await?.active == Active::Active;
         if runs && renews_its_certificate(host).await? {
-            return Ok(Check { satisfied: true, ..Check::default() });
+            let changes = match &self.control_plane {
+                Some(control_plane) => control_plane.missing(host).await?,
+                None => Vec::new(),
+            };
+            let half = || obstacle(Code::HOST_LEFTOVERS, KUBELET_CONF, "a join to a control plane came only halfway");
+            let obstacles = if changes.is_empty() { Vec::new() } else { vec![half()] };
+            return Ok(Check { satisfied: changes.is_empty(), changes, obstacles });
         }
         let changes = vec![
             change("process", COMMAND.says, "run", format!("to {} as {}", self.api_server, self.node)),
@@ -181,37 +208,36 @@ impl Perform for JoinKubeadm {
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
         let socket = self.socket.of(host, self).await?;
-        let token = operation
-            .secret
-            .as_ref()
-            .and_then(|secret| secret.expose_text())
-            .filter(|token| secret::is_bootstrap_token(token));
-        let Some(token) = token else {
-            let explain = "the command brought no bootstrap token; the agent keeps none, so it has to be given again";
-            let missing = obstacle(Code::AGENT_BAD_ARGUMENT, "bootstrap token", explain);
-            return Err(Error::Refused { action: self.name(), obstacles: vec![missing] });
-        };
-        let file = file_of(&operation.operation);
-        host.files.make_folder(Path::new(FOLDER), 0o700).await?;
-        host.files.write(&file, self.configuration(token, &socket).as_bytes(), 0o600).await?;
-        let argv = [KUBEADM, "join", "--config", &file.display().to_string()].map(str::to_owned).to_vec();
+        let secret = self.secret(operation)?;
+        let key = secret.certificate_key.as_ref().and_then(|key| key.expose_text());
+        let text = self.configuration((secret.token.expose_text().unwrap_or_default(), key), &socket);
+        let file = scratch::keep(host, COMMAND, &operation.operation, &text).await?;
+        let argv = [KUBEADM, "join", "--config", &file].map(str::to_owned).to_vec();
         let ended = COMMAND.run(host, operation, argv).await;
-        forget_configuration(host, &operation.operation).await?;
-        self.done(host, &ended?, found.changes.clone()).await
+        scratch::forget(host, COMMAND, &operation.operation).await?;
+        self.done((host, operation), &ended?, found.changes.clone()).await
     }
 
     async fn attach(&self, host: &Host, operation: &OperationContext) -> Result<Option<Done>, Error> {
         let Some(ended) = COMMAND.attach(host, operation).await? else { return Ok(None) };
-        forget_configuration(host, &operation.operation).await?;
-        self.done(host, &ended, vec![COMMAND.begun_before()]).await.map(Some)
+        scratch::forget(host, COMMAND, &operation.operation).await?;
+        self.done((host, operation), &ended, vec![COMMAND.begun_before()]).await.map(Some)
     }
 }
 
 impl JoinKubeadm {
     /// An exit code says little: a join that was done may end with 1, and one that was not with 0.
-    async fn done(&self, host: &Host, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
+    async fn done(
+        &self,
+        (host, operation): (&Host, &OperationContext),
+        ended: &Ended,
+        changes: Vec<Change>,
+    ) -> Result<Done, Error> {
         if ended.exit != 0 && !self.check(host).await?.satisfied {
             return Err(ended.failed(COMMAND));
+        }
+        if let Some(control_plane) = &self.control_plane {
+            control_plane.wait(host, operation).await?;
         }
         Ok(Done { changes, record: vec![ended.line(COMMAND)] })
     }
@@ -230,6 +256,7 @@ mod tests {
             node_name: "w1".into(),
             cri_socket: String::new(),
             ignore_preflight_errors: vec!["NumCPU".into()],
+            ..Default::default()
         }
     }
 
@@ -241,6 +268,7 @@ mod tests {
     #[case(types::JoinKubeadm { node_name: "../w1".into(), ..wire() })]
     #[case(types::JoinKubeadm { cri_socket: "tcp://10.0.0.1:1".into(), ..wire() })]
     #[case(types::JoinKubeadm { ignore_preflight_errors: vec!["all".into()], ..wire() })]
+    #[case(types::JoinKubeadm { control_plane: true, ..wire() })]
     fn what_no_join_could_mean_is_refused(#[case] join: types::JoinKubeadm) {
         assert_eq!(JoinKubeadm::new(join).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
     }
@@ -262,9 +290,22 @@ mod tests {
         let join = JoinKubeadm::new(wire()).unwrap();
         let by_hand = join.by_hand().join("\n");
         assert!(by_hand.contains("--token TOKEN") && by_hand.contains("--ignore-preflight-errors NumCPU"), "{by_hand}");
-        let text = join.configuration("abcdef.0123456789abcdef", "unix:///run/x.sock");
+        let text = join.configuration(("abcdef.0123456789abcdef", None), "unix:///run/x.sock");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read["discovery"]["bootstrapToken"]["token"], "abcdef.0123456789abcdef");
         assert_eq!(read["nodeRegistration"]["criSocket"], "unix:///run/x.sock");
+    }
+
+    #[test]
+    fn a_master_is_told_its_address_and_the_key_in_its_configuration_alone() {
+        let address = "10.0.0.12".to_owned();
+        let join = JoinKubeadm::new(types::JoinKubeadm { control_plane: true, advertise_address: address, ..wire() });
+        let (join, key) = (join.unwrap(), "0f".repeat(32));
+        let text = join.configuration(("abcdef.0123456789abcdef", Some(&key)), "unix:///run/x.sock");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["controlPlane"]["localAPIEndpoint"]["advertiseAddress"], "10.0.0.12");
+        assert_eq!(read["controlPlane"]["certificateKey"], key.as_str());
+        let by_hand = join.by_hand().join("\n");
+        assert!(by_hand.contains("--control-plane") && by_hand.contains("--certificate-key KEY"), "{by_hand}");
     }
 }

@@ -7,7 +7,8 @@ use slipway_proto::types::action::Action as Wire;
 use crate::{
     AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet,
     MoveEtcdLeader, Perform, PromoteEtcdLearner, RemoveEtcdMember, RemovePackages, ResetKubeadm, ScanLeftovers,
-    SetApiServer, SetEtcdServers, SetRepository, StartService, StopService, UnmaskKubelet, WipeEtcdData,
+    SetApiServer, SetEtcdServers, SetRepository, StartService, StopService, UnmaskKubelet, UploadCertificates,
+    WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -42,6 +43,7 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::InstallEtcdUnit(install) => Box::new(InstallEtcdUnit::new(install)?),
         Wire::SetEtcdServers(set) => Box::new(SetEtcdServers { servers: urls(set.servers)? }),
         Wire::JoinKubeadm(join) => Box::new(JoinKubeadm::new(join)?),
+        Wire::UploadCertificates(upload) => Box::new(UploadCertificates::new(upload)?),
         Wire::SetApiServer(set) => Box::new(SetApiServer::new(&set.server, &set.paths)?),
         Wire::SetRepository(set) => Box::new(SetRepository::new(set)?),
         Wire::InstallPackages(install) => Box::new(InstallPackages::new(install)?),
@@ -144,6 +146,7 @@ mod tests {
     #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 0 }))]
     #[case(Wire::InstallEtcdUnit(types::InstallEtcdUnit::default()))]
     #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: vec![] }))]
+    #[case(Wire::UploadCertificates(types::UploadCertificates { cri_socket: "--x".into(), certificates_dir: String::new() }))]
     #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: vec!["https://a:1,https://b:1".into()] }))]
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a".into(), paths: vec![] }))]
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:1".into(), paths: vec!["/etc/passwd".into()] }))]
@@ -173,6 +176,7 @@ mod tests {
     #[case(Wire::AddEtcdLearner(types::AddEtcdLearner { name: "m4".into(), peer_urls: peers() }), "add-etcd-learner")]
     #[case(Wire::PromoteEtcdLearner(types::PromoteEtcdLearner { member_id: 1 }), "promote-etcd-learner")]
     #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: peers() }), "set-etcd-servers")]
+    #[case(Wire::UploadCertificates(types::UploadCertificates::default()), "upload-certificates")]
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:6443".into(), paths: vec![] }), "set-api-server")]
     #[case(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), ..Default::default() }), "set-repository")]
     #[case(Wire::InstallPackages(types::InstallPackages { kubernetes: "1.34.4".into(), ..Default::default() }), "install-packages")]

@@ -37,6 +37,8 @@ pub struct Args {
 pub enum Role {
     /// It runs pods.
     Worker,
+    /// It runs a member of etcd and an API server.
+    ControlPlane,
 }
 
 impl Args {
@@ -44,8 +46,11 @@ impl Args {
     pub fn wish(&self) -> Wish {
         let mut params = Params::default();
         params.set("nodes", json!(self.hosts));
-        let Role::Worker = self.role;
-        params.set("role", json!("worker"));
+        let role = match self.role {
+            Role::Worker => "worker",
+            Role::ControlPlane => "control-plane",
+        };
+        params.set("role", json!(role));
         params.set("kubernetes", json!(self.kubernetes));
         for (name, marks) in [("labels", &self.label), ("annotations", &self.annotation), ("taints", &self.taint)] {
             params.set_some(name, Some(marks).filter(|marks| !marks.is_empty()));

@@ -103,6 +103,7 @@ codes! {
     JOIN_TOKEN: "SLIP-JOIN-003", "The bootstrap token cannot be used";
     JOIN_CERTIFICATE: "SLIP-JOIN-004", "The kubelet's certificate did not come from the cluster itself";
     JOIN_AUTHORITY: "SLIP-JOIN-005", "The published authority is not the cluster's";
+    JOIN_MASTER: "SLIP-JOIN-006", "The host cannot become a master as things are";
     PACKAGE_LOCKED: "SLIP-PACKAGE-001", "Another process holds the package manager's lock";
     PACKAGE_BROKEN: "SLIP-PACKAGE-002", "Packages are half installed";
     PACKAGE_REPOSITORY: "SLIP-PACKAGE-003", "The package repository cannot be read";

@@ -28,6 +28,11 @@ pub fn letters(count: usize) -> Result<String, NoRandomness> {
     Ok(letters)
 }
 
+/// `N` bytes that nobody can guess, in hex.
+pub fn hex<const N: usize>() -> Result<String, NoRandomness> {
+    Ok(::hex::encode(bytes::<N>()?))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -37,6 +37,43 @@ pub fn is_bootstrap_token(text: &str) -> bool {
     text.split_once('.').is_some_and(|(id, secret)| id.len() == 6 && secret.len() == 16 && legal(id) && legal(secret))
 }
 
+/// Whether that is a key of kubeadm's certificates: 32 bytes in hex.
+pub fn is_certificate_key(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// What a host joins with: the bootstrap token, and for a master the key of the cluster's certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinSecret {
+    /// The bootstrap token.
+    pub token: Secret,
+    /// The key; none for a worker.
+    pub certificate_key: Option<Secret>,
+}
+
+impl JoinSecret {
+    /// As it goes beside the action: a line each.
+    pub fn packed(&self) -> Vec<u8> {
+        let mut packed = self.token.expose().to_vec();
+        if let Some(key) = &self.certificate_key {
+            packed.push(b'\n');
+            packed.extend_from_slice(key.expose());
+        }
+        packed
+    }
+
+    /// The same, taken apart again; none where it has another form.
+    pub fn unpacked(secret: &Secret) -> Option<Self> {
+        let mut lines = secret.expose_text()?.split('\n');
+        let token = lines.next().filter(|token| is_bootstrap_token(token)).and_then(Secret::new)?;
+        let certificate_key = match lines.next() {
+            None => None,
+            Some(key) => Some(Secret::new(key).filter(|_| is_certificate_key(key))?),
+        };
+        lines.next().is_none().then_some(Self { token, certificate_key })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +91,19 @@ mod tests {
         assert!(is_bootstrap_token("abcdef.0123456789abcdef"));
         for other in ["abcdef.0123456789ABCDEF", "abcdef", "", "abcdef.0123456789abcdef.x"] {
             assert!(!is_bootstrap_token(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn token_and_key_are_taken_apart_as_they_were_put_together() {
+        let token = Secret::new("abcdef.0123456789abcdef").unwrap();
+        let key = Secret::new("0f".repeat(32)).unwrap();
+        for certificate_key in [None, Some(key)] {
+            let join = JoinSecret { token: token.clone(), certificate_key };
+            assert_eq!(JoinSecret::unpacked(&Secret::new(join.packed()).unwrap()), Some(join));
+        }
+        for other in ["abcdef", "abcdef.0123456789abcdef\n", "abcdef.0123456789abcdef\nxy", "\n"] {
+            assert_eq!(JoinSecret::unpacked(&Secret::new(other).unwrap()), None, "{other:?}");
         }
     }
 }

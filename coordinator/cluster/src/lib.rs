@@ -5,6 +5,7 @@ mod api;
 mod bootstrap_token;
 mod budget;
 pub mod capacity;
+mod certificates;
 mod classify;
 mod cluster_info;
 mod config_maps;
@@ -37,6 +38,7 @@ pub use bootstrap_token::BootstrapToken;
 pub use budget::{
     Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal,
 };
+pub use certificates::UploadedCertificates;
 pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
 pub use cluster_info::{ClusterInfo, ca_cert_hashes};
 pub use cordon::{

@@ -2,6 +2,7 @@
 //! no token.
 
 mod look;
+mod master;
 mod parts;
 mod proof;
 mod worker;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use slipway_cluster::{ClusterInfo, NodeMarks};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan};
-use slipway_types::KubernetesVersion;
+use slipway_types::{KubernetesVersion, NodeRole};
 
 use self::look::{Joining, joining, not_newer, way_in};
 use super::parameters::{facts, read, schema, stored};
@@ -29,7 +30,7 @@ struct Parameters {
     /// The version that they are to have, such as `1.33.13`.
     #[serde(default)]
     kubernetes: String,
-    /// `worker`.
+    /// `worker` or `control-plane`.
     #[serde(default)]
     role: String,
     /// Labels that the nodes get, each `key=value`.
@@ -75,13 +76,7 @@ impl Flow<World> for Join {
 
     async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
         let parameters: Parameters = read(params)?;
-        if parameters.role != "worker" {
-            return Err(Coded::new(
-                Code::RUN_BAD_PARAMETER,
-                format!("{:?} is no role that can be joined", parameters.role),
-            )
-            .do_this("--role worker"));
-        }
+        let role = role(&parameters.role)?;
         let version: KubernetesVersion =
             parameters.kubernetes.parse().map_err(|error: slipway_types::InvalidVersion| {
                 Coded::new(Code::RUN_BAD_PARAMETER, error.to_string())
@@ -98,7 +93,7 @@ impl Flow<World> for Join {
         let mut hosts = Vec::with_capacity(names.len());
         for name in &names {
             let denied = denied.get(name).is_some_and(|denial| denial.anything);
-            hosts.push(joining(world, name, version, denied).await?);
+            hosts.push(joining(world, name, (version, role), denied).await?);
         }
         let ClusterInfo { api_server, ca_cert_hashes } = way_in(world).await?;
         let ignored = world.settings.join.ignore_preflight_errors.clone();
@@ -107,7 +102,18 @@ impl Flow<World> for Join {
     }
 
     fn plan(&self, _params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {
-        worker::plan(self.name(), &facts(stored)?)
+        let facts: Facts = facts(stored)?;
+        let masters = facts.hosts.iter().any(|one| one.master.is_some());
+        if masters { master::plan(self.name(), &facts) } else { worker::plan(self.name(), &facts) }
+    }
+}
+
+fn role(name: &str) -> Result<NodeRole, Coded> {
+    match name {
+        "worker" => Ok(NodeRole::Worker),
+        "control-plane" => Ok(NodeRole::ControlPlane),
+        other => Err(Coded::new(Code::RUN_BAD_PARAMETER, format!("{other:?} is no role that can be joined"))
+            .do_this("--role worker or --role control-plane")),
     }
 }
 

@@ -9,10 +9,12 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::agent::StartOperationRequest;
 use slipway_proto::types::{Action, Change, Target};
-use slipway_types::{HostId, NodeName, OperationId, StepId};
+use slipway_types::secret::JoinSecret;
+use slipway_types::{HostId, NodeName, OperationId, Secret, StepId};
 
-use super::StaysEmpty;
+use super::bootstrap_token::token;
 use super::fail::{BRING_BACK, pauses, silence, silent_or};
+use super::{Certificates, StaysEmpty};
 use crate::agents::{Ended, follow};
 use crate::fleet::HostRecord;
 use crate::world::World;
@@ -29,6 +31,20 @@ pub struct HostTarget {
     pub host_id: HostId,
     /// As its agent reported it when the plan was made.
     pub machine_id: String,
+}
+
+/// What goes beside an action and is kept nowhere.
+#[derive(Debug, Clone, Default)]
+pub enum Brings {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The bootstrap token that this run made for the node.
+    Token,
+    /// That token, and the key of certificates that are uploaded at that moment.
+    TokenAndCertificates(Certificates),
+    /// This key. What an earlier attempt did under another one is of no use.
+    Key(Secret),
 }
 
 /// One action on one host.
@@ -53,8 +69,8 @@ pub struct HostAction {
     pub disrupts: bool,
     /// How it is undone, where it can be.
     pub undo: Option<Action>,
-    /// It needs the bootstrap token that this run made for the node.
-    pub with_token: bool,
+    /// What it needs that nobody keeps.
+    pub brings: Brings,
     /// What has to hold before each attempt.
     pub only_if: Option<StaysEmpty>,
 }
@@ -73,7 +89,7 @@ impl HostAction {
             reads_only: false,
             disrupts: false,
             undo: None,
-            with_token: false,
+            brings: Brings::Nothing,
             only_if: None,
         }
     }
@@ -105,11 +121,16 @@ impl HostAction {
 
     /// What the agent needs and keeps nowhere.
     async fn secret(&self, cx: &StepCx<'_, World>) -> Result<bytes::Bytes, StepError> {
-        if !self.with_token {
-            return Ok(bytes::Bytes::new());
-        }
-        let token = super::bootstrap_token::token(cx, &self.target.node).await?;
-        Ok(bytes::Bytes::copy_from_slice(token.expose()))
+        let (token, certificate_key) = match &self.brings {
+            Brings::Nothing => return Ok(bytes::Bytes::new()),
+            Brings::Key(key) => return Ok(bytes::Bytes::copy_from_slice(key.expose())),
+            Brings::Token => (token(cx, &self.target.node).await?, None),
+            Brings::TokenAndCertificates(certificates) => {
+                let key = certificates.upload(cx).await?;
+                (token(cx, &self.target.node).await?, Some(key))
+            }
+        };
+        Ok(JoinSecret { token, certificate_key }.packed().into())
     }
 
     async fn run(&self, cx: &StepCx<'_, World>, action: Action) -> Result<Vec<String>, StepError> {
@@ -117,6 +138,7 @@ impl HostAction {
         for earlier in cx.unresolved_operations() {
             match self.follow(cx, &host, &earlier).await? {
                 Ended::NeverBegan | Ended::Unknown(_) | Ended::Failed(_) => {}
+                Ended::Done { .. } if matches!(self.brings, Brings::Key(_)) => {}
                 Ended::Done { changes, record } => return Ok(lines(&changes, record)),
             }
         }
@@ -124,17 +146,23 @@ impl HostAction {
             return Err(silent_or(cx, &host, error));
         }
         let operation = cx.operation_id();
+        let target = self.target(cx, &host).await?;
+        let secret = self.secret(cx).await?;
         let request = StartOperationRequest {
             operation_id: operation.0.clone(),
-            target: Some(self.target(cx, &host).await?),
+            target: Some(target),
             fence: Some(cx.fence.clone().into()),
             not_after_ms: (cx.clock.now() + COMMAND_TIME).as_millisecond(),
             action: Some(action),
-            secret: self.secret(cx).await?,
+            secret,
         };
         match cx.world.agents.start(&host, request).await {
             Ok(_) => {}
             Err(error) if crate::agents::is_silence(&error) => return Err(StepError::Unknown(error)),
+            // The same attempt once more would upload under the same operation id, which brings no new key anywhere.
+            Err(error) if error.code == Code::FENCE_BUSY && matches!(self.brings, Brings::TokenAndCertificates(_)) => {
+                return Err(StepError::retry(error));
+            }
             Err(error) if error.code == Code::FENCE_BUSY => return Err(StepError::wait(error)),
             Err(error) => return Err(refused(error)),
         }

@@ -1,13 +1,14 @@
 //! `kubeadm join` on a host, and the way back from it: kubelet masked, reset, cleaned, and the Node gone that it may have registered. A host
-//! that joined half is worth nothing to anybody.
+//! that joined half is worth nothing to anybody. Of a master its member of etcd leaves as soon as nothing starts it again, before anything of
+//! it is taken away on the host.
 
 use async_trait::async_trait;
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
-use super::HostAction;
 use super::fail::api;
 use super::kubelet_is_certified::why_none;
+use super::{Certificates, HostAction, Newcomer};
 use crate::world::World;
 
 /// See the module.
@@ -16,6 +17,10 @@ pub struct JoinHost {
     pub join: HostAction,
     /// What takes it back, in order.
     pub back: Vec<HostAction>,
+    /// The action among them before which the member of etcd leaves that a master may have added.
+    pub member: Option<(Newcomer, &'static str)>,
+    /// Those that were uploaded for a master.
+    pub certificates: Option<Certificates>,
 }
 
 #[async_trait]
@@ -41,7 +46,7 @@ impl Step<World> for JoinHost {
     }
 
     fn policy(&self) -> Policy {
-        Policy { on_failure: OnFailure::Unwind, tries: Some(2), ..self.join.policy() }
+        Policy { on_failure: OnFailure::Unwind, tries: Some(4), ..self.join.policy() }
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
@@ -60,6 +65,10 @@ impl Step<World> for JoinHost {
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
         for action in &self.back {
+            if let Some((newcomer, _)) = self.member.as_ref().filter(|(_, before)| *before == action.name) {
+                cx.say(format!("whether {} is a member of etcd", newcomer.host.node));
+                newcomer.leave(&cx.part("leave-etcd")).await?;
+            }
             let part = cx.part(action.name);
             if !action.satisfied(&part).await? {
                 cx.say(action.summary());
@@ -71,6 +80,9 @@ impl Step<World> for JoinHost {
         let node = cluster.node(&target.node).await.map_err(|error| api(error.into()))?;
         if let Some(node) = node.filter(|node| node.machine_id == target.machine_id) {
             cluster.delete_node(&target.node, &node.uid).await.map_err(|error| api(error.into()))?;
+        }
+        if let Some(certificates) = &self.certificates {
+            certificates.delete(cx).await?;
         }
         Ok(())
     }

@@ -6,20 +6,33 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{Step, StepCx, StepError};
 use slipway_proto::types::Action;
 
-use super::{HostAction, HostTarget};
+use super::{Brings, HostAction, HostTarget};
 use crate::world::World;
 
 /// Asks one after the other until one does it; `beside` is whose member is no help in it.
 pub(super) async fn ask_in_turn(
     cx: &StepCx<'_, World>,
     survivors: &[HostTarget],
+    action: (&Action, &'static str, Duration),
+    beside: &str,
+) -> Result<Vec<String>, StepError> {
+    ask_in_turn_with(cx, survivors, action, beside, &Brings::Nothing).await
+}
+
+/// The same with something secret beside the action, as a part of the step.
+pub(super) async fn ask_in_turn_with(
+    cx: &StepCx<'_, World>,
+    survivors: &[HostTarget],
     (action, name, time): (&Action, &'static str, Duration),
     beside: &str,
+    brings: &Brings,
 ) -> Result<Vec<String>, StepError> {
     let mut last = StepError::retry(none_left(beside));
     for survivor in survivors {
         cx.say(format!("asked at {}", survivor.node));
-        match HostAction::once(survivor, action.clone(), name, time).act(cx).await {
+        let brings = brings.clone();
+        let ask = HostAction { brings, ..HostAction::once(survivor, action.clone(), name, time) };
+        match ask.act(cx).await {
             Ok(record) => return Ok(record),
             // An attempt that may have arrived is looked into first.
             Err(StepError::Wait { why, .. }) => last = StepError::retry(why),

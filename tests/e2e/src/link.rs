@@ -9,11 +9,15 @@ use base64::prelude::BASE64_STANDARD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde_json::{Value, json};
 use slipway_cluster::fake::FakeApiServer;
+use slipway_cluster::fake::objects::mirror_pod;
 use slipway_host::Active;
 use slipway_host::fake::preset::AUTHORITY;
 use slipway_host::fake::{FakeHandle, Joinable, State};
 
 use crate::workload::VIP;
+
+/// Where kubeadm puts the certificates of the control plane.
+const CERTIFICATES: &str = "kubeadm-certs";
 
 /// Whether the kubelet of this machine runs and has credentials to speak with.
 pub fn kubelet_speaks(state: &State) -> bool {
@@ -34,17 +38,52 @@ pub fn joinable(api: &FakeApiServer) -> BTreeMap<String, Joinable> {
     static HASH: OnceLock<String> = OnceLock::new();
     let mut tokens = BTreeSet::new();
     api.each("secrets", |secret| {
-        let of = |key: &str| {
-            let encoded = secret["data"][key].as_str().unwrap_or_default();
-            String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap_or_default()).unwrap_or_default()
-        };
+        let of = |key: &str| text_of(secret["data"][key].as_str().unwrap_or_default());
         if secret["type"] == "bootstrap.kubernetes.io/token" {
             tokens.insert(format!("{}.{}", of("token-id"), of("token-secret")));
         }
     });
     let hash = HASH.get_or_init(|| slipway_cluster::ca_cert_hashes(AUTHORITY.as_bytes()).concat());
-    let cluster = Joinable { tokens, ca_cert_hash: hash.clone() };
+    let certificates = api.object("secrets", "kube-system", CERTIFICATES);
+    let certificates = certificates.and_then(|secret| secret["data"]["sealed-with"].as_str().map(text_of));
+    let cluster = Joinable { tokens, ca_cert_hash: hash.clone(), certificates };
     BTreeMap::from([(format!("{VIP}:6443"), cluster)])
+}
+
+fn text_of(encoded: &str) -> String {
+    String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap_or_default()).unwrap_or_default()
+}
+
+/// What a kubeadm that uploads certificates leaves in the cluster: a token that is no use to anybody, and the Secret that ends with it. An
+/// upload under another key makes another token.
+pub fn upload(api: &FakeApiServer, sealed_with: &str) {
+    let of = |text: &str| BASE64_STANDARD.encode(text);
+    let id: String = sealed_with.chars().take(6).collect();
+    let token = format!("bootstrap-token-{id}");
+    let proxy = "Proxy for managing TTL for the kubeadm-certs secret";
+    let metadata = |name: &str| json!({"name": name, "namespace": "kube-system"});
+    let data = json!({"token-id": of(&id), "token-secret": of("0123456789abcdef"), "description": of(proxy)});
+    let made = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token", "metadata": metadata(&token), "data": data,
+    });
+    // Neither is refused: this file itself gives them their form.
+    let _ = api.apply(made);
+    let uid = api.object("secrets", "kube-system", &token).map(|made| made["metadata"]["uid"].clone());
+    let mut secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": metadata(CERTIFICATES), "data": {"sealed-with": of(sealed_with)},
+    });
+    secret["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "Secret", "name": token, "uid": uid}]);
+    let _ = api.delete("secrets", "kube-system", CERTIFICATES);
+    let _ = api.apply(secret);
+}
+
+/// The shadows of the static pods of a master that has joined.
+pub fn show_static_pods(api: &FakeApiServer, name: &str, state: &State) {
+    for pod in state.static_pods.keys().map(|component| format!("{component}-{name}")) {
+        if api.object("pods", "kube-system", &pod).is_none() {
+            let _ = api.apply(mirror_pod(&pod, name));
+        }
+    }
 }
 
 /// Who approves what a kubelet asks for.

@@ -94,6 +94,14 @@ impl LocalAgents {
             }
         }
         self.wire.tell(&self.api, &site.name, &machine_id, speaks);
+        if let Some(sealed_with) = site.machine.see(|state| state.uploaded.clone()) {
+            crate::link::upload(&self.api, &sealed_with);
+            site.machine.change(|state| state.uploaded = None);
+        }
+        // Those of masters that were there from the beginning are of no interest to anybody.
+        if site.master && speaks && site.machine.see(|state| state.effects.contains_key("kubeadm join ended")) {
+            site.machine.see(|state| crate::link::show_static_pods(&self.api, &site.name, state));
+        }
         if has_address {
             let on = self.sites.iter().filter(|(id, site)| site.master && !self.is_silent(id));
             crate::link::settle_address(on.map(|(_, site)| &site.machine));

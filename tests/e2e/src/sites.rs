@@ -197,6 +197,14 @@ impl Sites {
         self.mark(name, HostState::Waiting).await
     }
 
+    /// The same for a master: its member has left etcd too, and its keepalived stands still.
+    pub async fn waiting_master(&self, name: &str) -> anyhow::Result<()> {
+        self.waiting(name).await?;
+        let idle = preset::with_idle_keepalived(preset::waiting(name), workload::VIP);
+        self.site(name)?.machine.change(|state| *state = idle);
+        Ok(self.etcd.with(|cluster| cluster.members.retain(|member| member.name != name))?)
+    }
+
     /// Cuts the power of a host, as seen from outside: its agent is silent and its kubelet says nothing; or gives it back.
     pub fn silence(&self, name: &str, silent: bool) {
         self.agents.set_silent(&host_id(name), silent);

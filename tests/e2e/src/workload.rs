@@ -51,6 +51,7 @@ pub fn fill<'n>(api: &FakeApiServer, pace: Pace, nodes: impl IntoIterator<Item =
         on_node(with_empty_dir(bare_pod("shop", "notes", "w2")), "w2"),
         cluster_info(preset::AUTHORITY),
         root_authority(),
+        kubeadm_config(),
     ];
     for object in objects {
         // The only refusal would be of an object that this file itself got wrong, and every test would show it.
@@ -75,6 +76,16 @@ fn root_authority() -> Value {
     json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt", "namespace": "kube-system"},
         "data": {"ca.crt": preset::AUTHORITY},
+    })
+}
+
+/// What the cluster is like, as kubeadm wrote it down.
+fn kubeadm_config() -> Value {
+    let configuration =
+        format!("apiServer: {{}}\ncontrolPlaneEndpoint: {VIP}:6443\netcd:\n  local:\n    dataDir: /var/lib/etcd\n");
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kubeadm-config", "namespace": "kube-system"},
+        "data": {"ClusterConfiguration": configuration},
     })
 }
 

@@ -25,7 +25,7 @@ pub use api_servers::Server;
 pub use apt::{Mirror, Packaging};
 pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
-pub use state::{Joinable, Node, State, TransientRun, Unit};
+pub use state::{JoinStop, Joinable, Node, State, TransientRun, Unit};
 
 use crate::{Error, Host, Profiles};
 
@@ -188,7 +188,7 @@ impl FakeHost {
     /// The state as it is now, to look at.
     fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = kubeadm::settle(&mut state, self.inner.clock.since_boot());
+        let ended = kubeadm::settle(&mut state, self.inner.clock.since_boot(), self.etcd());
         if !self.inner.in_step.swap(true, Ordering::SeqCst) || ended {
             static_pods::settle(&mut state);
         }

@@ -11,7 +11,8 @@ mod bare;
 mod master;
 
 pub use bare::{REPOSITORY_KEY, bare};
-pub use master::{etcd_under_systemd, external_etcd, master, prepared_for_etcd, with_vip};
+pub(super) use master::{components, etcd_manifest};
+pub use master::{etcd_under_systemd, external_etcd, master, prepared_for_etcd, with_idle_keepalived, with_vip};
 
 /// The certificate of the authority of every simulated cluster.
 pub const AUTHORITY: &str = CERTIFICATE;

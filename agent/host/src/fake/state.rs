@@ -58,6 +58,21 @@ pub struct Joinable {
     pub tokens: BTreeSet<String>,
     /// The hash of its authority's public key.
     pub ca_cert_hash: String,
+    /// The hash of the key that opens its certificates, while they are uploaded.
+    #[serde(default)]
+    pub certificates: Option<String>,
+}
+
+/// How far a `kubeadm join` of a control plane comes before it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JoinStop {
+    /// Its member of etcd was added, and never starts.
+    Added,
+    /// Its member runs, and does not vote.
+    Learner,
+    /// Its member votes, and not every static pod has a manifest.
+    Promoted,
 }
 
 /// A fake machine.
@@ -120,6 +135,12 @@ pub struct State {
     /// The id of the bootstrap token that its kubelet asked for its certificate with.
     #[serde(default)]
     pub asked_with: String,
+    /// The next `kubeadm join` of a control plane fails there.
+    #[serde(default)]
+    pub join_stops: Option<JoinStop>,
+    /// The hash of the key under which it has uploaded the cluster's certificates, until the cluster has them.
+    #[serde(default)]
+    pub uploaded: Option<String>,
     /// Clusters that it can join, by the address of their API server.
     #[serde(default)]
     pub clusters: BTreeMap<String, Joinable>,

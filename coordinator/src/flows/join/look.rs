@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use slipway_cluster::ClusterInfo;
 use slipway_errors::{Code, Coded};
 use slipway_proto::types::HostFacts;
-use slipway_types::{KubernetesVersion, NodeName};
+use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
+use super::master::{Master, master};
 use super::parts::scan;
 use crate::fleet::HostState;
 use crate::flows::scale_in::{HostWork, host_work};
@@ -19,6 +20,9 @@ pub(super) struct Joining {
     pub(super) cri_socket: String,
     /// Everything under its name was denied, when it left while it was silent.
     pub(super) denied: bool,
+    /// What it becomes as a master; none for a worker.
+    #[serde(default)]
+    pub(super) master: Option<Master>,
     /// What takes the join back.
     pub(super) back: Vec<HostWork>,
 }
@@ -55,7 +59,7 @@ pub(super) async fn way_in(world: &World) -> Result<ClusterInfo, Coded> {
 pub(super) async fn joining(
     world: &World,
     name: &NodeName,
-    version: KubernetesVersion,
+    (version, role): (KubernetesVersion, NodeRole),
     denied: bool,
 ) -> Result<Joining, Coded> {
     let record = world.host_of(name).await?;
@@ -76,11 +80,17 @@ pub(super) async fn joining(
         return Err(Coded::new(Code::HOST_LEFTOVERS, text)
             .do_this("kubeadm reset there and remove what it leaves, or take another host"));
     }
+    let (host_id, machine_id) = (record.id.clone(), said.machine_id.clone());
+    let host = HostTarget { node: name.clone(), host_id, machine_id };
     Ok(Joining {
         back: host_work(world, &record, &said).await?,
-        cri_socket: said.cri_socket.clone(),
+        master: match role {
+            NodeRole::ControlPlane => Some(master(world, &record, &said, &host).await?),
+            NodeRole::Worker => None,
+        },
+        cri_socket: said.cri_socket,
         denied,
-        host: HostTarget { node: name.clone(), host_id: record.id, machine_id: said.machine_id },
+        host,
     })
 }
 

@@ -7,7 +7,8 @@ use slipway_proto::types::{Action, JoinKubeadm, MaskKubelet, ScanLeftovers, Unma
 
 use super::Facts;
 use super::look::Joining;
-use crate::steps::{HostAction, HostTarget, JoinHost};
+use crate::flows::scale_in::wipe_etcd_data;
+use crate::steps::{Brings, HostAction, HostTarget, JoinHost};
 
 pub(super) fn scan() -> Action {
     Action { action: Some(Kind::ScanLeftovers(ScanLeftovers {})) }
@@ -31,24 +32,51 @@ pub(super) fn unmask(host: &HostTarget) -> HostAction {
     }
 }
 
-pub(super) fn join(one: &Joining, facts: &Facts) -> JoinHost {
-    let action = JoinKubeadm {
+pub(super) fn join_action(one: &Joining, facts: &Facts) -> Action {
+    let join = JoinKubeadm {
+        control_plane: one.master.is_some(),
+        advertise_address: one.master.as_ref().map(|master| master.address.clone()).unwrap_or_default(),
         api_server: facts.api_server.clone(),
         ca_cert_hashes: facts.ca_cert_hashes.clone(),
         node_name: one.host.node.to_string(),
         cri_socket: one.cri_socket.clone(),
         ignore_preflight_errors: facts.ignored.clone(),
     };
+    Action { action: Some(Kind::JoinKubeadm(join)) }
+}
+
+pub(super) fn join(one: &Joining, facts: &Facts) -> JoinHost {
     let pins = facts.ca_cert_hashes.iter().map(|hash| format!(" --discovery-token-ca-cert-hash {hash}"));
-    let by_hand = format!("kubeadm join {} --token TOKEN{}", facts.api_server, pins.collect::<String>());
-    let action = Action { action: Some(Kind::JoinKubeadm(action)) };
+    let mut by_hand = vec![format!("kubeadm join {} --token TOKEN{}", facts.api_server, pins.collect::<String>())];
+    let (mut brings, mut changes, mut back) = (Brings::Token, Vec::new(), Vec::new());
+    for work in &one.back {
+        back.push(work.step(&one.host));
+        let master = one.master.as_ref().filter(|_| work.is_reset());
+        back.extend(master.map(|master| wipe_etcd_data(&one.host, &master.newcomer.data_dir)));
+    }
+    if let Some(master) = &one.master {
+        brings = Brings::TokenAndCertificates(master.certificates.clone());
+        changes.push(
+            "upload secret kube-system/kubeadm-certs: the certificates, under a key that nobody keeps".to_owned(),
+        );
+        changes.push(format!("add member of etcd {} {}", one.host.node, master.newcomer.peer_url));
+        by_hand.insert(
+            0,
+            "kubeadm init phase upload-certs --upload-certs   # on another master: prints the KEY".to_owned(),
+        );
+        let more = format!(" --control-plane --certificate-key KEY --apiserver-advertise-address {}", master.address);
+        by_hand.iter_mut().skip(1).for_each(|line| line.push_str(&more));
+    }
     JoinHost {
         join: HostAction {
             summary: format!("kubeadm join to {}", facts.api_server),
-            by_hand: vec![by_hand],
-            with_token: true,
-            ..HostAction::once(&one.host, action, "join", Duration::from_mins(30))
+            by_hand,
+            changes,
+            brings,
+            ..HostAction::once(&one.host, join_action(one, facts), "join", Duration::from_mins(30))
         },
-        back: one.back.iter().map(|work| work.step(&one.host)).collect(),
+        back,
+        member: one.master.as_ref().map(|master| (master.newcomer.clone(), "reset")),
+        certificates: one.master.as_ref().map(|master| master.certificates.clone()),
     }
 }

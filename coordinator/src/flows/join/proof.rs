@@ -6,10 +6,10 @@ use slipway_flow::StageBuilder;
 
 use super::Facts;
 use super::look::Joining;
-use crate::steps::{DeleteBootstrapToken, DeleteRequests, KubeletIsCertified, MarkNode, NodeServes};
+use crate::steps::{DeleteRequests, KubeletIsCertified, MarkNode, NodeServes};
 use crate::world::World;
 
-/// The token goes first, then each thing is looked at; what the join left behind in the cluster goes last.
+/// The token is gone by then; each thing is looked at, and what the join left behind in the cluster goes last.
 pub(super) fn proved(phase: StageBuilder<World>, one: &Joining, facts: &Facts) -> StageBuilder<World> {
     let node = || one.host.node.clone();
     let marked = (!facts.marks.is_empty()).then(|| MarkNode { node: node(), marks: facts.marks.clone() });
@@ -18,10 +18,5 @@ pub(super) fn proved(phase: StageBuilder<World>, one: &Joining, facts: &Facts) -
         version: facts.version,
         soak: Duration::from_millis(facts.soak_ms.into()),
     };
-    phase
-        .step(DeleteBootstrapToken { node: node() })
-        .step(KubeletIsCertified { node: node() })
-        .step_if(marked)
-        .step(serves)
-        .step(DeleteRequests { node: node() })
+    phase.step(KubeletIsCertified { node: node() }).step_if(marked).step(serves).step(DeleteRequests { node: node() })
 }

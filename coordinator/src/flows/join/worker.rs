@@ -11,7 +11,7 @@ use super::parts::{join, nothing_left, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::pools::WORKERS;
-use crate::steps::{AdmitKubelet, CreateBootstrapToken, NameIsFree, ReleaseHost};
+use crate::steps::{AdmitKubelet, CreateBootstrapToken, DeleteBootstrapToken, NameIsFree, ReleaseHost};
 use crate::world::World;
 
 /// Hosts that join at once: each pulls its images.
@@ -43,7 +43,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
         })
         .point_of_no_return("the node serves")
         .phase("verify", |phase| {
-            proved(phase, one, facts).step(ReleaseHost {
+            proved(phase.step(DeleteBootstrapToken { node: node() }), one, facts).step(ReleaseHost {
                 node: node(),
                 host: one.host.host_id.clone(),
                 state: HostState::InService,

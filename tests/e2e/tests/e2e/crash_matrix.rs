@@ -60,6 +60,11 @@ fn waiting(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.waiting("w2").await.unwrap() })
 }
 
+/// The host of m2 waits to be joined, and its member of etcd is gone.
+fn waiting_master(sites: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(async { sites.waiting_master("m2").await.unwrap() })
+}
+
 /// etcd is a unit of systemd on each master, and the workers are prepared for a member.
 fn external(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.etcd_under_systemd().unwrap() })
@@ -98,6 +103,9 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
             }),
             waiting,
         )),
+        "join of a master" => {
+            Some((json!({"nodes": ["m2"], "role": "control-plane", "kubernetes": "1.33.13"}), waiting_master))
+        }
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
@@ -204,4 +212,9 @@ async fn a_planted_double_effect_makes_the_matrix_fail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_join_of_a_worker_survives_everything() {
     holds("join", 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_join_of_a_master_survives_everything() {
+    holds("join of a master", 60).await;
 }

@@ -13,6 +13,7 @@ mod enrolment;
 mod etcd;
 mod interleavings;
 mod join;
+mod join_master;
 mod masters;
 mod node_show;
 mod ownerless_members;

@@ -99,6 +99,20 @@ impl Cluster {
         self.witness(format!("etcd promote {id:x}"));
         Ok(())
     }
+
+    /// A member is added at that URL, as by somebody who asks the leader; one that is there already is taken as it is.
+    pub(in crate::fake) fn admit(&mut self, peer_url: &str) -> bool {
+        self.settle();
+        let there = self.members.iter().any(|member| member.peer_urls.iter().any(|url| url == peer_url));
+        there || self.add(self.leader, &[peer_url.to_owned()]).is_ok()
+    }
+
+    /// The member at that URL may vote, as by somebody who asks the leader.
+    pub(in crate::fake) fn let_vote_at(&mut self, peer_url: &str) -> bool {
+        let at = self.members.iter().find(|member| member.peer_urls.iter().any(|url| url == peer_url));
+        let Some(id) = at.map(|member| member.id) else { return false };
+        self.let_vote(self.leader, id).is_ok()
+    }
 }
 
 #[cfg(test)]

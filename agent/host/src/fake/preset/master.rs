@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::{CERTIFICATE, address, joined, kubeconfig, machine, mount, network_of, unit, users_own};
-use crate::Active;
-use crate::fake::{Node, State};
+use crate::fake::{Node, State, Unit};
+use crate::{Active, Enablement};
 
 const ETCD: &str = include_str!("../../../fixtures/etcd.yaml");
 const API_SERVER: &str = include_str!("../../../fixtures/kube-apiserver.yaml");
@@ -36,10 +36,8 @@ pub fn master(name: &str) -> State {
     users_own(&mut state);
     joined(&mut state);
     network_of(&mut state, "10-bridge.conflist", super::BRIDGE, "lab-bridge");
-    control_plane(&mut state, name);
-    let own = address(name);
-    let etcd = ETCD.replace("10.70.0.11", &own).replace("m1", name);
-    state.write("/etc/kubernetes/manifests/etcd.yaml", &etcd);
+    control_plane(&mut state);
+    etcd_manifest(&mut state);
     state.directory("/var/lib/etcd");
     state.mounts.push(mount("/var/lib/etcd", "ext4", "/dev/vda3"));
     state.static_pods_settled();
@@ -61,7 +59,7 @@ pub fn external_etcd(name: &str) -> State {
     users_own(&mut state);
     joined(&mut state);
     network_of(&mut state, "10-bridge.conflist", super::BRIDGE, "lab-bridge");
-    control_plane(&mut state, name);
+    control_plane(&mut state);
     unit_of_etcd(&mut state, name);
     state.static_pods_settled();
     state
@@ -107,8 +105,31 @@ fn unit_of_etcd(state: &mut State, name: &str) {
     state.start_unit("etcd.service");
 }
 
-fn control_plane(state: &mut State, name: &str) {
-    let own = address(name);
+/// The same machine, with a keepalived that is set up for `vip` and does not run.
+pub fn with_idle_keepalived(mut state: State, vip: &str) -> State {
+    state.vip = Some(vip.to_owned());
+    let keepalived = Unit { enablement: Enablement::Disabled, ..unit("keepalived", Active::Inactive, true) };
+    state.units.insert("keepalived.service".into(), keepalived);
+    state
+}
+
+/// The static pod of kubeadm's own etcd.
+pub(in crate::fake) fn etcd_manifest(state: &mut State) {
+    let name = state.identity.hostname.clone();
+    let etcd = ETCD.replace("10.70.0.11", &address(&name)).replace("m1", &name);
+    state.write("/etc/kubernetes/manifests/etcd.yaml", &etcd);
+}
+
+fn control_plane(state: &mut State) {
+    components(state);
+    state.write("/usr/bin/etcd", "");
+    state.units.insert("keepalived.service".into(), unit("keepalived", Active::Inactive, true));
+    state.start_unit("keepalived.service");
+}
+
+/// All of a control plane but etcd, as kubeadm makes it: manifests, certificates, kubeconfigs.
+pub(in crate::fake) fn components(state: &mut State) {
+    let own = address(&state.identity.hostname);
     state.write(API_SERVER_MANIFEST, &API_SERVER.replace("10.70.0.11", &own));
     for component in ["kube-controller-manager", "kube-scheduler"] {
         let manifest = format!(
@@ -127,7 +148,4 @@ fn control_plane(state: &mut State, name: &str) {
     ] {
         state.write(&format!("/etc/kubernetes/{file}"), &kubeconfig(server));
     }
-    state.write("/usr/bin/etcd", "");
-    state.units.insert("keepalived.service".into(), unit("keepalived", Active::Inactive, true));
-    state.start_unit("keepalived.service");
 }

@@ -1,0 +1,108 @@
+//! A join of masters, one after the other. What etcd would make of a new member is asked first; certificates are uploaded for one join and
+//! deleted right after it; until the new member votes and its API server is ready, everything can be taken back. The address that moves between
+//! masters comes last.
+
+mod facts;
+
+use std::time::Duration;
+
+use slipway_cluster::Admission;
+use slipway_errors::Coded;
+use slipway_flow::{LaneBuilder, Plan};
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, StartService, StopService};
+use slipway_types::NodeName;
+
+use self::facts::Keepalived;
+pub(super) use self::facts::{Master, master};
+use super::Facts;
+use super::look::Joining;
+use super::parts::{join, join_action, nothing_left, unmask};
+use super::proof::proved;
+use crate::fleet::HostState;
+use crate::flows::claims::CONTROL_PLANE;
+use crate::pools::MASTERS;
+use crate::steps::{
+    AdmitKubelet, ControlPlaneServes, CreateBootstrapToken, DeleteBootstrapToken, DeleteCertificates, EtcdMayGrow,
+    HostAction, HostTarget, NameIsFree, ReleaseHost, SnapshotEtcd,
+};
+use crate::world::World;
+
+pub(super) fn plan(flow: &'static str, facts: &Facts) -> Result<Plan<World>, Coded> {
+    let names: Vec<String> = facts.hosts.iter().map(|one| one.host.node.to_string()).collect();
+    let title = format!("join of masters: {}, {}", names.join(", "), facts.version);
+    let mut plan = Plan::of(flow).title(title).claims(CONTROL_PLANE);
+    for one in &facts.hosts {
+        plan = plan.node(&one.host.node, MASTERS);
+        let warnings = one.master.iter().flat_map(|master| &master.warnings);
+        plan = warnings.fold(plan, |plan, warning| plan.warn(warning.as_str()));
+    }
+    let lane = |name: &NodeName, lane: LaneBuilder<World>| {
+        let one = facts.hosts.iter().find(|one| one.host.node == *name);
+        match one.and_then(|one| Some((one, one.master.as_ref()?))) {
+            Some((one, master)) => lane_of(lane, one, master, facts),
+            None => lane,
+        }
+    };
+    plan.for_each(facts.hosts.iter().map(|one| &one.host.node), lane).at_most(1).stop_after(1).build()
+}
+
+fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Facts) -> LaneBuilder<World> {
+    let node = || one.host.node.clone();
+    let newcomer = || master.newcomer.clone();
+    let denied = one.denied.then(|| AdmitKubelet { node: node(), admission: Admission::Joins });
+    let stop = (master.keepalived == Keepalived::Runs).then(|| hold_vip_back(&one.host));
+    let start = (master.keepalived != Keepalived::Elsewhere).then(|| admit_vip(&one.host));
+    let snapshot = SnapshotEtcd { node: Some(node()), survivors: newcomer().survivors, since_ms: master.planned_ms };
+    lane.phase("look", |phase| {
+        let grows = EtcdMayGrow { newcomer: newcomer(), sentence: master.grows.clone() };
+        phase.step(NameIsFree { node: node() }).step(nothing_left(&one.host)).step(grows)
+    })
+    .phase("snapshot", |phase| phase.step(snapshot))
+    .phase("join", |phase| {
+        phase
+            .step_if(denied)
+            .step_if(stop)
+            .step(unmask(&one.host))
+            .step(CreateBootstrapToken { node: node() })
+            .step(join(one, facts))
+            .step(DeleteBootstrapToken { node: node() })
+            .step(DeleteCertificates { certificates: master.certificates.clone() })
+    })
+    .phase("control plane", |phase| {
+        phase.step(ControlPlaneServes { newcomer: newcomer(), join: join_action(one, facts) })
+    })
+    .point_of_no_return("it votes in etcd, and its API server is ready")
+    .phase("verify", |phase| {
+        proved(phase, one, facts).step_if(start).step(ReleaseHost {
+            node: node(),
+            host: one.host.host_id.clone(),
+            state: HostState::InService,
+        })
+    })
+}
+
+const KEEPALIVED: &str = "keepalived.service";
+
+fn start_keepalived() -> Action {
+    Action { action: Some(Kind::StartService(StartService { unit: KEEPALIVED.to_owned() })) }
+}
+
+/// One that runs could take the address to a host without an API server.
+fn hold_vip_back(host: &HostTarget) -> HostAction {
+    let stop = Action { action: Some(Kind::StopService(StopService { unit: KEEPALIVED.to_owned() })) };
+    HostAction {
+        summary: format!("keepalived on {} waits until its API server is ready", host.node),
+        by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
+        undo: Some(start_keepalived()),
+        ..HostAction::once(host, stop, "hold-vip-back", Duration::from_mins(2))
+    }
+}
+
+fn admit_vip(host: &HostTarget) -> HostAction {
+    HostAction {
+        summary: format!("keepalived on {} may take the address that moves between masters", host.node),
+        by_hand: vec!["systemctl enable --now keepalived.service".to_owned()],
+        ..HostAction::once(host, start_keepalived(), "admit-vip", Duration::from_mins(2))
+    }
+}

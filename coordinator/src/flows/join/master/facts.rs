@@ -1,0 +1,207 @@
+//! What is known of a host that is to become a master, and everything that speaks against it: an etcd that takes no member, a member that an
+//! earlier join left, data of another etcd, a cluster without an address for all.
+
+use serde::{Deserialize, Serialize};
+use slipway_cluster::Node;
+use slipway_cluster::etcd::{Change, Member, Verdict, project};
+use slipway_errors::{Code, Coded};
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, EtcdKind, HostFacts, StartService};
+
+use super::KEEPALIVED;
+use crate::agents::etcd_status;
+use crate::endpoints::{holds, virtual_address};
+use crate::etcd::{EtcdView, agreed};
+use crate::fleet::HostRecord;
+use crate::flows::etcd_part::survivors_of;
+use crate::steps::{Certificates, Consent, HostTarget, Newcomer};
+use crate::world::World;
+
+/// Where kubeadm lets a member keep its data.
+const DATA_DIR: &str = "/var/lib/etcd";
+/// Where kubeadm writes down what the cluster is like.
+const CONFIG: (&str, &str) = ("kube-system", "kubeadm-config");
+
+/// See the module.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::flows::join) struct Master {
+    /// Its member of etcd.
+    pub(in crate::flows::join) newcomer: Newcomer,
+    /// Where its API server is reached.
+    pub(in crate::flows::join) address: String,
+    /// Those that it joins with.
+    pub(in crate::flows::join) certificates: Certificates,
+    /// How etcd stands before it comes, in a sentence.
+    pub(super) grows: String,
+    pub(super) keepalived: Keepalived,
+    /// What the operator should know before saying yes.
+    pub(super) warnings: Vec<String>,
+    /// When this was looked at, milliseconds since 1970.
+    pub(super) planned_ms: i64,
+}
+
+/// The keepalived of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::flows::join) enum Keepalived {
+    /// No address moves between masters, or this host takes no part in it.
+    Elsewhere,
+    /// It is set up and does not run.
+    Waits,
+    /// It runs already.
+    Runs,
+}
+
+fn refused(text: String, way: &str) -> Coded {
+    Coded::new(Code::JOIN_MASTER, text).do_this(way)
+}
+
+/// Gathers it; refused with the reason where the host cannot become a master as things are.
+pub(in crate::flows::join) async fn master(
+    world: &World,
+    record: &HostRecord,
+    said: &HostFacts,
+    host: &HostTarget,
+) -> Result<Master, Coded> {
+    let nodes = world.cluster.nodes(None).await?;
+    let folder = certificates_dir(world).await?;
+    let address = address(record, said)?;
+    let bracketed = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+    let peer_url = format!("https://{bracketed}:2380");
+    let view = agreed(world, Some(&host.node)).await?;
+    if let Some(unit) = view.units.first() {
+        let text =
+            format!("etcd on {unit} is a unit of systemd, and a join of a master brings a member of kubeadm's own");
+        return Err(refused(text, "slipway etcd replace-member gives a member its place; join the host as a worker"));
+    }
+    let newcomer = Newcomer {
+        peer_url,
+        data_dir: DATA_DIR.to_owned(),
+        survivors: survivors_of(world, &nodes, Some(&host.node)).await?,
+        host: host.clone(),
+    };
+    let grows = may_grow(&view, &nodes, &newcomer)?;
+    no_etcd_there(world, record, host).await?;
+    let uploaded = world.cluster.uploaded_certificates().await?.map(|found| found.token);
+    let (keepalived, mut warnings) = keepalived(world, (record, said), (&newcomer.survivors, &nodes)).await?;
+    warnings.extend(uploaded.is_some().then(|| {
+        "somebody has uploaded the cluster's certificates (Secret kube-system/kubeadm-certs): the join replaces and deletes them".to_owned()
+    }));
+    let (node, survivors) = (host.node.clone(), newcomer.survivors.clone());
+    Ok(Master {
+        certificates: Certificates { node, survivors, folder, of_others: uploaded },
+        planned_ms: world.clock.now().as_millisecond(),
+        newcomer,
+        address,
+        grows,
+        keepalived,
+        warnings,
+    })
+}
+
+/// Where the certificates lie by kubeadm's own configuration; empty: where they always do.
+async fn certificates_dir(world: &World) -> Result<String, Coded> {
+    let text = world.cluster.config_map_text(CONFIG.0, CONFIG.1).await?.unwrap_or_default();
+    let line = |word: &str| text.lines().find_map(|line| line.trim().strip_prefix(word)).map(clean);
+    let way = "kubectl --namespace kube-system edit configmap kubeadm-config: an address of all masters, not of one";
+    if line("controlPlaneEndpoint:").unwrap_or_default().is_empty() {
+        let text =
+            "kubeadm-config has no controlPlaneEndpoint: without an address of all masters kubeadm joins no other";
+        return Err(refused(text.to_owned(), way));
+    }
+    if line("external:").is_some() {
+        let text = "etcd is external by kubeadm-config: a new master would bring no member of it";
+        return Err(refused(text.to_owned(), "join the master by hand: kubeadm join --control-plane"));
+    }
+    Ok(line("certificatesDir:").unwrap_or_default().to_owned())
+}
+
+fn clean(value: &str) -> &str {
+    value.trim().trim_matches(['"', '\''])
+}
+
+/// The address that its agent is reached by is one at which masters reach each other.
+fn address(record: &HostRecord, said: &HostFacts) -> Result<String, Coded> {
+    let listens = record.address.rsplit_once(':').map_or("", |(address, _)| address).trim_matches(['[', ']']);
+    if listens.parse::<std::net::IpAddr>().is_ok() && holds(said, listens) {
+        return Ok(listens.to_owned());
+    }
+    let text =
+        format!("the agent of {} is reached at {}, which is no address of that host", record.name, record.address);
+    Err(refused(text, "enrol it anew with --address and an address at which the other masters reach it"))
+}
+
+/// Whether etcd takes a member now, in a sentence.
+fn may_grow(view: &EtcdView, nodes: &[Node], newcomer: &Newcomer) -> Result<String, Coded> {
+    let name = newcomer.host.node.as_str();
+    let left = |member: &&Member| member.name == name || member.peer_urls.contains(&newcomer.peer_url);
+    if let Some(member) = view.members.iter().find(left) {
+        let text = format!("{} is in etcd's list already, as an earlier join of {name} leaves it", member.label());
+        return Err(Coded::new(Code::MEMBER_OWNERLESS, text)
+            .do_this(format!("slipway etcd remove-member {} --gone 'left by an earlier join'", member.id)));
+    }
+    let growth = project(&view.members, &Change::AddLearner);
+    if let Verdict::Refused { text } = &growth.verdict
+        && let Some(down) = view.members.iter().find(|member| !member.counts())
+    {
+        let text = format!("{text}. kubeadm joins no master meanwhile either");
+        return Err(Coded::new(Code::QUORUM_LOST, text).do_this(way_out(down, nodes)));
+    }
+    Consent::default().judge(&growth.verdict)?;
+    Ok(growth.sentence)
+}
+
+/// The verb that deals with a member that is not in order.
+fn way_out(member: &Member, nodes: &[Node]) -> String {
+    let (id, name) = (member.id, &member.name);
+    if nodes.iter().any(|node| node.name.as_str() == name) {
+        return format!("bring {name} back, or take it out first: slipway node remove {name}");
+    }
+    let learner = if member.learner && member.healthy { "; if it is wanted: etcdctl member promote there" } else { "" };
+    format!("slipway etcd remove-member {id} --gone 'WHY IT NEVER STARTS AGAIN'{learner}")
+}
+
+/// A member must never start on what another one left.
+async fn no_etcd_there(world: &World, record: &HostRecord, host: &HostTarget) -> Result<(), Coded> {
+    let status = etcd_status(world.agents.as_ref(), record).await?;
+    let set_up = !matches!(status.kind(), EtcdKind::None | EtcdKind::Unspecified);
+    if !set_up && !status.has_data {
+        return Ok(());
+    }
+    let what = if set_up { "an etcd is set up" } else { "there is data of an etcd" };
+    let text = format!("{what} on {}: a new member would start on what another one left", host.node);
+    let way = format!("find out whose it is; if nobody's any more, empty {DATA_DIR} there");
+    Err(Coded::new(Code::HOST_LEFTOVERS, text).do_this(way))
+}
+
+/// Whether the host is to take part in the address that moves, and what is to be said of that.
+async fn keepalived(
+    world: &World,
+    (record, said): (&HostRecord, &HostFacts),
+    (survivors, nodes): (&[HostTarget], &[Node]),
+) -> Result<(Keepalived, Vec<String>), Coded> {
+    let unit = said.units.iter().find(|unit| unit.unit == KEEPALIVED && unit.enablement != "not-found");
+    let mut vip = None;
+    for survivor in survivors {
+        let Some(host) = world.hosts.get(&survivor.host_id).await? else { continue };
+        // A master that is silent for a moment is no reason to ask nobody.
+        let Ok(described) = world.agents.describe(&host).await else { continue };
+        let facts = described.facts.unwrap_or_default();
+        let runs = facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active");
+        vip = if runs { virtual_address(&facts, nodes) } else { None };
+        if vip.is_some() {
+            break;
+        }
+    }
+    let Some(vip) = vip else { return Ok((Keepalived::Elsewhere, Vec::new())) };
+    let name = &record.name;
+    let never = |why: String| Ok((Keepalived::Elsewhere, vec![format!("{why}: {vip} will never move to {name}")]));
+    let Some(unit) = unit else { return never(format!("keepalived is not installed on {name}")) };
+    let start = Kind::StartService(StartService { unit: KEEPALIVED.to_owned() });
+    let checked = world.agents.check(record, Action { action: Some(start) }).await?;
+    match checked.obstacles.first() {
+        Some(obstacle) => never(obstacle.explain.clone()),
+        None if unit.active == "active" => Ok((Keepalived::Runs, Vec::new())),
+        None => Ok((Keepalived::Waits, Vec::new())),
+    }
+}
