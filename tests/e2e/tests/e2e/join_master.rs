@@ -118,8 +118,9 @@ async fn a_member_that_is_not_in_order_comes_first_and_its_verb_is_named() {
     assert!(sites.etcd.cluster().member(UNNAMED).is_some());
 
     // Three that vote: a dead one costs no quorum, and keeps others from coming all the same.
-    let (sites, coordinator) = waiting(&[]).await;
+    let sites = Sites::build().await.unwrap();
     sites.waiting("w2").await.unwrap();
+    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
     sites.silence("m3", true);
     sites.etcd.cut("m3", true).unwrap();
     let error = refusal(&coordinator, "w2").await;
