@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slipway_errors::{Code, Coded};
+use slipway_errors::Code;
 use slipway_types::NodeName;
 
 use self::conditions::{Matched, Words, matched};
@@ -58,22 +58,6 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// The image tag that every older member of etcd has to have before the first master is upgraded: a phase of the plan.
     pub raise_etcd: Option<String>,
-}
-
-impl Judgement {
-    /// What refuses the upgrade.
-    pub fn blocks(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Block)
-    }
-
-    /// Everything that refuses the upgrade as one error, under `code`.
-    pub fn refusal(&self, code: Code) -> Option<Coded> {
-        let join = |texts: Vec<&str>| texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
-        let texts: Vec<&str> = self.blocks().map(|finding| finding.text.as_str()).collect();
-        let mut ways: Vec<&str> = self.blocks().map(|finding| finding.way_out.as_str()).collect();
-        ways.dedup();
-        (!texts.is_empty()).then(|| Coded::new(code, join(texts)).do_this(join(ways)))
-    }
 }
 
 /// Holds the facts against the table.

@@ -107,16 +107,16 @@ fn on_node(is: &NodeIs, facts: &Facts, node: &NodeFacts, words: &Words) -> Vec<M
         .with("given-up", given_up);
     words.node = Some(node.name.clone());
     let answers = [
-        is.role.map(|role| Some(node.role == role)),
-        is.ready.map(|ready| Some(node.ready == ready)),
-        is.runtime.as_ref().map(|name| runtime(node).map(|(of_node, _)| of_node == name)),
-        is.runtime_below.map(|least| runtime(node).map(|(_, version)| version < least)),
-        is.runtime_given_up.map(|wanted| host.map(|host| gives_up(host, facts.target.into()) == wanted)),
-        is.cgroup.map(|cgroup| host.map(|host| host.cgroup == cgroup)),
-        is.fail_cgroup_v1.map(|wanted| host.map(|host| host.fail_cgroup_v1.unwrap_or(true) == wanted)),
-        is.swap.map(|wanted| host.map(|host| host.swap == wanted)),
-        is.fail_swap_on.map(|wanted| host.map(|host| host.fail_swap_on == wanted)),
-        is.kubelet_speaks_to_itself.map(|wanted| node.speaks_to_itself().map(|does| does == wanted)),
+        asked(is.role, |role| Some(node.role == role)),
+        asked(is.ready, |ready| Some(node.ready == ready)),
+        asked(is.runtime.as_ref(), |name| runtime(node).map(|(of_node, _)| of_node == name)),
+        asked(is.runtime_below, |least| runtime(node).map(|(_, version)| version < least)),
+        asked(is.runtime_given_up, |wanted| host.map(|host| gives_up(host, facts.target.into()) == wanted)),
+        asked(is.cgroup, |cgroup| host.map(|host| host.cgroup == cgroup)),
+        asked(is.fail_cgroup_v1, |wanted| host.map(|host| host.fail_cgroup_v1.unwrap_or(true) == wanted)),
+        asked(is.swap, |wanted| host.map(|host| host.swap == wanted)),
+        asked(is.fail_swap_on, |wanted| host.map(|host| host.fail_swap_on == wanted)),
+        asked(is.kubelet_speaks_to_itself, |wanted| node.speaks_to_itself().map(|does| does == wanted)),
     ];
     let subject = || Subject { name: format!("node {}", node.name), node: Some(node.name.clone()) };
     match together(answers) {
@@ -151,10 +151,10 @@ fn on_member(is: &MemberIs, member: &Member, words: &Words) -> Vec<Matched> {
     let version: Option<Dotted> = member.version.parse().ok();
     let words = words.clone().with("member", member.label()).with("etcd", &member.version);
     let answers = [
-        is.healthy.map(|wanted| Some(member.healthy == wanted)),
-        is.learner.map(|wanted| Some(member.learner == wanted)),
-        is.below.map(|least| version.map(|version| version < least)),
-        is.at_least.map(|least| version.map(|version| version >= least)),
+        asked(is.healthy, |wanted| Some(member.healthy == wanted)),
+        asked(is.learner, |wanted| Some(member.learner == wanted)),
+        asked(is.below, |least| version.map(|version| version < least)),
+        asked(is.at_least, |least| version.map(|version| version >= least)),
     ];
     match together(answers) {
         Some(false) => Vec::new(),
@@ -167,13 +167,24 @@ fn on_member(is: &MemberIs, member: &Member, words: &Words) -> Vec<Matched> {
     }
 }
 
+/// What became of one condition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Told(bool),
+    Unknown,
+}
+
+fn asked<T>(wanted: Option<T>, tell: impl FnOnce(T) -> Option<bool>) -> Asked {
+    wanted.map_or(Asked::Nothing, |wanted| tell(wanted).map_or(Asked::Unknown, Asked::Told))
+}
+
 /// All conditions that were set: false as soon as one is, unknown where one is and the others hold.
-fn together<const N: usize>(answers: [Option<Option<bool>>; N]) -> Option<bool> {
-    let asked: Vec<Option<bool>> = answers.into_iter().flatten().collect();
-    if asked.contains(&Some(false)) {
+fn together<const N: usize>(answers: [Asked; N]) -> Option<bool> {
+    if answers.contains(&Asked::Told(false)) {
         return Some(false);
     }
-    (!asked.contains(&None)).then_some(true)
+    (!answers.contains(&Asked::Unknown)).then_some(true)
 }
 
 /// Name and version out of `containerd://1.7.24`.

@@ -95,3 +95,8 @@ fn lines(facts: &Facts) -> Vec<String> {
     };
     found(facts).findings.iter().map(line).collect()
 }
+
+/// The findings that refuse the upgrade.
+fn blocks(judgement: &Judgement) -> Vec<&Finding> {
+    judgement.findings.iter().filter(|finding| finding.severity == Severity::Block).collect()
+}
