@@ -18,7 +18,7 @@ use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
 use crate::wire::{bad, socket};
-use crate::{Check, Done, Error, OperationContext, Perform, scratch};
+use crate::{Check, Done, Error, OperationContext, Perform, scratch, upgrade_kept};
 
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
@@ -60,12 +60,6 @@ impl JoinKubeadm {
         if let Some(hash) = join.ca_cert_hashes.iter().find(|hash| !is_hash(hash)) {
             return Err(bad(format!("{hash:?} is no hash of an authority's public key such as sha256:HEX")));
         }
-        if join.ignore_preflight_errors.len() > MOST_NAMES {
-            return Err(bad(format!("more than {MOST_NAMES} preflight errors are to be ignored")));
-        }
-        if let Some(name) = join.ignore_preflight_errors.iter().find(|name| !is_check(name)) {
-            return Err(bad(format!("{name:?} is no name of a preflight check; \"all\" is never ignored")));
-        }
         let control_plane = join
             .control_plane
             .then(|| ControlPlane::new(&join.advertise_address, &join.ignore_preflight_errors))
@@ -76,7 +70,7 @@ impl JoinKubeadm {
             ca_cert_hashes: join.ca_cert_hashes,
             node: NodeName::new(join.node_name).map_err(|error| bad(error.to_string()))?,
             socket: CriSocket(socket(&join.cri_socket)?),
-            ignored: join.ignore_preflight_errors,
+            ignored: preflight_errors(join.ignore_preflight_errors)?,
         })
     }
 
@@ -155,6 +149,17 @@ fn is_hash(text: &str) -> bool {
     hex.len() == 64 && hex.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
 }
 
+/// Names of preflight checks whose errors are to be ignored.
+pub(crate) fn preflight_errors(names: Vec<String>) -> Result<Vec<String>, Coded> {
+    if names.len() > MOST_NAMES {
+        return Err(bad(format!("more than {MOST_NAMES} preflight errors are to be ignored")));
+    }
+    match names.iter().find(|name| !is_check(name)) {
+        Some(name) => Err(bad(format!("{name:?} is no name of a preflight check; \"all\" is never ignored"))),
+        None => Ok(names),
+    }
+}
+
 fn is_check(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 128 && !name.eq_ignore_ascii_case("all") && name.chars().all(legal)
@@ -211,6 +216,7 @@ impl Perform for JoinKubeadm {
         let secret = self.secret(operation)?;
         let key = secret.certificate_key.as_ref().and_then(|key| key.expose_text());
         let text = self.configuration((secret.token.expose_text().unwrap_or_default(), key), &socket);
+        upgrade_kept::forget(host).await?;
         let file = scratch::keep(host, COMMAND, &operation.operation, &text).await?;
         let argv = [KUBEADM, "join", "--config", &file].map(str::to_owned).to_vec();
         let ended = COMMAND.run(host, operation, argv).await;

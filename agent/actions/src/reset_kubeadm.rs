@@ -17,7 +17,7 @@ use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
 use crate::running::containers;
 use crate::stop_service::stopping;
-use crate::{Check, Done, Error, OperationContext, Perform};
+use crate::{Check, Done, Error, OperationContext, Perform, upgrade_kept};
 
 const EMPTIED: [&str; 3] = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", KUBELET];
 const DELETED: [&str; 6] = [
@@ -81,6 +81,7 @@ impl Perform for ResetKubeadm {
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
         let socket = self.socket.of(host, self).await?;
+        upgrade_kept::forget(host).await?;
         let words = [KUBEADM, "reset", "-f", "--skip-phases", "remove-etcd-member", "--cri-socket", &socket];
         let ended = COMMAND.run(host, operation, words.map(str::to_owned).to_vec()).await?;
         done(&ended, found.changes.clone())

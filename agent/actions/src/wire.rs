@@ -6,9 +6,9 @@ use slipway_proto::types::action::Action as Wire;
 
 use crate::{
     AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet,
-    MoveEtcdLeader, Perform, PromoteEtcdLearner, RemoveEtcdMember, RemovePackages, ResetKubeadm, ScanLeftovers,
-    SetApiServer, SetEtcdServers, SetRepository, StartService, StopService, UnmaskKubelet, UploadCertificates,
-    WipeEtcdData,
+    MoveEtcdLeader, Perform, PromoteEtcdLearner, PullImages, RemoveEtcdMember, RemovePackages, ResetKubeadm,
+    RestartKubelet, RollBackKubelet, ScanLeftovers, SetApiServer, SetEtcdImage, SetEtcdServers, SetRepository,
+    StartService, StopService, UnmaskKubelet, UpgradeKubeadm, UploadCertificates, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -48,6 +48,11 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::SetRepository(set) => Box::new(SetRepository::new(set)?),
         Wire::InstallPackages(install) => Box::new(InstallPackages::new(install)?),
         Wire::RemovePackages(_) => Box::new(RemovePackages),
+        Wire::PullImages(pull) => Box::new(PullImages::new(pull)?),
+        Wire::UpgradeKubeadm(upgrade) => Box::new(UpgradeKubeadm::new(upgrade)?),
+        Wire::RestartKubelet(restart) => Box::new(RestartKubelet::new(&restart)?),
+        Wire::RollBackKubelet(back) => Box::new(RollBackKubelet::new(&back)?),
+        Wire::SetEtcdImage(set) => Box::new(SetEtcdImage::new(&set.image)?),
     })
 }
 
@@ -150,6 +155,11 @@ mod tests {
     #[case(Wire::SetEtcdServers(types::SetEtcdServers { servers: vec!["https://a:1,https://b:1".into()] }))]
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a".into(), paths: vec![] }))]
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:1".into(), paths: vec!["/etc/passwd".into()] }))]
+    #[case(Wire::PullImages(types::PullImages::default()))]
+    #[case(Wire::UpgradeKubeadm(types::UpgradeKubeadm::default()))]
+    #[case(Wire::RestartKubelet(types::RestartKubelet { kubernetes: "stable".into() }))]
+    #[case(Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "../v1.34.4".into() }))]
+    #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "etcd".into() }))]
     fn an_argument_outside_the_rules_is_refused(#[case] action: Wire) {
         assert_eq!(wire(action).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
     }
@@ -181,6 +191,11 @@ mod tests {
     #[case(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), ..Default::default() }), "set-repository")]
     #[case(Wire::InstallPackages(types::InstallPackages { kubernetes: "1.34.4".into(), ..Default::default() }), "install-packages")]
     #[case(Wire::RemovePackages(types::RemovePackages {}), "remove-packages")]
+    #[case(Wire::PullImages(types::PullImages { kubernetes: "1.34.4".into(), ..Default::default() }), "pull-images")]
+    #[case(Wire::UpgradeKubeadm(types::UpgradeKubeadm { kubernetes: "1.34.4".into(), ..Default::default() }), "upgrade-kubeadm")]
+    #[case(Wire::RestartKubelet(types::RestartKubelet { kubernetes: "1.34.4".into() }), "restart-kubelet")]
+    #[case(Wire::RollBackKubelet(types::RollBackKubelet::default()), "roll-back-kubelet")]
+    #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "registry.k8s.io/etcd:3.5.26-0".into() }), "set-etcd-image")]
     #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();

@@ -41,6 +41,43 @@ pub fn with_flag(manifest: &str, name: &str, value: &str) -> Result<String, Erro
     proven(edited, &expected)
 }
 
+/// The image of the container of that name in a static pod.
+pub fn image(manifest: &str, container: &str) -> Result<String, Error> {
+    let pod = parsed(manifest)?;
+    let image = containers(&pod).find(|known| known["name"] == container).and_then(|known| known["image"].as_str());
+    image.map(str::to_owned).ok_or_else(|| Error::Absent(format!("the image of {container}")))
+}
+
+/// The manifest with another image for that container.
+pub fn with_image(manifest: &str, container: &str, image: &str) -> Result<String, Error> {
+    let before = self::image(manifest, container)?;
+    let line = |text: &str| [format!("image: {text}"), format!("image: \"{text}\""), format!("image: '{text}'")];
+    let edited = replaced(manifest, &line(&before), &line(image), "image")?;
+    let mut expected = parsed(manifest)?;
+    let containers = expected["spec"]["containers"].as_array_mut().into_iter().flatten();
+    for known in containers.filter(|known| known["name"] == container) {
+        known["image"] = Value::from(image);
+    }
+    proven(edited, &expected)
+}
+
+/// What a manifest says of its pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// The image of its first container.
+    pub image: String,
+}
+
+/// The pod of a static pod's manifest.
+pub fn pod(manifest: &str) -> Result<Pod, Error> {
+    let pod = parsed(manifest)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let image = containers(&pod).next().map(|first| text(&first["image"])).unwrap_or_default();
+    Ok(Pod { name: text(&pod["metadata"]["name"]), image })
+}
+
 /// The API servers in a kubeconfig, one for each cluster in it.
 pub fn servers(kubeconfig: &str) -> Result<Vec<String>, Error> {
     let config = parsed(kubeconfig)?;
@@ -88,9 +125,12 @@ fn parsed(text: &str) -> Result<Value, Error> {
     serde_saphyr::from_str(text).map_err(|error| Error::Unforeseen(error.to_string()))
 }
 
+fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    pod["spec"]["containers"].as_array().into_iter().flatten()
+}
+
 fn words(manifest: &Value) -> Vec<&str> {
-    let containers = manifest["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let lists = containers.iter().flat_map(|container| [&container["command"], &container["args"]]);
+    let lists = containers(manifest).flat_map(|container| [&container["command"], &container["args"]]);
     lists.filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect()
 }
 
@@ -177,6 +217,22 @@ mod tests {
         let flow = "spec:\n  containers:\n  - command: [\"kube-apiserver\", \"--etcd-servers=https://a:1\"]\n";
         assert!(matches!(with_flag(flow, "--etcd-servers", "v"), Err(Error::Unforeseen(_))));
         assert!(matches!(with_flag("a: [", "--etcd-servers", "v"), Err(Error::Unforeseen(_))));
+    }
+
+    #[test]
+    fn an_image_is_replaced_on_its_line_and_only_there() {
+        assert_eq!(image(MANIFEST, "kube-apiserver").unwrap(), "kube.test/kube-apiserver:v1.33.13");
+        let edited = with_image(MANIFEST, "kube-apiserver", "kube.test/kube-apiserver:v1.34.4").unwrap();
+        assert_eq!(differing(MANIFEST, &edited), ["image: kube.test/kube-apiserver:v1.34.4"]);
+        let read = pod(&edited).unwrap();
+        assert_eq!((read.name.as_str(), read.image.as_str()), ("kube-apiserver", "kube.test/kube-apiserver:v1.34.4"));
+    }
+
+    #[test]
+    fn an_image_of_two_containers_or_none_is_left() {
+        let twice = "spec:\n  containers:\n  - name: a\n    image: x:1\n  - name: b\n    image: x:1\n";
+        assert_eq!(with_image(twice, "a", "x:2"), Err(Error::Ambiguous("image".into())));
+        assert!(matches!(image(twice, "c"), Err(Error::Absent(_))));
     }
 
     #[test]

@@ -75,6 +75,14 @@ pub enum Error {
         /// What the attempt ended with.
         why: String,
     },
+    /// The container runtime could not get an image.
+    #[error("the image {image} cannot be pulled: {why}")]
+    Image {
+        /// Its full name.
+        image: String,
+        /// What the runtime said.
+        why: String,
+    },
     /// A member of etcd did not do, or did not tell, what it was asked.
     #[error("{doing} at {url}: {why}")]
     Etcd {
@@ -161,6 +169,8 @@ impl Error {
                 .do_this(format!("see where {} leads and remove the link yourself, then resume", path.display())),
             Self::Runtime { .. } => Coded::new(Code::HOST_IO, self.to_string())
                 .do_this("start the container runtime, so that it can say what still runs, then resume"),
+            Self::Image { image, .. } => Coded::new(Code::IMAGE_PULL, self.to_string())
+                .do_this(format!("see on the host why with `crictl pull {image}`, or load it there, then resume")),
             Self::Etcd { refusal: Refusal::Silent, .. } => Coded::new(Code::ETCD_SILENT, self.to_string()),
             Self::Etcd { refusal: Refusal::Absent, .. } => Coded::new(Code::ETCD_OTHER_MEMBER, self.to_string()),
             Self::Etcd { refusal: Refusal::Refused, .. } => Coded::new(Code::ETCD_REFUSED, self.to_string()),

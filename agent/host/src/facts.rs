@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, KubeconfigServer, UnitState};
+use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, KubeconfigServer, StaticPod, UnitState};
 
 use crate::cri::{self, Cri};
 use crate::{EntryKind, Error, Host, edit, pattern, survey};
@@ -15,6 +15,8 @@ const UNITS: [&str; 5] =
 const PKI: [&str; 3] = ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+const STATIC_PODS: usize = 32;
 const FILE_LIMIT: usize = 1 << 20;
 const STORES: usize = 16;
 const CERTIFICATES: usize = 64;
@@ -67,6 +69,7 @@ pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
     facts.etcd_kind = etcd.as_ref().map_or(EtcdKind::None, |local| local.kind.into()).into();
     facts.etcd_data_dir = etcd.map(|local| local.data_dir.display().to_string()).unwrap_or_default();
     facts.control_plane = known("static pods", host.files.entry(manifest).await).is_some();
+    facts.static_pods = known("images of static pods", static_pods(host).await);
     facts.etcd_servers = known("the API server's stores", etcd_servers(host).await);
     Ok(facts)
 }
@@ -104,6 +107,22 @@ async fn etcd_servers(host: &Host) -> Result<Vec<String>, Error> {
     let Some(bytes) = host.files.read(Path::new(API_SERVER), FILE_LIMIT).await? else { return Ok(Vec::new()) };
     let list = edit::flag(&String::from_utf8_lossy(&bytes), "--etcd-servers").unwrap_or_default();
     Ok(list.split(',').filter(|server| !server.is_empty()).take(STORES).map(str::to_owned).collect())
+}
+
+/// What the manifests make the kubelet run, whether it does or not.
+async fn static_pods(host: &Host) -> Result<Vec<StaticPod>, Error> {
+    let mut pods = Vec::new();
+    for entry in host.files.list(Path::new(MANIFESTS)).await? {
+        let manifest = entry.kind == EntryKind::File && entry.path.extension().is_some_and(|end| end == "yaml");
+        if !manifest || pods.len() >= STATIC_PODS {
+            continue;
+        }
+        let Some(bytes) = host.files.read(&entry.path, FILE_LIMIT).await? else { continue };
+        if let Ok(edit::Pod { name, image }) = edit::pod(&String::from_utf8_lossy(&bytes)) {
+            pods.push(StaticPod { name, image });
+        }
+    }
+    Ok(pods)
 }
 
 async fn certificates(host: &Host) -> Result<Vec<CertificateEnd>, Error> {
@@ -216,6 +235,9 @@ mod tests {
         let facts = gather(&host).await.unwrap();
         assert!(facts.control_plane);
         assert_eq!(facts.etcd_servers, ["https://127.0.0.1:2379"]);
+        let image = |name: &str| facts.static_pods.iter().find(|pod| pod.name == name).map(|pod| pod.image.as_str());
+        assert_eq!(image("kube-scheduler"), Some("kube.test/kube-scheduler:v1.33.13"));
+        assert_eq!(image("etcd"), Some("kube.test/etcd:3.5.24-0"));
     }
 
     #[tokio::test]

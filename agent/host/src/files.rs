@@ -42,6 +42,9 @@ pub trait Files: Send + Sync + std::fmt::Debug {
     async fn entry(&self, path: &Path) -> Result<Option<Entry>, Error>;
     /// The content of a file, links followed, up to `limit` bytes: a larger one is an error, an absent one is `None`.
     async fn read(&self, path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error>;
+    /// A mark that is another one as soon as the file was written, replaced, or moved away and back, its content being the same or not. `None`: it
+    /// is not there.
+    async fn stamp(&self, path: &Path) -> Result<Option<String>, Error>;
     /// What is in the folder; empty if there is none. A link in place of the folder is [`Error::Symlink`].
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error>;
     /// All that is below `root`, a folder before what is in it. Links are not followed, mount points not entered.

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod fake;
 mod files;
 mod host;
+pub mod kubelet;
 mod links;
 mod linux;
 mod netfilter;
@@ -34,5 +35,7 @@ pub use packages::{
 pub use profile::{
     ChainRule, CommentRule, ConfigRule, LinkRule, OWN_PROFILES, PerContainer, Profile, Profiles, RouteRule, TableRule,
 };
-pub use runtime::{Container, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox};
+pub use runtime::{
+    Container, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, RunningKubelet, Runtime, Sandbox,
+};
 pub use services::{Active, Enablement, ServiceState, Services, Transient, TransientStatus};

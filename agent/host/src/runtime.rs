@@ -1,5 +1,7 @@
 //! What runs on the host: processes, containers, the versions of Kubernetes' programs, and how the machine is.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use slipway_proto::types::HostMetrics;
@@ -52,6 +54,12 @@ pub struct Container {
     pub sandbox: String,
     /// Its name in the pod.
     pub name: String,
+    /// The id of the image that it was made from.
+    #[serde(default)]
+    pub image: String,
+    /// It runs.
+    #[serde(default)]
+    pub running: bool,
 }
 
 /// The container runtime, by its CRI socket (`unix:///run/containerd/containerd.sock`). One that does not answer is an error, never "none".
@@ -63,6 +71,21 @@ pub trait Runtime: Send + Sync + std::fmt::Debug {
     async fn containers(&self, socket: &str) -> Result<Vec<Container>, Error>;
     /// Its version, such as `2.0.4`.
     async fn version(&self, socket: &str) -> Result<String, Error>;
+    /// The id of the image of that name; `None`: it does not have it.
+    async fn image(&self, socket: &str, name: &str) -> Result<Option<String>, Error>;
+    /// Pulls an image, which may take as long as `within`. [`Error::Image`]: the runtime could not.
+    async fn pull_image(&self, socket: &str, name: &str, within: Duration) -> Result<(), Error>;
+}
+
+/// How the kubelet that runs stands to what is installed and configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningKubelet {
+    /// Its program is the one that is installed now.
+    pub installed: bool,
+    /// It was started after its configuration was written.
+    pub configured: bool,
+    /// How long its process lives.
+    pub age: Duration,
 }
 
 /// The installed programs of Kubernetes.
@@ -72,6 +95,12 @@ pub trait Kubeadm: Send + Sync + std::fmt::Debug {
     async fn version(&self) -> Result<Option<String>, Error>;
     /// The kubelet's version likewise.
     async fn kubelet_version(&self) -> Result<Option<String>, Error>;
+    /// The images that the installed kubeadm would use for `release` (`v1.34.4`), from `repository` or its own. Asks nobody else.
+    async fn images(&self, release: &str, repository: Option<&str>) -> Result<Vec<String>, Error>;
+    /// The kubelet that runs as process `pid`; `None`: there is no such process.
+    async fn running_kubelet(&self, pid: u32) -> Result<Option<RunningKubelet>, Error>;
+    /// Whether the kubelet says at `address` (`127.0.0.1:10248`) that it is well. One that cannot be reached is not.
+    async fn kubelet_is_well(&self, address: &str) -> Result<bool, Error>;
 }
 
 /// How the machine is doing.

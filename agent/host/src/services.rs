@@ -138,6 +138,8 @@ pub trait Services: Send + Sync + std::fmt::Debug {
     async fn unmask(&self, unit: &str) -> Result<(), Error>;
     /// Makes systemd read its unit files again.
     async fn daemon_reload(&self) -> Result<(), Error>;
+    /// The last that `unit` said, at most `lines` of it; empty where nothing is kept of it.
+    async fn last_words(&self, unit: &str, lines: u16) -> Result<Vec<String>, Error>;
     /// Starts a transient service. One of the same name that is still known is an error: ask [`Services::transient_status`] first.
     async fn run_transient(&self, transient: &Transient) -> Result<(), Error>;
     /// How the transient service `name` stands.

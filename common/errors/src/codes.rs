@@ -115,6 +115,15 @@ codes! {
     PACKAGE_OTHER_SOURCE: "SLIP-PACKAGE-009", "A file of the operator's names a Kubernetes repository among others";
     PACKAGE_NEEDED: "SLIP-PACKAGE-010", "Other packages would be removed with those of Kubernetes";
     PACKAGE_UNSUPPORTED: "SLIP-PACKAGE-011", "No package manager that Slipway knows";
+    IMAGE_PULL: "SLIP-IMAGE-001", "The image cannot be pulled";
+    UPGRADE_KUBEADM: "SLIP-UPGRADE-006", "kubeadm upgrade did not reach the state it was run for";
+    UPGRADE_ROLLED_BACK: "SLIP-UPGRADE-007", "kubeadm upgrade put the control plane back";
+    UPGRADE_HALF_DONE: "SLIP-UPGRADE-008", "The control plane of the host is upgraded in part";
+    UPGRADE_PROGRAM: "SLIP-UPGRADE-009", "A program of another version is installed";
+    UPGRADE_UNDER_WAY: "SLIP-UPGRADE-010", "kubeadm upgrade runs already";
+    UPGRADE_KUBELET: "SLIP-UPGRADE-011", "The kubelet does not run in the new version";
+    UPGRADE_NOTHING_KEPT: "SLIP-UPGRADE-012", "Nothing is kept that the kubelet could be rolled back to";
+    UPGRADE_ETCD_IMAGE: "SLIP-UPGRADE-013", "etcd is not brought to that image";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
     RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
     RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";

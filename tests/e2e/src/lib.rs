@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod programs;
 mod remains;
 pub mod runs;
+pub mod says;
 pub mod sites;
 pub mod stage;
 pub mod workload;

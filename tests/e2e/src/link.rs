@@ -9,11 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde_json::{Value, json};
 use slipway_cluster::fake::FakeApiServer;
-use slipway_cluster::fake::objects::mirror_pod;
 use slipway_host::Active;
 use slipway_host::fake::preset::AUTHORITY;
 use slipway_host::fake::{FakeHandle, Joinable, State};
 
+use crate::says::Says;
 use crate::workload::VIP;
 
 /// Where kubeadm puts the certificates of the control plane.
@@ -77,15 +77,6 @@ pub fn upload(api: &FakeApiServer, sealed_with: &str) {
     let _ = api.apply(secret);
 }
 
-/// The shadows of the static pods of a master that has joined.
-pub fn show_static_pods(api: &FakeApiServer, name: &str, state: &State) {
-    for pod in state.static_pods.keys().map(|component| format!("{component}-{name}")) {
-        if api.object("pods", "kube-system", &pod).is_none() {
-            let _ = api.apply(mirror_pod(&pod, name));
-        }
-    }
-}
-
 /// Who approves what a kubelet asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Approver {
@@ -101,7 +92,7 @@ pub enum Approver {
 /// What the cluster was told.
 #[derive(Debug, Default)]
 struct Told {
-    speaks: BTreeMap<String, bool>,
+    says: BTreeMap<String, Says>,
     /// With which token's id each kubelet has asked for its certificate.
     asked: BTreeMap<String, String>,
     approver: Approver,
@@ -121,16 +112,21 @@ impl Wire {
         self.told().approver = approver;
     }
 
-    /// The kubelet of `name` speaks, or does not.
-    pub fn tell(&self, api: &FakeApiServer, name: &str, machine_id: &str, speaks: bool) {
-        if self.told().speaks.insert(name.to_owned(), speaks) != Some(speaks) {
-            api.kubelet(name, speaks);
-            api.tick();
-            let other = |node: &Value| node["status"]["nodeInfo"]["machineID"] != machine_id;
-            if speaks && api.object("nodes", "", name).is_some_and(|node| other(&node)) {
-                api.edit("nodes", "", name, |node| node["status"]["nodeInfo"]["machineID"] = machine_id.into());
-            }
+    /// The kubelet of `name` says that, or nothing any more.
+    pub fn tell(&self, api: &FakeApiServer, name: &str, says: Says) {
+        let mut told = self.told();
+        let before = told.says.get(name);
+        if before == Some(&says) {
+            return;
         }
+        if before.map(|before| before.speaks) != Some(says.speaks) {
+            api.kubelet(name, says.speaks);
+            api.tick();
+        }
+        if says.speaks {
+            says.tell(api, name, before);
+        }
+        told.says.insert(name.to_owned(), says);
     }
 
     /// The kubelet of `name` asks for its certificate with the token of that id, once; an empty id: it has asked with none.

@@ -82,25 +82,19 @@ impl LocalAgents {
     /// Tells the cluster how the kubelet of one host is: a call changes no other.
     pub fn keep_one_in_step(&self, id: &HostId) {
         let Some(site) = self.sites.get(id).filter(|_| !self.is_silent(id)) else { return };
-        let (speaks, has_address, machine_id, asked_with) = site.machine.see(|state| {
-            let (machine_id, asked_with) = (state.identity.machine_id.clone(), state.asked_with.clone());
-            (crate::link::kubelet_speaks(state), state.vip.is_some(), machine_id, asked_with)
-        });
+        let (says, has_address, asked_with) =
+            site.machine.see(|state| (crate::says::Says::of(state), state.vip.is_some(), state.asked_with.clone()));
         self.wire.ask(&self.api, &site.name, &asked_with);
-        if !speaks {
+        if !says.speaks {
             let seen = crate::link::joinable(&self.api);
             if site.machine.see(|state| state.clusters != seen) {
                 site.machine.change(|state| state.clusters = seen);
             }
         }
-        self.wire.tell(&self.api, &site.name, &machine_id, speaks);
+        self.wire.tell(&self.api, &site.name, says);
         if let Some(sealed_with) = site.machine.see(|state| state.uploaded.clone()) {
             crate::link::upload(&self.api, &sealed_with);
             site.machine.change(|state| state.uploaded = None);
-        }
-        // Those of masters that were there from the beginning are of no interest to anybody.
-        if site.master && speaks && site.machine.see(|state| state.effects.contains_key("kubeadm join ended")) {
-            site.machine.see(|state| crate::link::show_static_pods(&self.api, &site.name, state));
         }
         if has_address {
             let on = self.sites.iter().filter(|(id, site)| site.master && !self.is_silent(id));

@@ -1,9 +1,10 @@
 //! What a machine is like, without what no undoing brings back and nothing depends on: witnesses, numbers of processes, which of the masters
-//! the address for all has gone to, the kept copies of manifests, what it saw of clusters that it could join, and the files of an etcd that nobody starts any more.
+//! the address for all has gone to, the kept copies of manifests and what else the agent keeps, how often files were written, what it saw of
+//! clusters that it could join, and the files of an etcd that nobody starts any more.
 
 use std::path::{Path, PathBuf};
 
-use slipway_host::fake::State;
+use slipway_host::fake::{StartedKubelet, State};
 use slipway_host::{Active, Enablement};
 
 use crate::workload;
@@ -11,6 +12,8 @@ use crate::workload;
 /// Where files lie for as long as a command runs.
 pub(crate) const SCRATCH: &str = "/run/slipway";
 const KEPT: &str = "/etc/kubernetes/slipway-kept";
+/// Where the agent keeps outputs and what was before an upgrade.
+const OWN: &str = "/var/lib/slipway";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 const UNIT: &str = "etcd.service";
 const OF_UNIT: [&str; 2] = ["/etc/etcd/etcd.conf", "/etc/systemd/system/etcd.service"];
@@ -23,6 +26,11 @@ pub(crate) fn without(mut state: State) -> State {
     state.transients.clear();
     state.clusters.clear();
     state.asked_with.clear();
+    state.written.clear();
+    state.started_kubelet = state
+        .running_kubelet()
+        .map(str::to_owned)
+        .map(|version| StartedKubelet { version, configuration: String::new() });
     for process in &mut state.processes {
         (process.pid, process.start_time) = (0, 0);
     }
@@ -35,7 +43,7 @@ pub(crate) fn without(mut state: State) -> State {
     }
     state.containers.sort_by(|a, b| (&a.sandbox, &a.name).cmp(&(&b.sandbox, &b.name)));
     state.sandboxes.sort_by(|a, b| a.id.cmp(&b.id));
-    state.files.retain(|path, _| !path.starts_with(KEPT) && path != Path::new(SCRATCH));
+    state.files.retain(|path, _| !path.starts_with(KEPT) && !path.starts_with(OWN) && path != Path::new(SCRATCH));
     if given_up(&state) {
         state.units.remove(UNIT);
         state.files.retain(|path, _| !OF_UNIT.iter().any(|of| path == Path::new(of)));

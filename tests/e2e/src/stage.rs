@@ -194,7 +194,7 @@ async fn keep_in_step(api: FakeApiServer, folder: PathBuf) {
                 && seen.insert(name, changed) != Some(changed)
                 && let Some(state) = state_of(&folder, name)
             {
-                wire.tell(&api, name, &state.identity.machine_id, crate::link::kubelet_speaks(&state));
+                wire.tell(&api, name, crate::says::Says::of(&state));
             }
         }
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -19,7 +19,7 @@ fn kind(node: &Node) -> EntryKind {
 }
 
 /// Tells one content from another.
-fn mark(text: &str) -> String {
+pub(super) fn mark(text: &str) -> String {
     hex::encode(&Sha256::digest(text.as_bytes())[..4])
 }
 
@@ -94,6 +94,10 @@ impl Files for FakeHost {
         .await
     }
 
+    async fn stamp(&self, path: &Path) -> Result<Option<String>, Error> {
+        self.look("files.stamp", |state| Ok(super::kubelet::stamp(state, path))).await
+    }
+
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error> {
         self.look("files.list", |state| {
             no_link(state, folder)?;
@@ -141,6 +145,7 @@ impl Files for FakeHost {
             // What is written is part of the effect: to put an old content back is none that happens twice.
             state.witness(format!("write {} as {}", path.display(), mark(&text)));
             state.files.insert(path.to_owned(), Node::File(text));
+            state.touch(path);
             state.modes.insert(path.to_owned(), mode);
             Ok(())
         })

@@ -38,10 +38,17 @@ pub(super) fn settle(state: &mut State, now: Duration, etcd: Option<&SharedEtcd>
         let Some((transient, cut)) = state.transients.get(&name).map(|run| (run.transient.clone(), run.cut)) else {
             continue;
         };
-        let exit = match transient.argv.first() {
+        let exit = match &transient.argv[..] {
+            [program, verb, words @ ..] if program.ends_with("/kubeadm") && verb == "upgrade" => {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let (exit, said) = super::upgrade::run(state, &words, cut);
+                state.write(&transient.output.display().to_string(), &said);
+                state.witness("kubeadm upgrade ended");
+                exit
+            }
             _ if cut => -1,
-            Some(program) if program == apt::APT_GET => super::apt::run(state, &transient),
-            _ => run(state, &transient.argv, etcd),
+            [program, ..] if program == apt::APT_GET => super::apt::run(state, &transient),
+            argv => run(state, argv, etcd),
         };
         if let Some(run) = state.transients.get_mut(&name) {
             run.exit = Some(exit);
@@ -85,6 +92,7 @@ fn reset(state: &mut State) -> i32 {
         state.containers.clear();
         state.sandboxes.clear();
         state.static_pods.clear();
+        state.pod_images.clear();
         state.processes.retain(|process| !process.exe.as_deref().unwrap_or_default().starts_with("/container/"));
     }
     for folder in EMPTIED {

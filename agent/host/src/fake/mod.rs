@@ -7,6 +7,7 @@ mod etcd;
 mod faults;
 mod files;
 mod kubeadm;
+mod kubelet;
 mod netfilter;
 mod network;
 pub mod preset;
@@ -14,6 +15,7 @@ mod programs;
 mod services;
 mod state;
 mod static_pods;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +27,7 @@ pub use api_servers::Server;
 pub use apt::{Mirror, Packaging};
 pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
-pub use state::{JoinStop, Joinable, Node, State, TransientRun, Unit};
+pub use state::{JoinStop, Joinable, Node, StartedKubelet, State, TransientRun, Unit, UpgradeFault};
 
 use crate::{Error, Host, Profiles};
 

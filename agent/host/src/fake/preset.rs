@@ -47,7 +47,7 @@ pub fn flannel(name: &str) -> State {
     state.write(&format!("/var/lib/cni/flannel/{POD}"), "{}");
     state.write("/run/flannel/subnet.env", "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.22.1/24\n");
     let pid = state.spawn("flanneld", "/container/opt/bin/flanneld");
-    state.containers.push(Container { id: format!("c{pid}"), sandbox: POD.into(), name: "kube-flannel".into() });
+    state.containers.push(container(pid, POD, "kube-flannel"));
     if let Some(text) = state.ruleset.iptables.get_mut(&Iptables::NftV4) {
         *text = text
             .replace("*nat\n", "*nat\n:FLANNEL-POSTRTG - [0:0]\n-A POSTROUTING -m comment --comment \"flanneld masq\" -j FLANNEL-POSTRTG\n-A FLANNEL-POSTRTG -s 10.244.0.0/16 -d 10.244.22.0/24 -m comment --comment \"flanneld masq\" -j RETURN\n")
@@ -119,6 +119,16 @@ fn digits(name: &str) -> u32 {
 
 fn unit(comm: &str, active: Active, restarts: bool) -> Unit {
     Unit { active, enablement: Enablement::Enabled, unmasked: Enablement::Enabled, restarts, comm: comm.into() }
+}
+
+fn container(pid: u32, sandbox: &str, name: &str) -> Container {
+    Container {
+        id: format!("c{pid}"),
+        sandbox: sandbox.into(),
+        name: name.into(),
+        image: super::programs::image_id(name),
+        running: true,
+    }
 }
 
 fn mount(point: &str, fs_type: &str, source: &str) -> Mount {
@@ -220,7 +230,10 @@ fn joined(state: &mut State) {
             name: name.into(),
             ready: true,
         });
-        state.containers.push(Container { id: format!("c{pid}"), sandbox, name: comm.into() });
+        state.containers.push(container(pid, &sandbox, comm));
+    }
+    if state.running_kubelet().is_some() {
+        super::kubelet::reads(state);
     }
 }
 

@@ -1,10 +1,14 @@
 //! The fake's processes, container runtime, versions, samples and identity.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use slipway_proto::types::{Disk, HostMetrics, Pressure};
 
 use super::{FakeHost, State};
-use crate::{Container, Error, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, Runtime, Sandbox};
+use crate::{
+    Container, Error, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, RunningKubelet, Runtime, Sandbox,
+};
 
 #[async_trait]
 impl Processes for FakeHost {
@@ -35,6 +39,14 @@ impl Processes for FakeHost {
     }
 }
 
+/// A fake kubelet that is going to end has ended by the time that somebody looks.
+const STEADY: Duration = Duration::from_mins(1);
+
+/// The id that an image of that name has.
+pub(super) fn image_id(name: &str) -> String {
+    format!("sha256:{}", super::files::mark(name))
+}
+
 fn answers<T>(state: &State, socket: &str, answer: T) -> Result<T, Error> {
     if state.runtime_up {
         return Ok(answer);
@@ -55,6 +67,24 @@ impl Runtime for FakeHost {
     async fn version(&self, socket: &str) -> Result<String, Error> {
         self.look("runtime.version", |state| answers(state, socket, "2.0.4".to_owned())).await
     }
+
+    async fn image(&self, socket: &str, name: &str) -> Result<Option<String>, Error> {
+        let id = |state: &State| state.images.contains(name).then(|| image_id(name));
+        self.look("runtime.image", |state| answers(state, socket, id(state))).await
+    }
+
+    async fn pull_image(&self, socket: &str, name: &str, _within: Duration) -> Result<(), Error> {
+        self.act("runtime.pull_image", |state| {
+            answers(state, socket, ())?;
+            if let Some(why) = state.unpullable.get(name) {
+                return Err(Error::Image { image: name.to_owned(), why: why.clone() });
+            }
+            state.witness(format!("pull {name}"));
+            state.images.insert(name.to_owned());
+            Ok(())
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -65,6 +95,31 @@ impl Kubeadm for FakeHost {
 
     async fn kubelet_version(&self) -> Result<Option<String>, Error> {
         self.look("kubeadm.kubelet_version", |state| Ok(state.kubelet.clone())).await
+    }
+
+    async fn images(&self, release: &str, repository: Option<&str>) -> Result<Vec<String>, Error> {
+        self.look("kubeadm.images", |state| match state.kubeadm {
+            Some(_) => Ok(super::upgrade::images(release, repository)),
+            None => Err(Error::Command { program: "kubeadm".into(), why: "is not installed".into() }),
+        })
+        .await
+    }
+
+    async fn running_kubelet(&self, pid: u32) -> Result<Option<RunningKubelet>, Error> {
+        self.look("kubeadm.running_kubelet", |state| {
+            let runs = state.processes.iter().any(|process| process.pid == pid && process.comm == "kubelet");
+            let started = state.started_kubelet.clone().unwrap_or_default();
+            Ok(runs.then(|| RunningKubelet {
+                installed: state.kubelet.as_ref() == Some(&started.version),
+                configured: super::kubelet::configuration(state) == started.configuration,
+                age: STEADY,
+            }))
+        })
+        .await
+    }
+
+    async fn kubelet_is_well(&self, _address: &str) -> Result<bool, Error> {
+        self.look("kubeadm.kubelet_is_well", |state| Ok(state.running_kubelet().is_some())).await
     }
 }
 

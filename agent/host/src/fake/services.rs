@@ -136,6 +136,14 @@ impl Services for FakeHost {
         self.act("services.daemon_reload", |_| Ok(())).await
     }
 
+    async fn last_words(&self, unit: &str, lines: u16) -> Result<Vec<String>, Error> {
+        self.look("services.last_words", |state| {
+            let said = state.said.get(unit).map(Vec::as_slice).unwrap_or_default();
+            Ok(said[said.len().saturating_sub(lines.into())..].to_vec())
+        })
+        .await
+    }
+
     async fn run_transient(&self, transient: &Transient) -> Result<(), Error> {
         let now = self.inner.clock.since_boot().as_millis() as u64;
         self.act("services.run_transient", |state| {
@@ -182,6 +190,7 @@ fn takes_ms(state: &State, argv: &[String]) -> u64 {
         [program, seconds] if program.ends_with("/sleep") => {
             seconds.parse::<u64>().unwrap_or_default().saturating_mul(1000)
         }
+        _ if super::upgrade::hangs(state, argv) => u64::MAX,
         [program, ..] if program.ends_with("/kubeadm") => state.reset_ms,
         [program, ..] if program.ends_with("/apt-get") => state.packaging.takes_ms,
         _ => 0,

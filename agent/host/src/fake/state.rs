@@ -51,6 +51,31 @@ pub struct TransientRun {
     pub exit: Option<i32>,
 }
 
+/// What goes wrong with a `kubeadm upgrade`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpgradeFault {
+    /// It ends with 0 and has done nothing.
+    NoEffect,
+    /// It does everything and ends with 1.
+    FailsAfterwards,
+    /// It ends with 1 when it has changed so many manifests.
+    FailsAfter(usize),
+    /// It never ends by itself when it has changed so many manifests.
+    HangsAfter(usize),
+    /// It puts everything back when it has changed so many manifests, and ends with 1.
+    RollsBackAfter(usize),
+}
+
+/// A kubelet, as it was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedKubelet {
+    /// Its version.
+    pub version: String,
+    /// The mark of what it was configured with.
+    pub configuration: String,
+}
+
 /// A cluster, as somebody sees it who wants to join.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joinable {
@@ -126,6 +151,9 @@ pub struct State {
     /// Static pods that its kubelet has started, each with a hash of the manifest that it was started from.
     #[serde(default)]
     pub static_pods: BTreeMap<String, u64>,
+    /// Images that the running static pods were started with.
+    #[serde(default)]
+    pub pod_images: BTreeMap<String, String>,
     /// The virtual address that its keepalived may hold.
     #[serde(default)]
     pub vip: Option<String>,
@@ -141,6 +169,30 @@ pub struct State {
     /// The hash of the key under which it has uploaded the cluster's certificates, until the cluster has them.
     #[serde(default)]
     pub uploaded: Option<String>,
+    /// What goes wrong with the next `kubeadm upgrade`.
+    #[serde(default)]
+    pub upgrade_fault: Option<UpgradeFault>,
+    /// The kubelet that was started last.
+    #[serde(default)]
+    pub started_kubelet: Option<StartedKubelet>,
+    /// Versions of the kubelet that end here right after their start, each with its last words.
+    #[serde(default)]
+    pub kubelet_dies: BTreeMap<String, String>,
+    /// What units said, the last at the end.
+    #[serde(default)]
+    pub said: BTreeMap<String, Vec<String>>,
+    /// Images that the container runtime has.
+    #[serde(default)]
+    pub images: BTreeSet<String>,
+    /// Images that cannot be pulled, each with what the runtime says of it.
+    #[serde(default)]
+    pub unpullable: BTreeMap<String, String>,
+    /// Images whose program ends right after its start.
+    #[serde(default)]
+    pub sick_images: BTreeSet<String>,
+    /// How often each file was written or moved.
+    #[serde(default)]
+    pub written: BTreeMap<PathBuf, u64>,
     /// Clusters that it can join, by the address of their API server.
     #[serde(default)]
     pub clusters: BTreeMap<String, Joinable>,
@@ -163,6 +215,20 @@ impl State {
     pub fn write(&mut self, path: &str, content: &str) {
         self.directory_above(path);
         self.files.insert(path.into(), Node::File(content.to_owned()));
+        self.touch(std::path::Path::new(path));
+    }
+
+    /// Notes that the file was written or moved: whoever looks at its times sees that.
+    pub fn touch(&mut self, path: &std::path::Path) {
+        *self.written.entry(path.to_owned()).or_default() += 1;
+    }
+
+    /// The text of a file.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        match self.files.get(std::path::Path::new(path)) {
+            Some(Node::File(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Makes a folder and those above it.
@@ -205,6 +271,9 @@ impl State {
         let comm = unit.comm.clone();
         if !self.processes.iter().any(|process| process.comm == comm) {
             self.spawn(&comm, &format!("/usr/bin/{comm}"));
+            if name == super::kubelet::UNIT {
+                super::kubelet::started(self);
+            }
         }
         true
     }

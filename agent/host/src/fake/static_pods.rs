@@ -50,7 +50,7 @@ pub(super) fn settle(state: &mut State) {
     let new: Vec<(String, String)> = new.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
     for (name, text) in new {
         end(state, &name);
-        start(state, &name, command(&text));
+        start(state, &name, command(&text), image(&text));
         state.static_pods.insert(name, hash(&text));
     }
 }
@@ -70,11 +70,30 @@ fn sandbox_of(state: &State, name: &str) -> String {
 fn end(state: &mut State, name: &str) {
     let sandbox = sandbox_of(state, name);
     state.processes.retain(|process| !runs(process, name));
+    state.pod_images.remove(name);
     state.containers.retain(|container| container.sandbox != sandbox);
     state.sandboxes.retain(|known| known.id != sandbox);
 }
 
-fn start(state: &mut State, name: &str, argv: Vec<String>) {
+/// The image of the one container; kubeadm writes it on a line of its own.
+fn image(text: &str) -> String {
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix("image: "));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+/// Whether the container comes up: its image is there or can be pulled, and its program lives.
+fn comes_up(state: &mut State, image: &str) -> bool {
+    let there = state.images.contains(image) || !state.unpullable.contains_key(image);
+    if there {
+        state.images.insert(image.to_owned());
+    }
+    there && !state.sick_images.contains(image)
+}
+
+fn start(state: &mut State, name: &str, argv: Vec<String>, image: String) {
+    if !comes_up(state, &image) {
+        return;
+    }
     let comm: String = name.chars().take(COMM).collect();
     let pid = state.spawn(&comm, &format!("{PROGRAMS}{name}"));
     if let Some(process) = state.processes.iter_mut().find(|process| process.pid == pid) {
@@ -82,7 +101,15 @@ fn start(state: &mut State, name: &str, argv: Vec<String>) {
     }
     let (id, pod) = (sandbox_of(state, name), format!("{name}-{}", state.identity.hostname));
     state.sandboxes.push(Sandbox { id: id.clone(), namespace: "kube-system".into(), name: pod, ready: true });
-    state.containers.push(Container { id: format!("c{pid}"), sandbox: id, name: name.to_owned() });
+    let container = Container {
+        id: format!("c{pid}"),
+        sandbox: id,
+        name: name.to_owned(),
+        image: super::programs::image_id(&image),
+        running: true,
+    };
+    state.containers.push(container);
+    state.pod_images.insert(name.to_owned(), image);
 }
 
 #[cfg(test)]

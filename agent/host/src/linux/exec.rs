@@ -41,6 +41,8 @@ pub enum Program {
     AptMark,
     /// `dpkg-query`.
     DpkgQuery,
+    /// `journalctl`.
+    Journalctl,
 }
 
 impl Program {
@@ -57,6 +59,7 @@ impl Program {
             Self::AptCache => "apt-cache".to_owned(),
             Self::AptMark => "apt-mark".to_owned(),
             Self::DpkgQuery => "dpkg-query".to_owned(),
+            Self::Journalctl => "journalctl".to_owned(),
         }
     }
 
@@ -150,7 +153,7 @@ async fn bounded(from: Option<impl AsyncRead + Unpin>, limit: u64) -> std::io::R
 }
 
 /// The last words of a program, without what could be a bootstrap token or a key.
-fn redacted(errors: &[u8]) -> String {
+pub(super) fn redacted(errors: &[u8]) -> String {
     let text = String::from_utf8_lossy(errors);
     let tail: String = text.trim().chars().rev().take(600).collect::<Vec<_>>().into_iter().rev().collect();
     tail.split_whitespace()

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -62,6 +63,23 @@ fn entry(path: &Path) -> Result<Option<Entry>, Error> {
         }
         Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
         Err(errno) => Err(refused("looking at", path, errno)),
+    }
+}
+
+fn stamp(path: &Path) -> Result<Option<String>, Error> {
+    match std::fs::metadata(path) {
+        // A rename changes the third of these alone.
+        Ok(meta) => Ok(Some(format!(
+            "{}-{}-{}.{:09}-{}.{:09}",
+            meta.ino(),
+            meta.len(),
+            meta.ctime(),
+            meta.ctime_nsec(),
+            meta.mtime(),
+            meta.mtime_nsec()
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(format!("looking at {}", path.display()))(error)),
     }
 }
 
@@ -222,6 +240,11 @@ impl Files for LinuxFiles {
     async fn read(&self, path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
         let path = path.to_owned();
         blocking("reading files", move || read(&path, limit)).await
+    }
+
+    async fn stamp(&self, path: &Path) -> Result<Option<String>, Error> {
+        let path = path.to_owned();
+        blocking("looking at a file", move || stamp(&path)).await
     }
 
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error> {

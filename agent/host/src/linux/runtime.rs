@@ -3,14 +3,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use slipway_proto::cri::image_service_client::ImageServiceClient;
 use slipway_proto::cri::runtime_service_client::RuntimeServiceClient;
-use slipway_proto::cri::{ListContainersRequest, ListPodSandboxRequest, VersionRequest};
+use slipway_proto::cri::{
+    ImageSpec, ImageStatusRequest, ListContainersRequest, ListPodSandboxRequest, PullImageRequest, VersionRequest,
+};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{Container, Error, Runtime, Sandbox};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: usize = 16 << 20;
+/// A runtime tells a failed pull with the whole chain of what it tried.
+const MOST_SAID: usize = 600;
+/// CRI's state of a container.
+const RUNNING: i32 = 1;
 
 #[derive(Debug)]
 pub(super) struct Cri;
@@ -19,15 +26,23 @@ fn silent(socket: &str) -> impl Fn(String) -> Error + '_ {
     move |why| Error::Runtime { socket: socket.to_owned(), why }
 }
 
-async fn client(socket: &str) -> Result<RuntimeServiceClient<Channel>, Error> {
+async fn connected(socket: &str, answers_within: Duration) -> Result<Channel, Error> {
     let endpoint = Endpoint::from_shared(socket.to_owned()).map_err(|error| silent(socket)(error.to_string()))?;
-    let channel = endpoint
+    endpoint
         .connect_timeout(DEADLINE)
-        .timeout(DEADLINE)
+        .timeout(answers_within)
         .connect()
         .await
-        .map_err(|error| silent(socket)(chain(&error)))?;
-    Ok(RuntimeServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT))
+        .map_err(|error| silent(socket)(chain(&error)))
+}
+
+async fn images(socket: &str, answers_within: Duration) -> Result<ImageServiceClient<Channel>, Error> {
+    let channel = connected(socket, answers_within).await?;
+    Ok(ImageServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT))
+}
+
+async fn client(socket: &str) -> Result<RuntimeServiceClient<Channel>, Error> {
+    Ok(RuntimeServiceClient::new(connected(socket, DEADLINE).await?).max_decoding_message_size(ANSWER_LIMIT))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -59,6 +74,8 @@ impl Runtime for Cri {
             id: item.id,
             sandbox: item.pod_sandbox_id,
             name: item.metadata.unwrap_or_default().name,
+            image: item.image_ref,
+            running: item.state == RUNNING,
         };
         Ok(items.into_iter().map(container).collect())
     }
@@ -67,6 +84,24 @@ impl Runtime for Cri {
         let answer = client(socket).await?.version(VersionRequest { version: "v1".into() }).await;
         let version = answer.map_err(|status| silent(socket)(status.to_string()))?.into_inner().runtime_version;
         Ok(version.trim_start_matches('v').to_owned())
+    }
+
+    async fn image(&self, socket: &str, name: &str) -> Result<Option<String>, Error> {
+        let request = ImageStatusRequest { image: Some(ImageSpec { image: name.to_owned() }) };
+        let answer = images(socket, DEADLINE).await?.image_status(request).await;
+        let image = answer.map_err(|status| silent(socket)(status.to_string()))?.into_inner().image;
+        Ok(image.map(|image| image.id))
+    }
+
+    async fn pull_image(&self, socket: &str, name: &str, within: Duration) -> Result<(), Error> {
+        let request = PullImageRequest { image: Some(ImageSpec { image: name.to_owned() }) };
+        let mut client = images(socket, within).await?;
+        let failed = |why: String| Error::Image { image: name.to_owned(), why };
+        match tokio::time::timeout(within, client.pull_image(request)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(status)) => Err(failed(status.message().chars().take(MOST_SAID).collect())),
+            Err(_) => Err(failed(format!("it was not there within {} s", within.as_secs()))),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use zbus::Connection;
 use zbus::OwnedObjectPath;
 use zbus::proxy::CacheProperties;
 
+use super::exec::{Exec, Program, redacted};
 use super::systemd::{Doing, ManagerProxy, ServiceProxy, UnitProxy};
 use super::{blocking, transient};
 use crate::{Active, Enablement, Error, ServiceState, Services, Transient, TransientStatus};
@@ -181,6 +182,16 @@ impl Services for Systemd {
     async fn daemon_reload(&self) -> Result<(), Error> {
         let doing = Doing { unit: "systemd", what: "reloading" };
         doing.call(self.manager(doing).await?.reload()).await
+    }
+
+    async fn last_words(&self, unit: &str, lines: u16) -> Result<Vec<String>, Error> {
+        if Program::Journalctl.path().is_none() {
+            return Ok(Vec::new());
+        }
+        let lines = lines.to_string();
+        let words = ["--unit", unit, "--lines", &lines, "--output", "cat", "--quiet", "--no-pager"];
+        let said = Exec.run(Program::Journalctl, &words, None).await?;
+        Ok(String::from_utf8_lossy(&said).lines().map(|line| redacted(line.as_bytes())).collect())
     }
 
     async fn run_transient(&self, transient: &Transient) -> Result<(), Error> {

@@ -123,7 +123,7 @@ impl Etcd for FakeHost {
     async fn snapshot(&self, at: &Access) -> Result<Snapshot, Error> {
         let doing = "taking a snapshot of etcd";
         let (id, version, bytes) = self
-            .ask_etcd("etcd.snapshot", doing, at, |cluster, id| Ok((id, cluster.version.clone(), image(cluster))))
+            .ask_etcd("etcd.snapshot", doing, at, |cluster, id| Ok((id, cluster.version_of(id), image(cluster))))
             .await?;
         let pieces: Vec<Result<Vec<u8>, Error>> = bytes.chunks(PIECE).map(|piece| Ok(piece.to_vec())).collect();
         Ok(Snapshot { member_id: id, version, pieces: stream::iter(pieces).boxed() })

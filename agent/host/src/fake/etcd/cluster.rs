@@ -24,6 +24,9 @@ pub struct Member {
     pub cut: bool,
     /// As a learner, it has caught up.
     pub caught_up: bool,
+    /// What it runs; empty: what every member of the cluster does.
+    #[serde(default)]
+    pub version: String,
 }
 
 impl Member {
@@ -43,7 +46,7 @@ impl Member {
 pub struct Cluster {
     /// Its id; 0: nobody has founded it yet.
     pub id: u64,
-    /// What every member runs.
+    /// What a member runs that has no version of its own.
     pub version: String,
     /// Its members, in the order that they came.
     pub members: Vec<Member>,
@@ -123,9 +126,15 @@ impl Cluster {
         self.members.iter().map(one).collect()
     }
 
+    /// What that member runs.
+    pub fn version_of(&self, id: u64) -> String {
+        let own = self.member(id).map(|member| member.version.clone()).filter(|version| !version.is_empty());
+        own.unwrap_or_else(|| self.version.clone())
+    }
+
     pub(super) fn status_of(&self, id: u64) -> EtcdMemberStatus {
         EtcdMemberStatus {
-            version: self.version.clone(),
+            version: self.version_of(id),
             leader: self.leader,
             raft_term: self.term,
             raft_index: self.index,

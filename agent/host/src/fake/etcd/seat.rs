@@ -28,6 +28,11 @@ impl Seating {
     }
 }
 
+/// The version of etcd in an image of that name: `3.5.24` of `registry.k8s.io/etcd:3.5.24-0`.
+fn version_in(image: &str) -> Option<&str> {
+    image.rsplit_once(':').and_then(|(_, tag)| tag.split('-').next())
+}
+
 /// The etcd that the machine's files describe.
 pub(super) fn configured(state: &State) -> Option<Local> {
     let text = |path: &str| match state.files.get(Path::new(path)) {
@@ -54,10 +59,13 @@ pub(in crate::fake) fn sit(state: &mut State, etcd: &SharedEtcd, joins: bool) ->
     if let Some(seat) = state.etcd.clone() {
         let has_data = state.files.contains_key(Path::new(&seat.wal()));
         let alive = runs && has_data;
+        let version = state.pod_images.get("etcd").and_then(|image| version_in(image)).unwrap_or_default();
         etcd.with(|cluster| {
-            let changed = cluster.member(seat.member).is_some_and(|member| member.runs != alive);
+            let differs = |member: &Member| member.runs != alive || (alive && member.version != version);
+            let changed = cluster.member(seat.member).is_some_and(differs);
             if let Some(member) = cluster.member_mut(seat.member).filter(|_| changed) {
                 (member.runs, member.caught_up) = (alive, alive);
+                version.clone_into(&mut member.version);
                 cluster.settle();
             }
         })?;

@@ -133,7 +133,7 @@ pub(in crate::fake) fn components(state: &mut State) {
     state.write(API_SERVER_MANIFEST, &API_SERVER.replace("10.70.0.11", &own));
     for component in ["kube-controller-manager", "kube-scheduler"] {
         let manifest = format!(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {component}\nspec:\n  containers:\n  - command:\n    - {component}\n    name: {component}\n"
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {component}\nspec:\n  containers:\n  - command:\n    - {component}\n    image: kube.test/{component}:v1.33.13\n    name: {component}\n"
         );
         state.write(&format!("/etc/kubernetes/manifests/{component}.yaml"), &manifest);
     }
