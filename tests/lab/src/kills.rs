@@ -2,6 +2,7 @@
 //! a chosen step has come. Its journal chooses the moments and proves nothing; that is done as after any removal.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -79,6 +80,45 @@ pub(crate) fn kill_along(coordinator: &Host, run: &Run<'_>, moments: Moments) ->
     Ok(())
 }
 
+/// Follows the run and kills the coordinator at so many of its moments, chosen at random among the starts of steps and the sentences that
+/// they say meanwhile. What was chosen is told, so that a failure can be looked into.
+pub(crate) fn kill_at_random(coordinator: &Host, run: &Run<'_>, kills: usize) -> Result<()> {
+    let ids: Vec<String> = run.show()?.steps.into_iter().map(|step| step.id).collect();
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let chosen = chosen(&ids, kills, u64::from(seed));
+    println!("       kills with seed {seed} at {chosen:?}");
+    let mut left: BTreeSet<&String> = chosen.iter().map(|(id, _)| id).collect();
+    let mut killed = String::new();
+    for line in run.watch()? {
+        let line = line?;
+        let speaks = line["type"] == "progress";
+        let step = if speaks { line["step"].as_str() } else { step_begun(&line) };
+        let hit = chosen.iter().find(|(id, at_speech)| Some(id.as_str()) == step && (!at_speech || speaks));
+        if let Some((id, _)) = hit
+            && left.remove(id)
+        {
+            killed = kill(coordinator, &killed)?;
+        }
+        if left.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Steps, each with whether the kill waits for a sentence of it. A step that may be skipped, or say nothing, may let its turn pass: some more
+/// are chosen than asked for.
+fn chosen(ids: &[String], kills: usize, seed: u64) -> Vec<(String, bool)> {
+    let hash = |id: &String| {
+        let mut hasher = DefaultHasher::new();
+        (seed, id).hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut order: Vec<&String> = ids.iter().collect();
+    order.sort_by_key(|id| hash(id));
+    order.into_iter().take(kills * 2).map(|id| (id.clone(), hash(id) % 3 == 0)).collect()
+}
+
 /// Kills the one that runs now, once the one that was killed before has been replaced. Returns its number.
 fn kill(coordinator: &Host, last: &str) -> Result<String> {
     let pid = eventually("another coordinator to run", Duration::from_secs(30), || {
@@ -95,6 +135,14 @@ fn kill(coordinator: &Host, last: &str) -> Result<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_same_seed_chooses_the_same_moments() {
+        let ids: Vec<String> = (0..40).map(|number| format!("step-{number}")).collect();
+        assert_eq!(chosen(&ids, 6, 7), chosen(&ids, 6, 7));
+        assert_ne!(chosen(&ids, 6, 7), chosen(&ids, 6, 8));
+        assert_eq!(chosen(&ids, 6, 7).len(), 12);
+    }
 
     #[test]
     fn a_step_has_a_moment_before_and_one_after_it() {

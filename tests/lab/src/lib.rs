@@ -45,6 +45,7 @@ mod shape;
 mod slipway;
 mod state;
 mod tests;
+mod upgrades;
 
 pub use audit::AuditEntry;
 pub use build::prebuild;

@@ -19,13 +19,17 @@ pub enum Release {
     #[value(name = "1.34")]
     #[serde(rename = "1.34")]
     V1_34,
+    /// 1.35.0: a name in a repository, so that it can be asked for and refused. What is in its packages is 1.34.4.
+    #[value(skip)]
+    #[serde(rename = "1.35")]
+    V1_35,
 }
 
 /// The last of etcd's 3.5 line, which members of 1.33 pass on their way to 3.6: as the tag of its image.
-pub const LATER_ETCD: &str = "3.5.35-0";
+pub(crate) const LATER_ETCD: &str = "3.5.35-0";
 
 impl Release {
-    /// All of them, oldest first.
+    /// All that a cluster can be of, oldest first.
     pub const ALL: [Self; 3] = [Self::V1_33, Self::V1_33Next, Self::V1_34];
 
     /// `1.33.13`
@@ -34,6 +38,7 @@ impl Release {
             Self::V1_33 => "1.33.13",
             Self::V1_33Next => "1.33.14",
             Self::V1_34 => "1.34.4",
+            Self::V1_35 => "1.35.0",
         }
     }
 
@@ -42,6 +47,7 @@ impl Release {
         match self {
             Self::V1_33 | Self::V1_33Next => 33,
             Self::V1_34 => 34,
+            Self::V1_35 => 35,
         }
     }
 
@@ -72,7 +78,7 @@ impl Release {
     pub fn cni_package_version(self) -> &'static str {
         match self {
             Self::V1_33 | Self::V1_33Next => "1.6.0-1.1",
-            Self::V1_34 => "1.7.1-1.1",
+            Self::V1_34 | Self::V1_35 => "1.7.1-1.1",
         }
     }
 }

@@ -77,7 +77,7 @@ fn compiled(cache: &Cache, release: Release) -> Result<PathBuf> {
             ("go.mod", include_str!("../../kubehost/1.33.13/go.mod")),
             ("go.sum", include_str!("../../kubehost/1.33.13/go.sum")),
         ],
-        Release::V1_34 => [
+        Release::V1_34 | Release::V1_35 => [
             ("go.mod", include_str!("../../kubehost/1.34.4/go.mod")),
             ("go.sum", include_str!("../../kubehost/1.34.4/go.sum")),
         ],

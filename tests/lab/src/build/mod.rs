@@ -86,6 +86,9 @@ fn ensure_in(cache: &Cache, release: Release) -> Result<Built> {
         )
     })?;
     step(&format!("packages of {}", release.repository()), || repository::ensure(cache, &root, &programs))?;
+    if release == Release::V1_34 {
+        repository::ensure(cache, &root, &[(Release::V1_35, kubehost.clone())])?;
+    }
     let etcd = go::later_etcd(cache)?;
     let extras = step("images of the tests' own", || images::extras(cache, &etcd, &small))?;
     Ok(Built {

@@ -16,7 +16,7 @@ use crate::shape::Etcd;
 
 /// What a cluster has that a join could leave something among.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
+struct Counted {
     secrets: Vec<String>,
     open_requests: Vec<String>,
     namespaces: Vec<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// As it is now.
-    pub(crate) fn now(lab: &Lab) -> Result<Self> {
+    fn now(lab: &Lab) -> Result<Self> {
         let members = match lab.shape().etcd {
             Etcd::Stacked => members_now(lab)?.into_iter().map(|one| format!("{} {}", one.name, one.learner)).collect(),
             Etcd::External => Vec::new(),
@@ -42,7 +42,7 @@ impl Counted {
     }
 
     /// Checks that all is as it was.
-    pub(crate) fn is_as_before(&self, lab: &Lab) -> Result<()> {
+    fn is_as_before(&self, lab: &Lab) -> Result<()> {
         eventually("the cluster to be as it was", Duration::from_secs(20), || {
             let now = Self::now(lab)?;
             ensure!(now == *self, "there was {self:#?} and is {now:#?}");

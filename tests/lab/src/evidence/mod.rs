@@ -11,6 +11,7 @@ mod join;
 mod master;
 mod readiness;
 mod removal;
+mod upgrade;
 mod vip;
 
 pub(crate) use budget::PodWatch;
@@ -18,8 +19,9 @@ pub(crate) use cluster::{Moment, cluster_traces, evicted, node_deletions};
 pub(crate) use etcd::{EtcdMember, etcd_data, etcdctl, member_of, members, members_now, removals};
 pub(crate) use fencing::{cordoned_by_slipway, denied_registrations, nothing_was_taken};
 pub(crate) use host::{foreign_files, host_traces, images, resets, restarts};
-pub(crate) use join::{Counted, Joining, installed, joins};
+pub(crate) use join::{Joining, installed, joins};
 pub(crate) use master::{MasterRemoval, nobody_is_sent_to};
 pub(crate) use readiness::ReadinessWatch;
 pub(crate) use removal::Removal;
+pub(crate) use upgrade::{UpgradeWatch, all_is_at, node_is_at, nothing_was_upgraded, upgrades};
 pub(crate) use vip::{vip_answers_once, vip_holders};

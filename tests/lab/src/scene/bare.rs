@@ -31,7 +31,7 @@ pub(crate) fn make_bare(host: &Host) -> Result<()> {
 }
 
 /// Words that join a host as what it is to be.
-pub(crate) fn join_words<'w>(name: &'w str, role: Role, version: &'w str) -> [&'w str; 7] {
+fn join_words<'w>(name: &'w str, role: Role, version: &'w str) -> [&'w str; 7] {
     let role = if role == Role::Master { "control-plane" } else { "worker" };
     ["node", "join", name, "--role", role, "--kubernetes", version]
 }

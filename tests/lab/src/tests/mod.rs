@@ -12,6 +12,9 @@ mod join_and_remove_go_round;
 mod join_bare_host_becomes_master;
 mod join_bare_host_becomes_worker;
 mod join_bare_hosts_go_round;
+mod join_killed;
+mod join_master_with_members_in_trouble;
+mod join_refusals;
 mod lab_bare_hosts_and_bad_days;
 mod lab_cleaned_worker_gets_its_network_back;
 mod lab_cluster_is_ready;
@@ -41,6 +44,14 @@ mod scale_in_unreachable_partitioned_worker;
 mod scale_in_unreachable_worker_power_cut;
 mod scale_in_worker_leaves_clean_host;
 mod scale_in_worker_unreachable;
+mod upgrade_agent_killed_during_kubeadm;
+mod upgrade_cluster;
+mod upgrade_coordinator_killed;
+mod upgrade_gates;
+mod upgrade_kubeadm_lies;
+mod upgrade_patch;
+mod upgrade_roll_back_one_worker;
+mod upgrade_worker_does_not_come_back;
 
 use crate::registry::TestCase;
 
@@ -63,6 +74,9 @@ pub const ALL: &[TestCase] = &[
     scale_in_api_server_stopped::TEST,
     scale_in_security_refusals::TEST,
     scale_in_bad_input::TEST,
+    join_killed::TEST,
+    join_master_with_members_in_trouble::TEST,
+    join_refusals::TEST,
     lab_bare_hosts_and_bad_days::TEST,
     lab_cleaned_worker_gets_its_network_back::TEST,
     lab_hosts_lose_power_and_come_back::TEST,
@@ -87,6 +101,14 @@ pub const ALL: &[TestCase] = &[
     scale_in_unreachable_master_power_cut::TEST,
     scale_in_unreachable_partitioned_worker::TEST,
     scale_in_unreachable_worker_power_cut::TEST,
+    upgrade_agent_killed_during_kubeadm::TEST,
+    upgrade_cluster::TEST,
+    upgrade_coordinator_killed::TEST,
+    upgrade_gates::TEST,
+    upgrade_kubeadm_lies::TEST,
+    upgrade_patch::TEST,
+    upgrade_roll_back_one_worker::TEST,
+    upgrade_worker_does_not_come_back::TEST,
 ];
 
 #[cfg(test)]
