@@ -6,6 +6,8 @@
 mod data;
 #[path = "master/install.rs"]
 mod install;
+#[path = "master/joins.rs"]
+mod joins;
 #[path = "master/members.rs"]
 mod members;
 #[path = "master/servers.rs"]

@@ -55,7 +55,8 @@ impl Certificates {
         let upload =
             Kind::UploadCertificates(UploadCertificates { cri_socket: String::new(), certificates_dir: folder });
         let action = (&Action { action: Some(upload) }, UPLOAD, ONE_UPLOAD);
-        ask_in_turn_with(cx, &self.survivors, action, self.node.as_str(), &Brings::Key(key.clone())).await?;
+        ask_in_turn_with(&cx.part(UPLOAD), &self.survivors, action, self.node.as_str(), &Brings::Key(key.clone()))
+            .await?;
         match self.ours(cx).await? {
             Some(_) => Ok(key),
             None => Err(StepError::retry(Coded::new(

@@ -19,7 +19,7 @@ pub(super) async fn ask_in_turn(
     ask_in_turn_with(cx, survivors, action, beside, &Brings::Nothing).await
 }
 
-/// The same with something secret beside the action, as a part of the step.
+/// The same with something secret beside the action.
 pub(super) async fn ask_in_turn_with(
     cx: &StepCx<'_, World>,
     survivors: &[HostTarget],

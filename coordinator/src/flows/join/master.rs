@@ -106,3 +106,7 @@ fn admit_vip(host: &HostTarget) -> HostAction {
         ..HostAction::once(host, start_keepalived(), "admit-vip", Duration::from_mins(2))
     }
 }
+
+#[cfg(test)]
+#[path = "master/plan_tests.rs"]
+mod tests;

@@ -57,6 +57,11 @@ async fn main() -> anyhow::Result<()> {
     let join = json!({"nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13"});
     keep(&arguments, &coordinator, ("join", "join", &join)).await?;
     let sites = Sites::build().await?;
+    sites.waiting_master("m2").await?;
+    let coordinator = sites.coordinator(sites.store()?).await?;
+    let join = json!({"nodes": ["m2"], "role": "control-plane", "kubernetes": "1.33.13"});
+    keep(&arguments, &coordinator, ("join-of-a-master", "join", &join)).await?;
+    let sites = Sites::build().await?;
     sites.etcd_under_systemd()?;
     let coordinator = sites.coordinator(sites.store()?).await?;
     let params = json!({"nodes": ["m3"], "on": "w1"});

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
 use slipway_e2e::link::upload;
-use slipway_e2e::runs::{begun, completes, ends};
+use slipway_e2e::runs::{OPERATOR, begun, completes, ends, until};
 use slipway_e2e::sites::{Sites, UNNAMED, host_id};
 use slipway_e2e::workload;
 use slipway_errors::{Code, Coded};
 use slipway_events::{Actor, RunState};
+use slipway_flow::Command;
 use slipway_host::fake::JoinStop;
 
 /// These hosts wait, their members are gone from etcd, and a coordinator leads.
@@ -72,7 +73,7 @@ async fn two_masters_join_one_after_the_other() {
     let second = begun(&coordinator, "join", join(&["m3"])).await.unwrap();
     completes(&coordinator, &first).await.unwrap();
     let over = |book: &slipway_flow::Book| book.state.is_final() || book.state == RunState::Paused;
-    let book = slipway_e2e::runs::until(&coordinator, &second, "it did not end", over).await.unwrap();
+    let book = until(&coordinator, &second, "it did not end", over).await.unwrap();
     assert_eq!(book.state, RunState::Completed, "{}", book.why);
     assert_eq!(members(&sites), ["m1 true false", "m2 true false", "m3 true false"]);
     assert_eq!(secrets(&sites), Vec::<String>::new());
@@ -163,4 +164,25 @@ async fn certificates_of_somebody_else_are_announced_before_they_are_replaced() 
     completes(&coordinator, &run).await.unwrap();
     let left = secrets(&sites);
     assert!(!left.iter().any(|name| name.contains("kubeadm-certs")), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_under_way_when_the_run_is_aborted_leaves_nothing() {
+    let (sites, coordinator) = waiting(&["m2"]).await;
+    for name in ["m1", "m3"] {
+        sites.site(name).unwrap().machine.change(|state| state.reset_ms = 1500);
+    }
+    let run = begun(&coordinator, "join", join(&["m2"])).await.unwrap();
+    let uploads = |name: &str| sites.site(name).unwrap().machine.effects("run /usr/bin/kubeadm init");
+    until(&coordinator, &run, "nothing was uploaded", |_| uploads("m1") + uploads("m3") == 1).await.unwrap();
+    coordinator.runs.runner.command(&run, Command::Abort, Actor(OPERATOR.into())).await.unwrap();
+    ends(&coordinator, &run, RunState::Unwound).await.unwrap();
+    for name in ["m1", "m3"] {
+        let runs =
+            sites.site(name).unwrap().machine.see(|state| state.transients.values().any(|one| one.exit.is_none()));
+        assert!(!runs, "{name} is still at an upload that nobody will take away");
+    }
+    sites.agents.keep_in_step();
+    assert_eq!(secrets(&sites), Vec::<String>::new());
+    assert_eq!(members(&sites), ["m1 true false", "m3 true false"]);
 }
