@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use slipway_errors::Coded;
 use slipway_host::etcd::Snapshot;
-use slipway_proto::agent::PackagesQuery;
+use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
 use slipway_proto::types::{EtcdStatus, Packages};
 
 /// Answers questions about the host.
@@ -14,6 +14,10 @@ pub trait Questions: Send + Sync + std::fmt::Debug {
     async fn etcd_status(&self) -> Result<EtcdStatus, Coded>;
     /// What a repository has, and which packages are installed.
     async fn packages(&self, query: PackagesQuery) -> Result<Packages, Coded>;
+    /// Whether the API server of this host is ready.
+    async fn api_server(&self) -> Result<ApiServerAnswer, Coded>;
+    /// What decides whether a kubelet of another release can live on this host.
+    async fn gates(&self) -> Result<GatesAnswer, Coded>;
     /// Begins a snapshot of that etcd.
     async fn snapshot(&self) -> Result<Snapshot, Coded>;
 }

@@ -8,7 +8,7 @@ use crate::screen::Format;
 use crate::verbs::{
     completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_list,
     identity_create, init, isolate, join, node_list, node_show, recover, remove, replace_member, run_list, run_show,
-    run_steer, run_watch, set_endpoint, token_create,
+    run_steer, run_watch, set_endpoint, token_create, upgrade,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -66,6 +66,9 @@ pub enum Verb {
     /// The cluster's own etcd
     #[command(subcommand)]
     Etcd(EtcdVerb),
+    /// Upgrades of the cluster to another release
+    #[command(subcommand)]
+    Upgrade(UpgradeVerb),
     /// Runs: see, follow and steer them
     #[command(subcommand)]
     Run(RunVerb),
@@ -133,6 +136,17 @@ pub enum EtcdVerb {
     RemoveMember(etcd_remove_member::Args),
     /// Replace a member of an etcd under systemd by a new one on another host
     ReplaceMember(replace_member::Args),
+}
+
+/// Verbs about upgrades.
+#[derive(Debug, Subcommand)]
+pub enum UpgradeVerb {
+    /// Show what an upgrade would do on each node, and everything that speaks against it; touches nothing
+    Plan(upgrade::Args),
+    /// Upgrade the cluster: masters one by one, then workers within their budget
+    Start(upgrade::Args),
+    /// Take one worker back to the version that it had before
+    RollBack(upgrade::RollBack),
 }
 
 /// Verbs about runs.

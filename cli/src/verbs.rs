@@ -25,13 +25,14 @@ pub mod run_watch;
 pub mod set_endpoint;
 pub mod targets;
 pub mod token_create;
+pub mod upgrade;
 
 use std::sync::Arc;
 
 use slipway_types::{IdGen, RandomIds};
 
 use crate::arguments::{
-    Arguments, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, Verb,
+    Arguments, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, UpgradeVerb, Verb,
 };
 use crate::ask::{Manner, Wish, propose};
 use crate::config::{self, Config};
@@ -94,6 +95,7 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
         Verb::Host(HostVerb::List(_)) => host_list::run(context).await,
         Verb::Node(verb) => node(context, verb).await,
         Verb::Etcd(verb) => etcd(context, verb).await,
+        Verb::Upgrade(verb) => of_upgrade(context, verb).await,
         Verb::Run(verb) => of_run(context, verb).await,
         Verb::Flow(FlowVerb::List(_)) => flow_list::run(context).await,
         Verb::Doctor(_) => doctor::run(context).await,
@@ -121,6 +123,20 @@ async fn etcd(context: Context<'_>, verb: EtcdVerb) -> Result<Exit, Failure> {
         EtcdVerb::Backup(args) => context.propose(etcd_backup::wish(), args.start).await,
         EtcdVerb::ReplaceMember(args) => context.propose(args.wish(), args.start).await,
         EtcdVerb::RemoveMember(args) => context.propose(args.wish(), args.start).await,
+    }
+}
+
+async fn of_upgrade(mut context: Context<'_>, verb: UpgradeVerb) -> Result<Exit, Failure> {
+    match verb {
+        UpgradeVerb::Plan(args) => {
+            context.global.dry_run = true;
+            context.propose(args.wish(true), args.start).await
+        }
+        UpgradeVerb::Start(args) => {
+            let look = context.global.dry_run;
+            context.propose(args.wish(look), args.start).await
+        }
+        UpgradeVerb::RollBack(args) => context.propose(args.wish(), args.start).await,
     }
 }
 

@@ -73,6 +73,22 @@ pub async fn etcd_status(agents: &dyn Agents, host: &HostRecord) -> Result<types
     }
 }
 
+/// What the agent says of the API server of its own host.
+pub async fn api_server(agents: &dyn Agents, host: &HostRecord) -> Result<agent::ApiServerAnswer, Coded> {
+    match agents.query(host, Query::ApiServer(agent::ApiServerQuery {})).await?.answer {
+        Some(agent::query_response::Answer::ApiServer(said)) => Ok(said),
+        _ => Err(no_answer(host)),
+    }
+}
+
+/// What the agent says of what a kubelet of another release would find there.
+pub async fn gates(agents: &dyn Agents, host: &HostRecord) -> Result<agent::GatesAnswer, Coded> {
+    match agents.query(host, Query::Gates(agent::GatesQuery {})).await?.answer {
+        Some(agent::query_response::Answer::Gates(said)) => Ok(said),
+        _ => Err(no_answer(host)),
+    }
+}
+
 /// What a repository has, and which packages of Kubernetes the host has.
 pub async fn packages(
     agents: &dyn Agents,

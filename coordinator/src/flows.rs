@@ -10,13 +10,16 @@ mod etcd_part;
 mod evacuate;
 mod isolate;
 mod join;
+mod packages;
 mod parameters;
 mod recover;
 mod remove_etcd_member;
 mod replace_etcd_member;
+mod roll_back_worker;
 mod scale_in;
 mod scale_in_unreachable;
 mod set_endpoint;
+mod upgrade;
 
 use slipway_flow::Registry;
 
@@ -38,4 +41,6 @@ pub fn registry() -> Registry<World> {
         .with(back_up_etcd::BackUpEtcd)
         .with(replace_etcd_member::ReplaceEtcdMember)
         .with(join::Join)
+        .with(upgrade::Upgrade)
+        .with(roll_back_worker::RollBackWorker)
 }

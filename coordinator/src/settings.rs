@@ -34,6 +34,10 @@ pub struct Settings {
     pub certificates: Certificates,
     /// How hosts join.
     pub join: Join,
+    /// How clusters are upgraded.
+    pub upgrade: Upgrade,
+    /// Where packages of Kubernetes come from.
+    pub packages: Packages,
 }
 
 /// How the cluster is reached.
@@ -88,6 +92,29 @@ pub struct Join {
     pub soak_ms: u32,
 }
 
+/// How clusters are upgraded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Upgrade {
+    /// Milliseconds for which an upgraded master has to be well on end before the next one. A new kubelet restarts every static pod a second or
+    /// two after its own start.
+    pub settle_ms: u32,
+    /// Milliseconds for which an upgraded worker has to stay Ready before the next one.
+    pub soak_ms: u32,
+}
+
+/// Where packages of Kubernetes come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Packages {
+    /// The repository of a minor, in which `{minor}` stands for `1.34`.
+    pub url: String,
+    /// The armoured public key that signs it; empty: a keyring on the hosts.
+    pub key: String,
+    /// The path of that keyring on the hosts; empty: the usual one.
+    pub keyring: String,
+}
+
 /// What is issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -108,6 +135,8 @@ impl Default for Settings {
             agents: Agents::default(),
             certificates: Certificates::default(),
             join: Join::default(),
+            upgrade: Upgrade::default(),
+            packages: Packages::default(),
         }
     }
 }
@@ -133,6 +162,22 @@ impl Default for Agents {
 impl Default for Join {
     fn default() -> Self {
         Self { ignore_preflight_errors: Vec::new(), soak_ms: 5000 }
+    }
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Self {
+            url: "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/".to_owned(),
+            key: String::new(),
+            keyring: String::new(),
+        }
+    }
+}
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        Self { settle_ms: 10_000, soak_ms: 10_000 }
     }
 }
 
@@ -172,6 +217,11 @@ impl Settings {
             }
         }
         in_range("join.soak-ms", self.join.soak_ms, 0, 3_600_000)?;
+        if !self.packages.url.contains("{minor}") {
+            return Err(bad("packages.url", &self.packages.url, "has {minor} where 1.34 is to stand"));
+        }
+        in_range("upgrade.settle-ms", self.upgrade.settle_ms, 0, 600_000)?;
+        in_range("upgrade.soak-ms", self.upgrade.soak_ms, 0, 3_600_000)?;
         in_range("agents.heartbeat-ms", self.agents.heartbeat_ms, 250, 60_000)?;
         in_range("agents.silent-after-ms", self.agents.silent_after_ms, 2 * self.agents.heartbeat_ms, 600_000)?;
         in_range("agents.patience-ms", self.agents.patience_ms, 100, 3_600_000)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_errors::Code;
-use slipway_host::{Host, edit};
+use slipway_host::{Host, api_server, edit};
 use slipway_proto::types::Obstacle;
 
 use crate::kept::{Replacement, text};
@@ -56,11 +56,8 @@ impl SetEtcdServers {
             // The same servers in another order are no reason to restart anything.
             let value = if self.is(&before) { before.clone() } else { self.value() };
             let new = edit::with_flag(&manifest, FLAG, &value)?;
-            let port = edit::flag(&manifest, "--secure-port").unwrap_or_else(|_| "6443".to_owned());
-            let host = edit::flag(&manifest, "--advertise-address").unwrap_or_else(|_| "127.0.0.1".to_owned());
-            let host = if host.contains(':') { format!("[{host}]") } else { host };
             let replacement = Replacement { path: MANIFEST.into(), new };
-            Ok(Found { replacement, before, address: format!("https://{host}:{port}") })
+            Ok(Found { replacement, before, address: api_server::own_address(&manifest) })
         };
         Ok(planned().map_err(|error| refused(format!("{MANIFEST} is not changed: {error}"))))
     }

@@ -10,6 +10,7 @@ pub mod etcd;
 pub mod facts;
 pub mod fake;
 mod files;
+pub mod gates;
 mod host;
 pub mod kubelet;
 mod links;

@@ -35,6 +35,8 @@ impl AgentCore {
                 match query {
                     Query::EtcdStatus(_) => self.questions.etcd_status().await.map(Answer::EtcdStatus),
                     Query::Packages(query) => self.questions.packages(query).await.map(Answer::Packages),
+                    Query::ApiServer(_) => self.questions.api_server().await.map(Answer::ApiServer),
+                    Query::Gates(_) => self.questions.gates().await.map(Answer::Gates),
                 }
             };
             let Some(query) = request.query else {
@@ -44,6 +46,8 @@ impl AgentCore {
             let whom = match query {
                 Query::EtcdStatus(_) => "etcd",
                 Query::Packages(_) => "the package manager",
+                Query::ApiServer(_) => "the API server",
+                Query::Gates(_) => "the kubelet's configuration",
             };
             let answer = tokio::time::timeout(LONGEST_QUERY, asked(query)).await.unwrap_or_else(|_| Err(late(whom)))?;
             Ok(QueryResponse { answer: Some(answer) })

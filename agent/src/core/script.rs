@@ -129,6 +129,14 @@ impl Questions for Script {
         Ok(slipway_proto::types::Packages::default())
     }
 
+    async fn api_server(&self) -> Result<slipway_proto::agent::ApiServerAnswer, Coded> {
+        Ok(slipway_proto::agent::ApiServerAnswer { ready: true, why: String::new() })
+    }
+
+    async fn gates(&self) -> Result<slipway_proto::agent::GatesAnswer, Coded> {
+        Ok(slipway_proto::agent::GatesAnswer::default())
+    }
+
     async fn snapshot(&self) -> Result<Snapshot, Coded> {
         let Some(bytes) = self.snapshot.clone() else { return Err(slipway_host::Error::NoEtcd.coded()) };
         let pieces = futures::stream::iter(bytes.chunks(1000).map(|piece| Ok(piece.to_vec())).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use slipway_actions::{OperationContext, Perform, Progress};
 use slipway_errors::Coded;
 use slipway_host::etcd::{self, Snapshot};
 use slipway_host::{Host, TransientStatus, facts};
-use slipway_proto::agent::PackagesQuery;
+use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
 use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, Packages};
 use slipway_types::{Clock, OperationId};
 
@@ -59,6 +59,18 @@ impl Questions for OnHost {
 
     async fn packages(&self, query: PackagesQuery) -> Result<Packages, Coded> {
         slipway_actions::packages(&self.host, query).await
+    }
+
+    async fn api_server(&self) -> Result<ApiServerAnswer, Coded> {
+        let said = slipway_host::api_server::own_is_ready(&self.host).await;
+        Ok(match said {
+            Ok(ready) => ApiServerAnswer { ready, why: String::new() },
+            Err(error) => ApiServerAnswer { ready: false, why: error.to_string() },
+        })
+    }
+
+    async fn gates(&self) -> Result<GatesAnswer, Coded> {
+        slipway_host::gates::gates(&self.host).await.map_err(|error| error.coded())
     }
 
     async fn snapshot(&self) -> Result<Snapshot, Coded> {

@@ -48,7 +48,7 @@ impl Columns {
 
 /// The whole plan, each line ended.
 pub fn text(plan: &Plan, detail: Detail, width: usize) -> String {
-    let columns = Columns::of(plan, width);
+    let shape = Columns::of(plan, width);
     let mut lines = vec![headline(plan, width)];
     let mut phase = "";
     for (at, step) in plan.steps.iter().enumerate() {
@@ -57,16 +57,28 @@ pub fn text(plan: &Plan, detail: Detail, width: usize) -> String {
         }
         let shown = if step.phase == phase { "" } else { &step.phase };
         phase = &step.phase;
-        step_lines(&columns, step, at + 1, shown, detail, &mut lines);
+        step_lines(&shape, step, at + 1, shown, detail, &mut lines);
     }
     for warning in &plan.warnings {
-        let mut wrapped = wrap(warning, width.saturating_sub(11)).into_iter();
-        lines.push(format!("  warning: {}", wrapped.next().unwrap_or_default()));
-        lines.extend(wrapped.map(|line| format!("           {line}")));
+        let (label, text) = labelled(warning);
+        let indent = 2 + columns(label);
+        let mut wrapped = wrap(text, width.saturating_sub(indent)).into_iter();
+        lines.push(format!("  {label}{}", wrapped.next().unwrap_or_default()));
+        lines.extend(wrapped.map(|line| format!("{:indent$}{line}", "")));
     }
     let mut page = Page::default();
     page.lines("", lines);
     page.into_text()
+}
+
+/// What a line at the end is: a warning, unless it says otherwise of itself.
+fn labelled(warning: &str) -> (&'static str, &str) {
+    for label in ["block: ", "note: "] {
+        if let Some(text) = warning.strip_prefix(label) {
+            return (label, text);
+        }
+    }
+    ("warning: ", warning)
 }
 
 fn headline(plan: &Plan, width: usize) -> String {

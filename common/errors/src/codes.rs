@@ -124,6 +124,10 @@ codes! {
     UPGRADE_KUBELET: "SLIP-UPGRADE-011", "The kubelet does not run in the new version";
     UPGRADE_NOTHING_KEPT: "SLIP-UPGRADE-012", "Nothing is kept that the kubelet could be rolled back to";
     UPGRADE_ETCD_IMAGE: "SLIP-UPGRADE-013", "etcd is not brought to that image";
+    UPGRADE_BLOCKED: "SLIP-UPGRADE-001", "The upgrade cannot begin as things are";
+    UPGRADE_TARGET: "SLIP-UPGRADE-014", "There is no such version to upgrade to";
+    UPGRADE_NOT_SETTLED: "SLIP-UPGRADE-015", "A node has not come to rest after its upgrade";
+    UPGRADE_ROLL_BACK: "SLIP-UPGRADE-016", "The node cannot be rolled back";
     BUDGET_EXCEEDED: "SLIP-BUDGET-001", "The pool's disruption budget is used up";
     RUN_UNKNOWN: "SLIP-RUN-001", "No run of that id";
     RUN_CONFLICT: "SLIP-RUN-002", "Another run works on the same nodes";

@@ -18,6 +18,12 @@ impl ClusterApi {
         }))
     }
 
+    /// One value of a ConfigMap, by its key.
+    pub async fn config_map_value(&self, namespace: &str, name: &str, key: &str) -> Result<Option<String>, Error> {
+        let data = self.config_map(namespace, name).await?.and_then(|found| found.data);
+        Ok(data.and_then(|mut data| data.remove(key)).map(|text| text.chars().take(MOST_BYTES).collect()))
+    }
+
     /// What stands behind `word` in the lines of a ConfigMap.
     pub async fn config_map_lines(&self, namespace: &str, name: &str, word: &str) -> Result<Vec<String>, Error> {
         let text = self.config_map_text(namespace, name).await?.unwrap_or_default();

@@ -23,6 +23,7 @@ mod follow;
 mod gate;
 mod kubelet_request;
 mod marks;
+mod kubeadm_config;
 mod node;
 mod nodes;
 mod pod;
@@ -58,6 +59,7 @@ pub use fencing::{
 pub use gate::{OpenGate, WriteGate};
 pub use kubelet_request::{Certified, KubeletRequest, RequestDecision, certified};
 pub use marks::{InvalidMark, NodeMarks};
+pub use kubeadm_config::KubeadmConfig;
 pub use node::{Address, Node, NodeTaint, disrupted};
 pub use nodes::DeleteOutcome;
 pub use pod::{Owner, Pod, PodPhase, PodRef};

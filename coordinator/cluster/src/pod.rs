@@ -67,6 +67,9 @@ pub struct Pod {
     pub owner: Option<Owner>,
     /// The shadow of a static pod: it cannot be evicted.
     pub mirror: bool,
+    /// The images of its containers, as they were asked for.
+    #[serde(default)]
+    pub images: Vec<String>,
     /// Names of its emptyDir volumes, whose content dies with it.
     pub empty_dirs: Vec<String>,
     /// Names of the PersistentVolumeClaims it uses.
@@ -108,6 +111,7 @@ impl Pod {
             ready: status.conditions.unwrap_or_default().iter().any(|one| one.type_ == "Ready" && one.status == "True"),
             owner: meta.owner_references.unwrap_or_default().into_iter().find_map(read_controller),
             mirror: meta.annotations.unwrap_or_default().contains_key(MIRROR),
+            images: spec.containers.into_iter().filter_map(|container| container.image).collect(),
             empty_dirs: volumes
                 .iter()
                 .filter(|volume| volume.empty_dir.is_some())

@@ -16,6 +16,15 @@ impl ClusterApi {
         Ok(pods)
     }
 
+    /// All pods of a namespace, by name.
+    pub async fn pods_in(&self, namespace: &str) -> Result<Vec<Pod>, Error> {
+        let api: kube::Api<core::Pod> = kube::Api::namespaced(self.client(), namespace);
+        let pods = self.list(&format!("list the pods in {namespace}"), &api, &ListParams::default()).await?;
+        let mut pods: Vec<Pod> = pods.into_iter().map(Pod::read).collect();
+        pods.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(pods)
+    }
+
     /// One pod, if there is one of that name.
     pub async fn pod(&self, id: &PodRef) -> Result<Option<Pod>, Error> {
         let api: kube::Api<core::Pod> = kube::Api::namespaced(self.client(), &id.namespace);

@@ -22,6 +22,7 @@ use crate::steps::{
 };
 use crate::world::World;
 use facts::Facts;
+pub(in crate::flows) use facts::{Place, clear, listed};
 
 /// See the module.
 pub(super) struct ReplaceEtcdMember;

@@ -1,6 +1,7 @@
 //! One action on one host. `satisfied` is the agent's Check, `act` its StartOperation, so both sides agree on what done means. An attempt
 //! whose outcome is not known is looked at again under its own operation id before another one begins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,9 +13,9 @@ use slipway_proto::types::{Action, Change, Target};
 use slipway_types::secret::JoinSecret;
 use slipway_types::{HostId, NodeName, OperationId, Secret, StepId};
 
+use super::Certificates;
 use super::bootstrap_token::token;
 use super::fail::{BRING_BACK, pauses, silence, silent_or};
-use super::{Certificates, StaysEmpty};
 use crate::agents::{Ended, follow};
 use crate::fleet::HostRecord;
 use crate::world::World;
@@ -48,6 +49,7 @@ pub enum Brings {
 }
 
 /// One action on one host.
+#[derive(Clone)]
 pub struct HostAction {
     /// The host.
     pub target: HostTarget,
@@ -71,8 +73,8 @@ pub struct HostAction {
     pub undo: Option<Action>,
     /// What it needs that nobody keeps.
     pub brings: Brings,
-    /// What has to hold before each attempt.
-    pub only_if: Option<StaysEmpty>,
+    /// What has to hold before each attempt: steps that only look.
+    pub only_if: Vec<Arc<dyn Step<World>>>,
 }
 
 impl HostAction {
@@ -90,7 +92,7 @@ impl HostAction {
             disrupts: false,
             undo: None,
             brings: Brings::Nothing,
-            only_if: None,
+            only_if: Vec::new(),
         }
     }
 
@@ -225,10 +227,14 @@ impl Step<World> for HostAction {
     }
 
     async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
-        match &self.only_if {
-            Some(empty) => empty.look(cx).await,
-            None => Ok(()),
+        for look in &self.only_if {
+            look.precheck(cx).await?;
+            if !look.satisfied(cx).await? {
+                let text = format!("it does not hold yet: {}", look.summary());
+                return Err(StepError::retry(Coded::new(Code::RUN_NO_EFFECT, text)));
+            }
         }
+        Ok(())
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {

@@ -18,4 +18,5 @@ pub mod runs;
 pub mod says;
 pub mod sites;
 pub mod stage;
+pub mod upgrades;
 pub mod workload;

@@ -56,9 +56,14 @@ impl MatrixWorld for Seen<Outside> {
         let mut effects = BTreeMap::new();
         for site in sites.agents.sites.values() {
             // What lies in memory for as long as a command runs is named after the attempt, and holds a token that is always another.
-            // An upload of certificates is made again under a key of its own by each attempt.
-            let of_one_attempt =
-                |effect: &str| effect.contains(crate::remains::SCRATCH) || effect == "run /usr/bin/kubeadm init";
+            // An upload of certificates is made again under a key of its own by each attempt; the agent's own books, and lists that are read
+            // again, are no effect on the host.
+            let of_one_attempt = |effect: &str| {
+                effect.contains(crate::remains::SCRATCH)
+                    || effect.contains("/var/lib/slipway/")
+                    || effect.ends_with("apt-get update")
+                    || effect == "run /usr/bin/kubeadm init"
+            };
             let seen = site.machine.see(|state| state.effects.clone());
             for (effect, count) in seen.into_iter().filter(|(effect, _)| !of_one_attempt(effect)) {
                 effects.insert(format!("{}: {effect}", site.name), u32::try_from(count).unwrap_or(u32::MAX));

@@ -14,6 +14,8 @@ pub(crate) const SCRATCH: &str = "/run/slipway";
 const KEPT: &str = "/etc/kubernetes/slipway-kept";
 /// Where the agent keeps outputs and what was before an upgrade.
 const OWN: &str = "/var/lib/slipway";
+/// A file that was moved aside and back is the same.
+const SOURCES: &str = "/etc/apt";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 const UNIT: &str = "etcd.service";
 const OF_UNIT: [&str; 2] = ["/etc/etcd/etcd.conf", "/etc/systemd/system/etcd.service"];
@@ -26,6 +28,9 @@ pub(crate) fn without(mut state: State) -> State {
     state.transients.clear();
     state.clusters.clear();
     state.asked_with.clear();
+    // What was fetched lies ready for the next time.
+    (state.packaging.lists, state.packaging.fetched) = Default::default();
+    (state.images, state.said) = Default::default();
     state.written.clear();
     state.started_kubelet = state
         .running_kubelet()
@@ -53,7 +58,7 @@ pub(crate) fn without(mut state: State) -> State {
     }
     // A file that was written has a mode, and one that was always there has none: that is no difference between machines.
     let there: Vec<PathBuf> = state.files.keys().cloned().collect();
-    state.modes.retain(|path, _| there.contains(path) && !path.starts_with(MANIFESTS));
+    state.modes.retain(|path, _| there.contains(path) && !path.starts_with(MANIFESTS) && !path.starts_with(SOURCES));
     state
 }
 

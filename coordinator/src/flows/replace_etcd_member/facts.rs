@@ -70,15 +70,15 @@ impl Facts {
 }
 
 /// A node with its host, looked at just now.
-pub(super) struct Place {
-    pub(super) node: Node,
-    pub(super) record: HostRecord,
-    pub(super) facts: HostFacts,
+pub(in crate::flows) struct Place {
+    pub(in crate::flows) node: Node,
+    pub(in crate::flows) record: HostRecord,
+    pub(in crate::flows) facts: HostFacts,
 }
 
 impl Place {
     /// The host that serves as `name`, if its agent answers and it is the machine that the cluster means.
-    pub(super) async fn of(world: &World, nodes: &[Node], name: &NodeName) -> Result<Self, Coded> {
+    pub(in crate::flows) async fn of(world: &World, nodes: &[Node], name: &NodeName) -> Result<Self, Coded> {
         let node = nodes.iter().find(|node| node.name == *name).cloned().ok_or_else(|| {
             Coded::new(Code::NODE_UNKNOWN, format!("there is no node {name}"))
                 .do_this("slipway node list shows what there is")
@@ -89,21 +89,21 @@ impl Place {
         Ok(Self { node, record, facts })
     }
 
-    pub(super) fn target(&self) -> HostTarget {
+    pub(in crate::flows) fn target(&self) -> HostTarget {
         let machine_id = self.facts.machine_id.clone();
         HostTarget { node: self.node.name.clone(), host_id: self.record.id.clone(), machine_id }
     }
 }
 
 /// What stands in the way by an agent's check, as a refusal.
-pub(super) fn clear(node: &NodeName, checked: &CheckResponse, otherwise: Code) -> Result<(), Coded> {
+pub(in crate::flows) fn clear(node: &NodeName, checked: &CheckResponse, otherwise: Code) -> Result<(), Coded> {
     let Some(obstacle) = checked.obstacles.first() else { return Ok(()) };
     let code = Code::parse(&obstacle.code).unwrap_or(otherwise);
     Err(Coded::new(code, format!("{node}: {}", obstacle.explain)))
 }
 
 /// Changes as a plan lists them.
-pub(super) fn listed(checked: &CheckResponse) -> Vec<String> {
+pub(in crate::flows) fn listed(checked: &CheckResponse) -> Vec<String> {
     let line = |change: &slipway_proto::types::Change| {
         format!("{} {} {} {}", change.verb, change.kind, change.what, change.detail).trim_end().to_owned()
     };

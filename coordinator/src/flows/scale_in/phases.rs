@@ -97,7 +97,7 @@ fn hand_over(node: &Leaving, master: &Master) -> Steps {
         }));
     }
     if let Some(vip) = &master.vip {
-        steps.push(Arc::new(withdraw_vip(node)));
+        steps.push(Arc::new(withdraw_vip(&node.host)));
         steps.push(Arc::new(VipIsElsewhere {
             node: node.name.clone(),
             host: node.host.clone(),
@@ -108,7 +108,8 @@ fn hand_over(node: &Leaving, master: &Master) -> Steps {
     steps
 }
 
-fn withdraw_vip(node: &Leaving) -> HostAction {
+/// keepalived lets go of the address, and gets it back when that is undone.
+pub(in crate::flows) fn withdraw_vip(host: &HostTarget) -> HostAction {
     let unit = || "keepalived.service".to_owned();
     let stop = Action { action: Some(Kind::StopService(StopService { unit: unit() })) };
     let start = Action { action: Some(Kind::StartService(StartService { unit: unit() })) };
@@ -116,7 +117,7 @@ fn withdraw_vip(node: &Leaving) -> HostAction {
         summary: "keepalived hands the address over and stays off".to_owned(),
         by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
         undo: Some(start),
-        ..HostAction::once(&node.host, stop, "withdraw-vip", Duration::from_mins(2))
+        ..HostAction::once(host, stop, "withdraw-vip", Duration::from_mins(2))
     }
 }
 
@@ -168,7 +169,8 @@ fn stays_empty(node: &Leaving, parameters: &Parameters) -> StaysEmpty {
 fn clean_host(node: &Leaving, parameters: &Parameters) -> Steps {
     let mut steps: Steps = Vec::new();
     for work in &node.work {
-        let only_if = work.is_mask().then(|| stays_empty(node, parameters));
+        let empty = work.is_mask().then(|| Arc::new(stays_empty(node, parameters)) as Arc<dyn Step<World>>);
+        let only_if = empty.into_iter().collect();
         steps.push(Arc::new(HostAction { only_if, ..work.step(&node.host) }));
         if let Some(etcd) = etcd_of(node).filter(|_| work.is_reset()) {
             steps.push(Arc::new(wipe_etcd_data(&node.host, &etcd.data_dir)));

@@ -8,6 +8,7 @@ use slipway_coordinator::flows::registry;
 use slipway_e2e::adapt::FlowOn;
 use slipway_e2e::matrix::{FakeWorldRig, Prepare};
 use slipway_e2e::sites::{Sites, UNNAMED};
+use slipway_e2e::upgrades::{masters_done, worker_done};
 use slipway_flow::matrix::{Report, run};
 
 fn untouched(_: &Sites) -> BoxFuture<'_, ()> {
@@ -70,6 +71,25 @@ fn external(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.etcd_under_systemd().unwrap() })
 }
 
+/// Every master but one was upgraded, so that the last one shows what each of them goes through.
+fn last_master(sites: &Sites) -> BoxFuture<'_, ()> {
+    masters_done(sites, &["m2", "m3"]);
+    untouched(sites)
+}
+
+/// The masters were upgraded.
+fn masters(sites: &Sites) -> BoxFuture<'_, ()> {
+    masters_done(sites, &["m1", "m2", "m3"]);
+    untouched(sites)
+}
+
+/// w2 was upgraded by an agent.
+fn upgraded(sites: &Sites) -> BoxFuture<'_, ()> {
+    masters_done(sites, &["m1", "m2", "m3"]);
+    worker_done(sites, "w2");
+    untouched(sites)
+}
+
 /// What flows are run with, by a name of each case; the flow is its first word.
 fn case(name: &str) -> Option<(Value, Prepare)> {
     let two = || json!({"nodes": ["w1", "w2"], "reason": "test", "actor": "operator/matrix"});
@@ -106,6 +126,15 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "join of a master" => {
             Some((json!({"nodes": ["m2"], "role": "control-plane", "kubernetes": "1.33.13"}), waiting_master))
         }
+        "upgrade" => Some((
+            json!({"target": "1.34.4", "nodes": ["w2"], "delete_emptydir_data": true, "force": true}),
+            masters,
+        )),
+        "upgrade of a master" => Some((json!({"target": "1.34.4", "nodes": ["m1"]}), last_master)),
+        "roll-back-worker" => Some((
+            json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true}),
+            upgraded,
+        )),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
@@ -113,7 +142,8 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
 
 /// Cases at once: a flow that waits for API servers to be ready has them wait together.
 fn at_once(name: &str) -> usize {
-    if name == "replace-etcd-member" { 32 } else { 8 }
+    let waits = ["replace-etcd-member", "upgrade", "upgrade of a master", "roll-back-worker"].contains(&name);
+    if waits { 32 } else { 8 }
 }
 
 async fn matrix_of(name: &str, planted: bool) -> Report {
@@ -217,4 +247,19 @@ async fn the_join_of_a_worker_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_join_of_a_master_survives_everything() {
     holds("join of a master", 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_upgrade_of_a_worker_survives_everything() {
+    holds("upgrade", 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_upgrade_of_a_master_survives_everything() {
+    holds("upgrade of a master", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roll_back_of_a_worker_survives_everything() {
+    holds("roll-back-worker", 40).await;
 }

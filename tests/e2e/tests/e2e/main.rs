@@ -19,3 +19,4 @@ mod node_show;
 mod ownerless_members;
 mod replace_member;
 mod scale_in;
+mod upgrade;

@@ -1,0 +1,158 @@
+//! A cluster is upgraded in place: every node ends at the version, in the right order; what fails halts; what is not ours stays as it is.
+
+use serde_json::{Value, json};
+use slipway_coordinator::boot::Coordinator;
+use slipway_e2e::runs::{OPERATOR, begun, completes, until};
+use slipway_e2e::sites::Sites;
+use slipway_e2e::upgrades::masters_done;
+use slipway_errors::Code;
+use slipway_events::{Actor, RunState};
+use slipway_flow::Command;
+
+const MASTERS: [&str; 3] = ["m1", "m2", "m3"];
+const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/20-site.conf";
+
+async fn led(prepare: impl AsyncFnOnce(&Sites)) -> (Sites, Coordinator) {
+    let sites = Sites::build().await.unwrap();
+    prepare(&sites).await;
+    sites.agents.keep_in_step();
+    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
+    (sites, coordinator)
+}
+
+fn upgrade(more: Value) -> Value {
+    let mut params = json!({"target": "1.34", "delete_emptydir_data": true, "force": true});
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params
+}
+
+fn node(sites: &Sites, name: &str) -> Value {
+    sites.api.object("nodes", "", name).unwrap()
+}
+
+fn version(sites: &Sites, name: &str) -> String {
+    node(sites, name)["status"]["nodeInfo"]["kubeletVersion"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_cluster_ends_at_the_version_and_everything_else_is_as_before() {
+    let (sites, coordinator) = led(async |sites| {
+        sites.api.edit("nodes", "", "w3", |node| node["spec"]["unschedulable"] = true.into());
+        sites.site("w1").unwrap().machine.change(|state| state.write(DROP_IN, "[Service]\nEnvironment=X=1\n"));
+    })
+    .await;
+    let began = std::time::Instant::now();
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"budget": 2}))).await.unwrap();
+    // Each kubelet has to live for some seconds before it is believed.
+    for _ in 0..4 {
+        let still = |book: &slipway_flow::Book| book.state.is_final() || book.state == RunState::Paused;
+        if until(&coordinator, &run, "the upgrade is over", still).await.is_ok() {
+            break;
+        }
+    }
+    println!("the upgrade of seven nodes took {:?}", began.elapsed());
+    completes(&coordinator, &run).await.unwrap();
+    for name in ["m1", "m2", "m3", "w1", "w2", "w3", "w4"] {
+        assert_eq!(version(&sites, name), "v1.34.4", "{name}");
+        assert_eq!(node(&sites, name)["spec"]["unschedulable"] == true, name == "w3", "{name}");
+        let machine = &sites.site(name).unwrap().machine;
+        assert!(machine.see(|state| state.packaging.installed.values().all(|package| package.held)), "{name}: a hold is lost");
+    }
+    for name in ["m1", "m2", "m3"] {
+        let state = sites.site(name).unwrap().machine.state();
+        assert_eq!(state.pod_images["kube-apiserver"], "kube.test/kube-apiserver:v1.34.4", "{name}");
+        assert!(state.pod_images["etcd"].contains(":3.6."), "{name}: {}", state.pod_images["etcd"]);
+        assert_eq!(state.units["keepalived.service"].active, slipway_host::Active::Active, "{name}");
+    }
+    let kept = sites.site("w1").unwrap().machine.see(|state| state.text(DROP_IN).map(str::to_owned));
+    assert_eq!(kept.as_deref(), Some("[Service]\nEnvironment=X=1\n"));
+    let again = coordinator.runs.plan("upgrade", &upgrade(json!({})), &Actor(OPERATOR.into())).await.unwrap();
+    assert_eq!(again.steps.len(), 1, "there is nothing left to do: {:?}", again.steps);
+    coordinator.runs.runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_does_not_come_up_halts_the_run_and_no_other_is_begun() {
+    let (sites, coordinator) = led(async |sites| {
+        masters_done(sites, &MASTERS);
+        let machine = &sites.site("w1").unwrap().machine;
+        machine.change(|state| drop(state.kubelet_dies.insert("v1.34.4".into(), "no such cgroup".into())));
+    })
+    .await;
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1", "w2"]}))).await.unwrap();
+    let paused = until(&coordinator, &run, "it stands still", |book| book.state == RunState::Paused).await.unwrap();
+    assert!(paused.why.contains("w1") && paused.why.contains(Code::UPGRADE_KUBELET.as_str()), "{}", paused.why);
+    assert_eq!(version(&sites, "w2"), "v1.33.13");
+    assert_eq!(node(&sites, "w2")["spec"]["unschedulable"], Value::Null);
+    assert_eq!(node(&sites, "w1")["spec"]["unschedulable"], true, "a node that is not well takes no pods");
+    sites.site("w1").unwrap().machine.change(|state| state.kubelet_dies.clear());
+    coordinator.runs.command(&run, Command::Resume, Actor(OPERATOR.into())).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    assert_eq!((version(&sites, "w1"), version(&sites, "w2")), ("v1.34.4".to_owned(), "v1.34.4".to_owned()));
+    coordinator.runs.runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_fetched_is_taken_back_before_anything_is_disrupted() {
+    let (sites, coordinator) = led(async |sites| {
+        masters_done(sites, &MASTERS);
+        let machine = &sites.site("w2").unwrap().machine;
+        machine.change(|state| {
+            for mirror in state.packaging.mirrors.values_mut() {
+                mirror.damaged.insert("kubelet".into());
+            }
+        });
+    })
+    .await;
+    let before = sites.site("w1").unwrap().machine.see(|state| state.packaging.installed.clone());
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1", "w2"]}))).await.unwrap();
+    let book = until(&coordinator, &run, "it is over", |book| book.state.is_final()).await.unwrap();
+    assert_eq!(book.state, RunState::Unwound, "{}", book.why);
+    let machine = &sites.site("w1").unwrap().machine;
+    assert_eq!(machine.see(|state| state.packaging.installed.clone()), before);
+    let list = machine.see(|state| state.text("/etc/apt/sources.list.d/kubernetes.list").map(str::to_owned));
+    assert!(list.is_some_and(|text| text.contains("v1.33")), "the operator's own repository is not back");
+    assert_eq!(sites.api.count("create", "pods/eviction"), 0);
+    coordinator.runs.runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_lists_what_blocks_and_a_start_is_refused_with_all_of_it() {
+    let (sites, coordinator) = led(async |_| {}).await;
+    let actor = Actor(OPERATOR.into());
+    let look = upgrade(json!({"target": "1.35", "look": true}));
+    let plan = coordinator.runs.plan("upgrade", &look, &actor).await.unwrap();
+    let blocks: Vec<&String> = plan.warnings.iter().filter(|line| line.starts_with("block: ")).collect();
+    assert!(blocks.iter().any(|line| line.contains("no minor may be skipped") && line.contains("upgrade to 1.34 first")), "{blocks:?}");
+    let refused = begun(&coordinator, "upgrade", upgrade(json!({"target": "1.35"}))).await.unwrap_err();
+    assert_eq!(refused.code, Code::UPGRADE_BLOCKED);
+    assert!(refused.message.contains("no minor may be skipped"), "{refused}");
+    let unknown = begun(&coordinator, "upgrade", upgrade(json!({"target": "1.34.99"}))).await.unwrap_err();
+    assert_eq!(unknown.code, Code::UPGRADE_TARGET);
+    let worker_first = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1"]}))).await.unwrap_err();
+    assert!(worker_first.message.contains("a worker is never newer than a master"), "{worker_first}");
+    sites.etcd.cut("m3", true).unwrap();
+    let sick = begun(&coordinator, "upgrade", upgrade(json!({}))).await.unwrap_err();
+    assert!(sick.message.contains("m3"), "{sick}");
+    coordinator.runs.runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_goes_back_to_what_it_had_and_a_master_never() {
+    let (sites, coordinator) = led(async |sites| masters_done(sites, &MASTERS)).await;
+    let flags = |sites: &Sites| {
+        let machine = &sites.site("w1").unwrap().machine;
+        machine.see(|state| state.text("/var/lib/kubelet/config.yaml").map(str::to_owned))
+    };
+    let before = flags(&sites);
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1"]}))).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    assert_ne!(flags(&sites), before);
+    let back = |name: &str| json!({"nodes": [name], "to": "1.33.13", "delete_emptydir_data": true, "force": true});
+    let run = begun(&coordinator, "roll-back-worker", back("w1")).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    assert_eq!((version(&sites, "w1"), flags(&sites)), ("v1.33.13".to_owned(), before));
+    assert_eq!(node(&sites, "w1")["spec"]["unschedulable"], Value::Null);
+    assert_eq!(begun(&coordinator, "roll-back-worker", back("m1")).await.unwrap_err().code, Code::UPGRADE_ROLL_BACK);
+    coordinator.runs.runner.stop().await;
+}
