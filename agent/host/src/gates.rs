@@ -66,7 +66,8 @@ fn in_use(swaps: &str) -> bool {
 fn flags(text: &str, kubeadm: bool) -> Vec<KubeletFlag> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
     let words = lines.flat_map(|line| line.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '=')));
-    let mut names: Vec<&str> = words.filter_map(|word| word.strip_prefix("--")).filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&str> =
+        words.filter_map(|word| word.strip_prefix("--")).filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     names.dedup();
     names.into_iter().map(|name| KubeletFlag { name: name.to_owned(), kubeadm }).collect()
@@ -103,7 +104,10 @@ mod tests {
         state.write("/etc/systemd/system/kubelet.service.d/20-site.conf", "[Service]\nEnvironment=X=--node-ip=1\n");
         let (host, _) = FakeHost::of(state, Arc::new(SystemClock));
         let said = gates(&host).await.unwrap();
-        assert_eq!((said.cgroup_v1, said.fail_cgroup_v1, said.swap, said.fail_swap_on), (false, Some(false), false, Some(false)));
+        assert_eq!(
+            (said.cgroup_v1, said.fail_cgroup_v1, said.swap, said.fail_swap_on),
+            (false, Some(false), false, Some(false))
+        );
         let flag = |name: &str| said.flags.iter().find(|flag| flag.name == name).map(|flag| flag.kubeadm);
         assert_eq!((flag("pod-infra-container-image"), flag("node-ip")), (Some(true), Some(false)));
     }

@@ -107,7 +107,10 @@ mod tests {
     fn a_plan_only_looks_and_a_start_has_a_canary_unless_told_otherwise() {
         let UpgradeVerb::Plan(args) = parsed("slipway upgrade plan 1.34") else { panic!("another verb") };
         let wish = args.wish(true);
-        assert_eq!((wish.flow, &wish.params["target"], &wish.params["look"]), ("upgrade", &"1.34".into(), &true.into()));
+        assert_eq!(
+            (wish.flow, &wish.params["target"], &wish.params["look"]),
+            ("upgrade", &"1.34".into(), &true.into())
+        );
         let line = "slipway upgrade start 1.34.4 --no-canary --soak 1m --stop-after 2 --budget 3 --only w1 w2";
         let UpgradeVerb::Start(args) = parsed(line) else { panic!("another verb") };
         let params = args.wish(false).params;
@@ -122,7 +125,10 @@ mod tests {
             panic!("another verb")
         };
         let wish = args.wish();
-        assert_eq!((wish.flow, &wish.params["nodes"], &wish.params["to"]), ("roll-back-worker", &json!(["w1"]), &"1.33.13".into()));
+        assert_eq!(
+            (wish.flow, &wish.params["nodes"], &wish.params["to"]),
+            ("roll-back-worker", &json!(["w1"]), &"1.33.13".into())
+        );
         assert!(Arguments::try_parse_from(["slipway", "upgrade", "roll-back", "w1"]).is_err());
     }
 }

@@ -68,7 +68,10 @@ mod tests {
         let config = KubeadmConfig::of(text);
         assert_eq!((config.version.as_str(), config.images.as_str()), ("v1.33.13", "kube.test"));
         assert_eq!(config.etcd_image_tag.as_deref(), Some("3.5.26-0"));
-        assert_eq!((config.gates, config.controller_manager_flags.clone()), (vec!["EtcdLearnerMode".to_owned()], vec!["flex-volume-plugin-dir".to_owned()]));
+        assert_eq!(
+            (config.gates, config.controller_manager_flags.clone()),
+            (vec!["EtcdLearnerMode".to_owned()], vec!["flex-volume-plugin-dir".to_owned()])
+        );
         let older = KubeadmConfig::of("controllerManager:\n  extraArgs:\n    flex-volume-plugin-dir: /x\n");
         assert_eq!(older.controller_manager_flags, config.controller_manager_flags);
         assert_eq!(KubeadmConfig::of("no yaml: ["), KubeadmConfig::default());

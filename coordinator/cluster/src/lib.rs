@@ -21,9 +21,9 @@ pub mod fake;
 mod fencing;
 mod follow;
 mod gate;
+mod kubeadm_config;
 mod kubelet_request;
 mod marks;
-mod kubeadm_config;
 mod node;
 mod nodes;
 mod pod;
@@ -57,9 +57,9 @@ pub use fencing::{
     Unproved,
 };
 pub use gate::{OpenGate, WriteGate};
+pub use kubeadm_config::KubeadmConfig;
 pub use kubelet_request::{Certified, KubeletRequest, RequestDecision, certified};
 pub use marks::{InvalidMark, NodeMarks};
-pub use kubeadm_config::KubeadmConfig;
 pub use node::{Address, Node, NodeTaint, disrupted};
 pub use nodes::DeleteOutcome;
 pub use pod::{Owner, Pod, PodPhase, PodRef};

@@ -126,7 +126,11 @@ mod tests {
                 offered("cri-tools", &["1.34.0-1.1"]),
             ],
             installed: vec![InstalledPackage { name: "kubeadm".into(), version: "1.33.13-1.1".into(), held: true }],
-            sources: vec![PackageSource { path: "/etc/apt/sources.list.d/kubernetes.list".into(), url: "x".into(), alone: true }],
+            sources: vec![PackageSource {
+                path: "/etc/apt/sources.list.d/kubernetes.list".into(),
+                url: "x".into(),
+                alone: true,
+            }],
             ..Wire::default()
         };
         let packages = read(&said);

@@ -19,8 +19,8 @@ use slipway_types::{KubernetesVersion, NodeName};
 use super::claims::CONTROL_PLANE;
 use super::parameters::{DrainParameters, facts, read, schema, stored};
 use crate::steps::{Blocked, HostTarget, SnapshotEtcd, UpgradeIsDone};
-use crate::world::World;
 use crate::versions::Finding;
+use crate::world::World;
 use findings::{line, refusal};
 use gather::Upgrading;
 use goal::Goal;
@@ -122,7 +122,8 @@ impl Flow<World> for Upgrade {
 fn plan(parameters: &Parameters, facts: &Facts) -> Result<Plan<World>, Coded> {
     let todo: Vec<&Upgrading> = facts.nodes.iter().filter(|node| !node.is_done(facts.goal.version)).collect();
     let (masters, workers): (Vec<&Upgrading>, Vec<&Upgrading>) = todo.iter().partition(|node| node.master.is_some());
-    let mut plan = Plan::of("upgrade").title(title(facts, masters.len(), workers.len())).claims(CONTROL_PLANE).disrupts();
+    let mut plan =
+        Plan::of("upgrade").title(title(facts, masters.len(), workers.len())).claims(CONTROL_PLANE).disrupts();
     for node in &facts.nodes {
         plan = plan.node(&node.name, &node.pool);
     }

@@ -197,7 +197,8 @@ impl Step<World> for Settled {
                 cx.say(format!("{} is well for {} of {} s", self.host.node, held.as_secs(), self.hold.as_secs()));
             }
             if now.saturating_sub(began) + LOOK_AGAIN * 2 > LONGEST {
-                let text = format!("{} has not come to rest within {} min: {last}", self.host.node, LONGEST.as_secs() / 60);
+                let text =
+                    format!("{} has not come to rest within {} min: {last}", self.host.node, LONGEST.as_secs() / 60);
                 return Err(StepError::Pause(
                     Coded::new(Code::UPGRADE_NOT_SETTLED, text)
                         .do_this("journalctl -u kubelet there says why; slipway run resume looks again"),

@@ -54,7 +54,11 @@ impl Step<World> for UpgradeIsDone {
     }
 
     fn summary(&self) -> String {
-        format!("{} nodes are Ready with {}, kube-system is well, no cordon of this run is left", self.nodes.len(), self.version)
+        format!(
+            "{} nodes are Ready with {}, kube-system is well, no cordon of this run is left",
+            self.nodes.len(),
+            self.version
+        )
     }
 
     fn by_hand(&self) -> Vec<String> {

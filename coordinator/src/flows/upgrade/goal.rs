@@ -54,7 +54,9 @@ impl Wanted {
                 Code::UPGRADE_TARGET,
                 format!("the repository of {} has no {what}; its newest is {}", self.minor(), newest()),
             )
-            .do_this("name a release that is there, or look at the mirror and at packages.* in the coordinator's settings")
+            .do_this(
+                "name a release that is there, or look at the mirror and at packages.* in the coordinator's settings",
+            )
         })
     }
 }

@@ -87,7 +87,11 @@ fn host(said: &Said, gates: &GatesAnswer, now_ms: i64) -> HostFacts {
             .collect(),
         kubelet_server: kubelet.map(|file| file.server.clone()).unwrap_or_default(),
         losing_support: None,
-        certificates: said.certificates.iter().filter_map(|end| certificate(&end.path, end.not_after_ms, now_ms)).collect(),
+        certificates: said
+            .certificates
+            .iter()
+            .filter_map(|end| certificate(&end.path, end.not_after_ms, now_ms))
+            .collect(),
     }
 }
 

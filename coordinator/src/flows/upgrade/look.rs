@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use slipway_cluster::{Impasse, KubeadmConfig, Node};
 use slipway_cluster::etcd::{Change, Verdict, project};
+use slipway_cluster::{Impasse, KubeadmConfig, Node};
 use slipway_errors::{Code, Coded};
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
@@ -13,11 +13,11 @@ use super::gather::{Around, Upgrading, static_pods, upgrading};
 use super::goal::{Goal, Wanted};
 use super::judged;
 use super::{Facts, Parameters};
+use crate::endpoints::{masters_beside, refuse_dependents};
 use crate::etcd::{EtcdView, look};
 use crate::flows::etcd_part::with_agents;
 use crate::flows::packages::{Repository, packages};
 use crate::flows::replace_etcd_member::Place;
-use crate::endpoints::{masters_beside, refuse_dependents};
 use crate::pools::{MASTERS, share_of};
 use crate::steps::tag;
 use crate::versions::{Dotted, Finding, Severity, judge};
@@ -90,12 +90,7 @@ async fn places(world: &World, nodes: &[Node], findings: &mut Vec<Finding>) -> R
     Ok(places)
 }
 
-async fn goal(
-    world: &World,
-    wanted: Wanted,
-    places: &[Place],
-    config: &KubeadmConfig,
-) -> Result<Goal, Coded> {
+async fn goal(world: &World, wanted: Wanted, places: &[Place], config: &KubeadmConfig) -> Result<Goal, Coded> {
     let repository = Repository::of(world, &wanted.minor());
     let Some(place) = places.first() else { return Err(Coded::new(Code::NODE_NO_AGENT, "no host can be asked")) };
     let available = packages(world, &place.record, &repository).await?.available;
@@ -219,7 +214,11 @@ fn of_hosts(all: &[Upgrading], to: KubernetesVersion) -> Vec<Finding> {
     for node in all {
         if !node.packages.available.contains(&to) {
             let text = format!("{} does not find {to} in the repository", node.name);
-            findings.push(found(Severity::Block, text, "look there whether it reaches the repository, and which mirror"));
+            findings.push(found(
+                Severity::Block,
+                text,
+                "look there whether it reaches the repository, and which mirror",
+            ));
         }
         let warnings = node.evacuation.warnings.iter();
         findings.extend(warnings.map(|text| found(Severity::Warn, format!("{}: {text}", node.name), "")));
@@ -231,8 +230,7 @@ fn of_hosts(all: &[Upgrading], to: KubernetesVersion) -> Vec<Finding> {
 fn of_pools(nodes: &[Node], all: &[Upgrading], to: KubernetesVersion, world: &World) -> Vec<Finding> {
     let todo = |node: &&Upgrading| !node.is_done(to);
     let mut findings = Vec::new();
-    let pools: BTreeMap<&str, u32> =
-        all.iter().filter(todo).map(|node| (node.pool.as_str(), node.limit)).collect();
+    let pools: BTreeMap<&str, u32> = all.iter().filter(todo).map(|node| (node.pool.as_str(), node.limit)).collect();
     for (pool, limit) in pools {
         let of_pool = |node: &&Node| share_of(node.role, &node.labels, &world.settings.budget).pool == pool;
         let cordoned: Vec<&Node> = nodes.iter().filter(of_pool).filter(|node| node.unschedulable).collect();

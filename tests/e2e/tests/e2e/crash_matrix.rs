@@ -126,15 +126,13 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "join of a master" => {
             Some((json!({"nodes": ["m2"], "role": "control-plane", "kubernetes": "1.33.13"}), waiting_master))
         }
-        "upgrade" => Some((
-            json!({"target": "1.34.4", "nodes": ["w2"], "delete_emptydir_data": true, "force": true}),
-            masters,
-        )),
+        "upgrade" => {
+            Some((json!({"target": "1.34.4", "nodes": ["w2"], "delete_emptydir_data": true, "force": true}), masters))
+        }
         "upgrade of a master" => Some((json!({"target": "1.34.4", "nodes": ["m1"]}), last_master)),
-        "roll-back-worker" => Some((
-            json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true}),
-            upgraded,
-        )),
+        "roll-back-worker" => {
+            Some((json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true}), upgraded))
+        }
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }

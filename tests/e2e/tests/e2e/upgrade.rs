@@ -56,7 +56,10 @@ async fn a_whole_cluster_ends_at_the_version_and_everything_else_is_as_before() 
         assert_eq!(version(&sites, name), "v1.34.4", "{name}");
         assert_eq!(node(&sites, name)["spec"]["unschedulable"] == true, name == "w3", "{name}");
         let machine = &sites.site(name).unwrap().machine;
-        assert!(machine.see(|state| state.packaging.installed.values().all(|package| package.held)), "{name}: a hold is lost");
+        assert!(
+            machine.see(|state| state.packaging.installed.values().all(|package| package.held)),
+            "{name}: a hold is lost"
+        );
     }
     for name in ["m1", "m2", "m3"] {
         let state = sites.site(name).unwrap().machine.state();
@@ -123,7 +126,10 @@ async fn a_plan_lists_what_blocks_and_a_start_is_refused_with_all_of_it() {
     let look = upgrade(json!({"target": "1.35", "look": true}));
     let plan = coordinator.runs.plan("upgrade", &look, &actor).await.unwrap();
     let blocks: Vec<&String> = plan.warnings.iter().filter(|line| line.starts_with("block: ")).collect();
-    assert!(blocks.iter().any(|line| line.contains("no minor may be skipped") && line.contains("upgrade to 1.34 first")), "{blocks:?}");
+    assert!(
+        blocks.iter().any(|line| line.contains("no minor may be skipped") && line.contains("upgrade to 1.34 first")),
+        "{blocks:?}"
+    );
     let refused = begun(&coordinator, "upgrade", upgrade(json!({"target": "1.35"}))).await.unwrap_err();
     assert_eq!(refused.code, Code::UPGRADE_BLOCKED);
     assert!(refused.message.contains("no minor may be skipped"), "{refused}");
