@@ -27,6 +27,8 @@ use crate::{Check, Done, Error, OperationContext, Perform};
 /// Longer than all of kubeadm's own timeouts together.
 const LONGEST: Duration = Duration::from_mins(25);
 const LIMITS_S: std::ops::RangeInclusive<u32> = 60..=7200;
+/// In place of a tag.
+const MISSING: &str = "nothing";
 const COMMAND: LongCommand =
     LongCommand { action: "upgrade-kubeadm", says: "kubeadm upgrade", longest: LONGEST, code: Code::UPGRADE_KUBEADM };
 
@@ -107,8 +109,12 @@ impl UpgradeKubeadm {
         for name in COMPONENTS.into_iter().filter(|_| self.control_plane) {
             let path = manifest(name);
             let image = text(host, &path).await?.and_then(|text| edit::image(&text, name).ok());
-            let Some(image) = image.filter(|_| name != "etcd" || self.control_plane) else { continue };
-            let tag = image.rsplit_once(':').map(|(_, tag)| tag.to_owned()).unwrap_or_default();
+            // An etcd may be none of kubeadm's. Any other that is missing was taken away in the middle of an upgrade.
+            if image.is_none() && name == "etcd" {
+                continue;
+            }
+            let tag = image.as_deref().and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag.to_owned());
+            let tag = tag.unwrap_or_else(|| MISSING.to_owned());
             let touched = match &record {
                 Some(record) => record.touched(host, &path).await?,
                 None => false,
