@@ -14,6 +14,10 @@ use crate::eventually::eventually;
 use crate::process;
 
 const TREES: &str = "/sys/fs/cgroup";
+const SHARES: &str = "cpu.shares";
+/// All hosts together weigh as much as eight processes. By itself the group would weigh as much as one, and on a machine that compiles meanwhile
+/// etcd would lose its leaders for want of a turn.
+const OF_THE_MACHINE: &str = "8192";
 
 /// The groups of one lab. Their name comes from its folder, so that they are found again even if all else is lost.
 #[derive(Clone, Debug)]
@@ -45,6 +49,9 @@ impl Cgroups {
                     fs::write(child.join(file), fs::read(group.join(file))?)?;
                 }
                 fs::write(child.join("cgroup.clone_children"), "1")?;
+            }
+            if part == self.name && child.join(SHARES).exists() {
+                fs::write(child.join(SHARES), OF_THE_MACHINE)?;
             }
             group = child;
         }
