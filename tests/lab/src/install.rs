@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::build::SANDBOX;
 use crate::cluster::IGNORED;
 use crate::command::{check, command};
 use crate::each::each;
@@ -25,8 +24,6 @@ const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
 /// What was installed, on the coordinator's host.
 const STAMP: &str = "/root/lab-installed";
-/// Where the coordinator finds the key that packages are signed with.
-const PACKAGES_KEY: &str = "/etc/slipway/packages.key";
 const SETTINGS_FILE: &str = "/etc/slipway/coordinator.d/10-lab.toml";
 
 /// Where this workspace's programs and units lie.
@@ -140,21 +137,20 @@ fn coordinator(lab: &Lab) -> Result<()> {
         "/root/pass",
     ])?;
     host.write_file(KUBECONFIG, "0600", lab.master()?.read_file("/etc/kubernetes/admin.conf")?)?;
-    host.write_file(PACKAGES_KEY, "0644", mirror::key(lab)?)?;
-    host.write_file(SETTINGS_FILE, "0644", settings(&api_servers(lab), &mirror::template(host.plan())))?;
+    let settings = settings(&api_servers(lab), &mirror::template(host.plan()), &mirror::key(lab)?);
+    host.write_file(SETTINGS_FILE, "0644", settings)?;
     host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-coordinator"])?;
     Ok(())
 }
 
 /// With one master the kubeconfig's own address is all there is.
-fn settings(api_servers: &[String], repository: &str) -> String {
-    let packages = format!("[packages]\nrepository = \"{repository}\"\nkey-file = \"{PACKAGES_KEY}\"\n");
-    let host = format!("[host]\nsandbox-image = \"{SANDBOX}\"\n");
+fn settings(api_servers: &[String], repository: &str, key: &str) -> String {
+    let packages = format!("[packages]\nurl = \"{repository}\"\nkey = '''\n{key}'''\n");
     let join = format!(
         "[join]\nignore-preflight-errors = [{}]\n",
         quoted(IGNORED.trim_start_matches("--ignore-preflight-errors=").split(','))
     );
-    let kubeconfig = format!("{packages}\n{host}\n{join}\n[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
+    let kubeconfig = format!("{packages}\n{join}\n[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
     if api_servers.len() < 2 {
         return kubeconfig;
     }
@@ -175,7 +171,8 @@ pub(crate) fn serve_coordinator_by(lab: &Lab, master: &Host) -> Result<()> {
     let mut servers = api_servers(lab);
     let own = format!("https://{}:6443", master.address());
     servers.sort_by_key(|server| *server != own);
-    coordinator.write_file(SETTINGS_FILE, "0644", settings(&servers, &mirror::template(coordinator.plan())))?;
+    let settings = settings(&servers, &mirror::template(coordinator.plan()), &mirror::key(lab)?);
+    coordinator.write_file(SETTINGS_FILE, "0644", settings)?;
     restart(coordinator, COORDINATOR_UNIT)?;
     let peer = format!("{}:6443", master.address());
     eventually(&format!("the coordinator to be served by {}", master.name()), Duration::from_secs(30), || {
@@ -231,8 +228,8 @@ mod tests {
     #[test]
     fn one_master_needs_no_list_of_api_servers() {
         let repository = "http://10.70.0.31/v{minor}/";
-        assert!(!settings(&["https://10.70.0.11:6443".to_owned()], repository).contains("endpoints"));
-        let text = settings(&["https://a:6443".to_owned(), "https://b:6443".to_owned()], repository);
+        assert!(!settings(&["https://10.70.0.11:6443".to_owned()], repository, "k\n").contains("endpoints"));
+        let text = settings(&["https://a:6443".to_owned(), "https://b:6443".to_owned()], repository, "k\n");
         assert!(text.ends_with("endpoints = [\"https://a:6443\", \"https://b:6443\"]\n"), "{text}");
     }
 }

@@ -11,11 +11,17 @@ use crate::release::Release;
 const KEYRING: &str = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg";
 const LIST: &str = "/etc/apt/sources.list.d/kubernetes.list";
 const WITNESS: &str = "/usr/local/sbin/lab-witness";
-/// After each turn of dpkg.
-const FOLLOW: &str = r#"if [ -L /usr/bin/kubeadm.real ]; then
-  cmp -s "$witness" /usr/bin/kubeadm || install --mode 0755 "$witness" /usr/bin/kubeadm
+/// After each turn of dpkg. A changed package is a changed file in kubeadm's place, as it would be without a witness: whoever keeps what kubeadm
+/// once said of itself looks at that.
+const FOLLOW: &str = r#"known=/var/lib/lab-kubeadm
+if [ -L /usr/bin/kubeadm.real ]; then
+  now=$(readlink /usr/bin/kubeadm.real)
+  [ "$now" = "$(cat "$known" 2> /dev/null)" ] && [ -e /usr/bin/kubeadm ] && exit 0
+  install --mode 0755 "$witness" /usr/bin/kubeadm.part
+  mv /usr/bin/kubeadm.part /usr/bin/kubeadm
+  echo "$now" > "$known"
 else
-  rm -f /usr/bin/kubeadm
+  rm -f /usr/bin/kubeadm "$known"
 fi
 "#;
 const PACKAGES: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
