@@ -18,6 +18,18 @@ pub fn masters_done(sites: &Sites, names: &[&str]) {
     sites.agents.keep_in_step();
 }
 
+/// As if the member of that master had been raised to the patch release that 1.34 wants before it.
+pub fn etcd_raised(sites: &Sites, name: &str) {
+    const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
+    for site in sites.agents.sites.values().filter(|site| site.name == name) {
+        site.machine.change(|state| {
+            let text = state.text(MANIFEST).unwrap_or_default().replace("etcd:3.5.24-0", "etcd:3.5.26-0");
+            state.write(MANIFEST, &text);
+        });
+    }
+    sites.agents.keep_in_step();
+}
+
 /// As if an agent had upgraded that worker: what it kept lies there.
 pub fn worker_done(sites: &Sites, name: &str) {
     for site in sites.agents.sites.values().filter(|site| site.name == name) {
