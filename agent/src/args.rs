@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use slipway_proto::types::{
-    Action, CleanCni, CleanFiles, CleanNetfilter, InstallPackages, MaskKubelet, RemovePackages, ResetKubeadm,
-    ScanLeftovers, SetRepository, StopService, UnmaskKubelet, action::Action as Wire,
+    Action, CleanCni, CleanFiles, CleanNetfilter, InstallPackages, MaskKubelet, PrepareHost, RemovePackages,
+    ResetKubeadm, ScanLeftovers, SetRepository, StopService, UnmaskKubelet, action::Action as Wire,
 };
 
 /// Slipway's agent: does a closed list of typed things to this host, asked by the coordinator that leads.
@@ -129,7 +129,7 @@ pub struct CheckArgs {
     pub repository: String,
 }
 
-const ACTIONS: [&str; 11] = [
+const ACTIONS: [&str; 12] = [
     "stop-service",
     "mask-kubelet",
     "unmask-kubelet",
@@ -141,6 +141,7 @@ const ACTIONS: [&str; 11] = [
     "set-repository",
     "install-packages",
     "remove-packages",
+    "prepare-host",
 ];
 
 impl CheckArgs {
@@ -162,6 +163,7 @@ impl CheckArgs {
                 ..Default::default()
             })),
             "remove-packages" => Some(Wire::RemovePackages(RemovePackages {})),
+            "prepare-host" => Some(Wire::PrepareHost(PrepareHost::default())),
             _ => None,
         };
         Action { action }

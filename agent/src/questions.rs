@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use slipway_errors::Coded;
 use slipway_host::etcd::Snapshot;
 use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
-use slipway_proto::types::{EtcdStatus, Packages};
+use slipway_proto::types::{EtcdStatus, HostReadiness, Packages};
 
 /// Answers questions about the host.
 #[async_trait]
@@ -18,6 +18,8 @@ pub trait Questions: Send + Sync + std::fmt::Debug {
     async fn api_server(&self) -> Result<ApiServerAnswer, Coded>;
     /// What decides whether a kubelet of another release can live on this host.
     async fn gates(&self) -> Result<GatesAnswer, Coded>;
+    /// What the host has for a kubelet just now.
+    async fn readiness(&self) -> Result<HostReadiness, Coded>;
     /// Begins a snapshot of that etcd.
     async fn snapshot(&self) -> Result<Snapshot, Coded>;
 }

@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::screen::Format;
 use crate::verbs::{
-    completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_list,
-    identity_create, init, isolate, join, node_list, node_show, recover, remove, replace_member, run_list, run_show,
-    run_steer, run_watch, set_endpoint, token_create, upgrade,
+    completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_clean,
+    host_list, identity_create, init, isolate, join, node_list, node_show, recover, remove, replace_member, run_list,
+    run_show, run_steer, run_watch, set_endpoint, token_create, upgrade,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -102,6 +102,8 @@ pub enum TokenVerb {
 pub enum HostVerb {
     /// List the enrolled hosts
     List(host_list::Args),
+    /// Remove traces of an earlier life from a host that serves nobody
+    Clean(host_clean::Args),
 }
 
 /// Verbs about nodes.

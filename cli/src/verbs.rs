@@ -8,6 +8,7 @@ pub mod etcd_remove_member;
 pub mod etcd_status;
 pub mod explain;
 pub mod flow_list;
+pub mod host_clean;
 pub mod host_list;
 pub mod identity_create;
 pub mod init;
@@ -92,6 +93,7 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
         Verb::Init(args) => init::run(context, args),
         Verb::Identity(IdentityVerb::Create(args)) => identity_create::run(context, &args),
         Verb::Token(TokenVerb::Create(args)) => token_create::run(context, args).await,
+        Verb::Host(HostVerb::Clean(args)) => context.propose(args.wish(), args.start).await,
         Verb::Host(HostVerb::List(_)) => host_list::run(context).await,
         Verb::Node(verb) => node(context, verb).await,
         Verb::Etcd(verb) => etcd(context, verb).await,

@@ -101,6 +101,14 @@ pub async fn packages(
     }
 }
 
+/// What the host has for a kubelet just now.
+pub async fn readiness(agents: &dyn Agents, host: &HostRecord) -> Result<types::HostReadiness, Coded> {
+    match agents.query(host, Query::Readiness(agent::ReadinessQuery {})).await?.answer {
+        Some(agent::query_response::Answer::Readiness(readiness)) => Ok(readiness),
+        _ => Err(no_answer(host)),
+    }
+}
+
 fn no_answer(host: &HostRecord) -> Coded {
     Coded::new(Code::WIRE_BAD_REQUEST, format!("the agent of {} gave no answer", host.name))
         .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions")

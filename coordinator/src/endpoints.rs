@@ -141,8 +141,11 @@ mod tests {
     use slipway_proto::types::KubeconfigServer;
 
     fn facts(servers: &[&str]) -> HostFacts {
-        let file =
-            |server: &&str| KubeconfigServer { path: "/etc/kubernetes/kubelet.conf".into(), server: (*server).into() };
+        let file = |server: &&str| KubeconfigServer {
+            path: "/etc/kubernetes/kubelet.conf".into(),
+            server: (*server).into(),
+            ..Default::default()
+        };
         HostFacts { kubeconfigs: servers.iter().map(file).collect(), ..Default::default() }
     }
 

@@ -12,6 +12,9 @@ use slipway_errors::{Code, Coded};
 /// Where fragments are looked for, later ones winning.
 pub const FOLDERS: [&str; 2] = ["/usr/lib/slipway/coordinator.d", "/etc/slipway/coordinator.d"];
 
+/// Arguments of the kubelet that agents set for single hosts.
+const KUBELET_ARGUMENTS: [&str; 6] = ["node-ip", "cluster-dns", "cluster-domain", "resolv-conf", "max-pods", "v"];
+
 /// The validated settings of a coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -38,6 +41,8 @@ pub struct Settings {
     pub upgrade: Upgrade,
     /// Where packages of Kubernetes come from.
     pub packages: Packages,
+    /// What hosts have to be like, and are made like.
+    pub host: Host,
 }
 
 /// How the cluster is reached.
@@ -115,6 +120,28 @@ pub struct Packages {
     pub keyring: String,
 }
 
+/// What hosts have to be like, and are made like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Host {
+    /// Hosts are prepared before they join: modules, sysctls, containerd's configuration.
+    pub prepare: bool,
+    /// `systemd` or `cgroupfs`, for containerd; empty: what the cluster's kubelets are configured with.
+    pub cgroup_driver: String,
+    /// The image of pod sandboxes; empty: containerd's configuration keeps what it has.
+    pub sandbox_image: String,
+    /// Mirrors of registries, each with its endpoints in the order that they are tried in.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Arguments of every kubelet that is joined, beside those of the cluster.
+    pub kubelet_arguments: BTreeMap<String, String>,
+    /// The address that its agent is reached at is the node's: the argument `node-ip`.
+    pub node_ip_of_agent: bool,
+    /// MiB that have to be free at `/` and where containers and the kubelet keep their things.
+    pub free_mib: u32,
+    /// MiB that have to be free where a master's etcd keeps its data.
+    pub free_mib_etcd: u32,
+}
+
 /// What is issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -137,6 +164,7 @@ impl Default for Settings {
             join: Join::default(),
             upgrade: Upgrade::default(),
             packages: Packages::default(),
+            host: Host::default(),
         }
     }
 }
@@ -171,6 +199,21 @@ impl Default for Packages {
             url: "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/".to_owned(),
             key: String::new(),
             keyring: String::new(),
+        }
+    }
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            prepare: true,
+            cgroup_driver: String::new(),
+            sandbox_image: String::new(),
+            mirrors: BTreeMap::new(),
+            kubelet_arguments: BTreeMap::new(),
+            node_ip_of_agent: false,
+            free_mib: 2048,
+            free_mib_etcd: 2048,
         }
     }
 }
@@ -216,6 +259,7 @@ impl Settings {
                 return Err(bad("join.ignore-preflight-errors", name, "names single checks"));
             }
         }
+        self.host.validated()?;
         in_range("join.soak-ms", self.join.soak_ms, 0, 3_600_000)?;
         if !self.packages.url.contains("{minor}") {
             return Err(bad("packages.url", &self.packages.url, "has {minor} where 1.34 is to stand"));
@@ -232,6 +276,31 @@ impl Settings {
     /// How long a step waits for a silent agent before the run pauses.
     pub fn patience(&self) -> Duration {
         Duration::from_millis(self.agents.patience_ms.into())
+    }
+}
+
+impl Host {
+    /// What an agent would refuse is refused at the start already, with the key's name.
+    fn validated(&self) -> Result<(), Coded> {
+        if !matches!(self.cgroup_driver.as_str(), "" | "systemd" | "cgroupfs") {
+            return Err(bad("host.cgroup-driver", &self.cgroup_driver, "is systemd, cgroupfs or empty"));
+        }
+        for (registry, endpoints) in &self.mirrors {
+            let url = |endpoint: &String| endpoint.starts_with("https://") || endpoint.starts_with("http://");
+            if endpoints.is_empty() || !endpoints.iter().all(url) {
+                let key = format!("host.mirrors.{registry:?}");
+                return Err(bad(&key, &endpoints.join(", "), "is a list of URLs such as https://mirror.example:5000"));
+            }
+        }
+        if let Some(name) = self.kubelet_arguments.keys().find(|name| !KUBELET_ARGUMENTS.contains(&name.as_str())) {
+            let rule = format!(
+                "is one of {}; whatever all kubelets share stands in the cluster's own kubelet-config",
+                KUBELET_ARGUMENTS.join(", ")
+            );
+            return Err(bad("host.kubelet-arguments", name, &rule));
+        }
+        in_range("host.free-mib", self.free_mib, 0, 1 << 20)?;
+        in_range("host.free-mib-etcd", self.free_mib_etcd, 0, 1 << 20)
     }
 }
 
@@ -272,6 +341,20 @@ mod tests {
         let mut settings = Settings::default();
         settings.join.ignore_preflight_errors = vec!["NumCPU".into(), "all".into()];
         assert!(settings.validated().unwrap_err().to_string().contains("join.ignore-preflight-errors = all"));
+    }
+
+    #[test]
+    fn what_no_agent_would_do_to_a_host_is_refused_by_its_key() {
+        let refused = |spoil: fn(&mut Host), key: &str| {
+            let mut settings = Settings::default();
+            spoil(&mut settings.host);
+            let error = settings.validated().unwrap_err();
+            assert!(error.code == Code::CONF_BAD_VALUE && error.message.contains(key), "{error}");
+        };
+        refused(|host| host.cgroup_driver = "none".into(), "host.cgroup-driver");
+        refused(|host| drop(host.mirrors.insert("docker.io".into(), vec!["mirror".into()])), "host.mirrors");
+        refused(|host| drop(host.kubelet_arguments.insert("config".into(), "/x".into())), "host.kubelet-arguments");
+        refused(|host| host.free_mib = u32::MAX, "host.free-mib");
     }
 
     #[test]

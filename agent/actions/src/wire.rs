@@ -6,9 +6,10 @@ use slipway_proto::types::action::Action as Wire;
 
 use crate::{
     AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet,
-    MoveEtcdLeader, Perform, PromoteEtcdLearner, PullImages, RemoveEtcdMember, RemovePackages, ResetKubeadm,
-    RestartKubelet, RollBackKubelet, ScanLeftovers, SetApiServer, SetEtcdImage, SetEtcdServers, SetRepository,
-    StartService, StopService, UnmaskKubelet, UpgradeKubeadm, UploadCertificates, WipeEtcdData,
+    MoveEtcdLeader, Perform, PrepareHost, PromoteEtcdLearner, PullImages, RemoveEtcdMember, RemovePackages,
+    ResetKubeadm, RestartKubelet, RollBackKubelet, ScanLeftovers, SetApiServer, SetEtcdImage, SetEtcdServers,
+    SetRepository, StartService, StopService, UnmaskKubelet, UnprepareHost, UpgradeKubeadm, UploadCertificates,
+    WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -44,6 +45,8 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::SetEtcdServers(set) => Box::new(SetEtcdServers { servers: urls(set.servers)? }),
         Wire::JoinKubeadm(join) => Box::new(JoinKubeadm::new(join)?),
         Wire::UploadCertificates(upload) => Box::new(UploadCertificates::new(upload)?),
+        Wire::PrepareHost(prepare) => Box::new(PrepareHost::new(prepare)?),
+        Wire::UnprepareHost(_) => Box::new(UnprepareHost),
         Wire::SetApiServer(set) => Box::new(SetApiServer::new(&set.server, &set.paths)?),
         Wire::SetRepository(set) => Box::new(SetRepository::new(set)?),
         Wire::InstallPackages(install) => Box::new(InstallPackages::new(install)?),
@@ -196,6 +199,8 @@ mod tests {
     #[case(Wire::RestartKubelet(types::RestartKubelet { kubernetes: "1.34.4".into() }), "restart-kubelet")]
     #[case(Wire::RollBackKubelet(types::RollBackKubelet::default()), "roll-back-kubelet")]
     #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "registry.k8s.io/etcd:3.5.26-0".into() }), "set-etcd-image")]
+    #[case(Wire::PrepareHost(types::PrepareHost::default()), "prepare-host")]
+    #[case(Wire::UnprepareHost(types::UnprepareHost {}), "unprepare-host")]
     #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();

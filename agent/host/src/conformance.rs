@@ -94,6 +94,9 @@ pub async fn writing(host: &Host, stage: &dyn Stage) -> Verdict {
         let read = ok("reading", host.files.read(&path, 100).await)?;
         ensure(read.as_deref() == Some(content.as_bytes()), "a file is read otherwise than written")?;
     }
+    let mode = ok("asking for a mode", host.files.mode(&path).await)?;
+    ensure(mode == Some(0o640), &format!("a file that was written with 640 has {mode:?}"))?;
+    ensure(ok("asking for a mode", host.files.mode(&root.join("none")).await)?.is_none(), "an absent file has a mode")?;
     ensure(ok("listing", host.files.list(&root.join("deeper")).await)?.len() == 1, "a part of a file was left")?;
     ensure(host.files.write(&root.join("deeper"), b"x", 0o600).await.is_err(), "a folder was written over")?;
     stage.file(&stage.folder().join("elsewhere"), "kept").await?;
@@ -199,6 +202,30 @@ pub async fn firewall(host: &Host, stage: &dyn Stage) -> Verdict {
         "a removed chain is still there",
     )?;
     ok("destroying an absent ipset", host.netfilter.destroy_ipset("slipway-none").await)
+}
+
+/// A sysctl is read as it was set, what there is none of is told so, and ports, swap and room can be told.
+pub async fn kernel(host: &Host, stage: &dyn Stage) -> Verdict {
+    let name = "net.ipv4.ip_forward";
+    let forward = async || ok("reading a sysctl", host.kernel.sysctl(name).await);
+    for value in ["1", "0", "1"] {
+        ok("setting a sysctl", host.kernel.set_sysctl(name, value).await)?;
+        let read = forward().await?;
+        ensure(read.as_deref() == Some(value), &format!("a sysctl that was set to {value} is {read:?}"))?;
+    }
+    let none = ok("reading a sysctl", host.kernel.sysctl("net.slipway.none").await)?;
+    ensure(none.is_none(), "a sysctl that is not there has a value")?;
+    ensure(host.kernel.set_sysctl("net.slipway.none", "1").await.is_err(), "a sysctl that is not there was set")?;
+    let module = ok("looking at a module", host.kernel.module("slipway_none").await)?;
+    ensure(module == crate::kernel::Module::Absent, &format!("a module that is nowhere is {module:?}"))?;
+    let free = ok("asking what is free", host.kernel.free_bytes(&stage.folder().join("to/be/made")).await)?;
+    ensure(free > 0, "nothing is free where a file was just written")?;
+    let version = ok("asking for cgroups", host.kernel.cgroup_version().await)?;
+    ensure(version <= 2, &format!("cgroups are of version {version}"))?;
+    ok("listing swap", host.kernel.swaps().await)?;
+    ok("listing ports", host.kernel.listening_ports().await)?;
+    ok("reading hardware addresses", host.kernel.macs().await)?;
+    ok("reading the firmware's id", host.kernel.product_uuid().await).map(drop)
 }
 
 /// A process is ended only if it is still the same one.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, KubeconfigServer, StaticPod, UnitState};
@@ -71,6 +72,9 @@ pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
     facts.control_plane = known("static pods", host.files.entry(manifest).await).is_some();
     facts.static_pods = known("images of static pods", static_pods(host).await);
     facts.etcd_servers = known("the API server's stores", etcd_servers(host).await);
+    facts.cgroup_version = known("the kind of cgroups", host.kernel.cgroup_version().await);
+    facts.product_uuid = known("the firmware's id", host.kernel.product_uuid().await);
+    facts.macs = known("hardware addresses", host.kernel.macs().await);
     Ok(facts)
 }
 
@@ -171,9 +175,14 @@ struct NamedCluster {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Cluster {
     #[serde(default)]
     server: String,
+    #[serde(default)]
+    certificate_authority: String,
+    #[serde(default)]
+    certificate_authority_data: String,
 }
 
 async fn kubeconfigs(host: &Host) -> Result<Vec<KubeconfigServer>, Error> {
@@ -186,19 +195,32 @@ async fn kubeconfigs(host: &Host) -> Result<Vec<KubeconfigServer>, Error> {
             continue;
         }
         let Some(bytes) = host.files.read(&entry.path, FILE_LIMIT).await? else { continue };
-        servers.extend(
-            servers_in(&bytes)
-                .into_iter()
-                .map(|server| KubeconfigServer { path: entry.path.display().to_string(), server }),
-        );
+        for cluster in clusters_in(&bytes) {
+            let ca_cert_hash = known("a kubeconfig's authority", ca_cert_hash(host, &cluster).await);
+            let path = entry.path.display().to_string();
+            servers.push(KubeconfigServer { path, server: cluster.server, ca_cert_hash });
+        }
     }
     Ok(servers)
 }
 
-fn servers_in(kubeconfig: &[u8]) -> Vec<String> {
+fn clusters_in(kubeconfig: &[u8]) -> Vec<Cluster> {
     let text = String::from_utf8_lossy(kubeconfig);
     let clusters = serde_saphyr::from_str::<Kubeconfig>(&text).map(|config| config.clusters).unwrap_or_default();
-    clusters.into_iter().map(|named| named.cluster.server).filter(|server| !server.is_empty()).collect()
+    clusters.into_iter().map(|named| named.cluster).filter(|cluster| !cluster.server.is_empty()).collect()
+}
+
+/// The authority that a kubeconfig trusts, as kubeadm pins it: a hash of its public key.
+async fn ca_cert_hash(host: &Host, cluster: &Cluster) -> Result<String, Error> {
+    let pem = match cluster.certificate_authority_data.as_str() {
+        "" if cluster.certificate_authority.is_empty() => None,
+        "" => host.files.read(Path::new(&cluster.certificate_authority), FILE_LIMIT).await?,
+        data => base64::engine::general_purpose::STANDARD.decode(data).ok(),
+    };
+    let der = pem.as_deref().and_then(first_certificate).unwrap_or_default();
+    let key =
+        x509_parser::parse_x509_certificate(&der).ok().map(|(_, certificate)| certificate.public_key().raw.to_vec());
+    Ok(key.map(|key| format!("sha256:{}", hex::encode(Sha256::digest(key)))).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -209,8 +231,8 @@ mod tests {
     #[test]
     fn the_server_of_a_kubeconfig_is_read() {
         let kubeconfig = "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority-data: QQ==\n    server: https://10.70.0.10:6443\n  name: kubernetes\nusers: []\n";
-        assert_eq!(servers_in(kubeconfig.as_bytes()), ["https://10.70.0.10:6443"]);
-        assert!(servers_in(b"{").is_empty());
+        assert_eq!(clusters_in(kubeconfig.as_bytes())[0].server, "https://10.70.0.10:6443");
+        assert!(clusters_in(b"{").is_empty());
     }
 
     #[tokio::test]
@@ -224,6 +246,9 @@ mod tests {
         assert_eq!(facts.cni_profiles, ["bridge"]);
         assert_eq!(facts.kubeconfigs[0].server, "https://10.70.0.10:6443");
         assert_eq!(facts.kubelet_certificate_sha256.len(), 64);
+        let pinned = &facts.kubeconfigs[0].ca_cert_hash;
+        assert!(pinned.starts_with("sha256:") && pinned.len() == 71, "{pinned}");
+        assert_eq!((facts.cgroup_version, facts.macs.len(), facts.product_uuid.len()), (2, 1, 36));
         assert_eq!(facts.certificates[0].path, "/etc/kubernetes/pki/ca.crt");
         assert!(!facts.control_plane);
         assert_eq!(facts.units[0].active, "active");

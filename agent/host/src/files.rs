@@ -45,6 +45,8 @@ pub trait Files: Send + Sync + std::fmt::Debug {
     /// A mark that is another one as soon as the file was written, replaced, or moved away and back, its content being the same or not. `None`: it
     /// is not there.
     async fn stamp(&self, path: &Path) -> Result<Option<String>, Error>;
+    /// The permissions of a file, links followed, such as `0o600`; none if it is not there.
+    async fn mode(&self, path: &Path) -> Result<Option<u32>, Error>;
     /// What is in the folder; empty if there is none. A link in place of the folder is [`Error::Symlink`].
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error>;
     /// All that is below `root`, a folder before what is in it. Links are not followed, mount points not entered.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api_server::ApiServers;
 use crate::etcd::Etcd;
+use crate::kernel::Kernel;
 use crate::{
     Error, Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Packages, Processes, Profiles,
     Runtime, Services, Trouble,
@@ -30,6 +31,8 @@ pub struct Host {
     pub processes: Arc<dyn Processes>,
     /// The container runtime.
     pub runtime: Arc<dyn Runtime>,
+    /// Modules, sysctls, swap, ports, room.
+    pub kernel: Arc<dyn Kernel>,
     /// The programs of Kubernetes.
     pub kubeadm: Arc<dyn Kubeadm>,
     /// Members of etcd, asked with this host's certificates.

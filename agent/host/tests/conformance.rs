@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use slipway_host::conformance::packages::PackageStage;
 use slipway_host::conformance::{self, Stage, Verdict};
-use slipway_host::fake::{FakeHandle, FakeHost, Node, SharedEtcd, State, preset};
+use slipway_host::fake::{FakeHandle, FakeHost, KernelState, Node, SharedEtcd, State, preset};
 use slipway_host::{Host, Iptables, Link, Mount, PackageCommand, Profiles, Repository, Transient, TransientStatus};
 use slipway_types::ManualClock;
 
@@ -70,8 +70,10 @@ impl Stage for FakeStage {
 }
 
 fn fake() -> (Host, FakeStage) {
-    let (host, handle) =
-        FakeHost::of(State::default(), Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH)));
+    let (host, handle) = FakeHost::of(
+        State { kernel: KernelState::of_debian(1), ..State::default() },
+        Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH)),
+    );
     (host, FakeStage(handle))
 }
 
@@ -86,7 +88,18 @@ macro_rules! on_the_fake {
     };
 }
 
-on_the_fake!(files, writing, links_in_place_of_folders, mounts, network, firewall, processes, transients, units);
+on_the_fake!(
+    files,
+    writing,
+    links_in_place_of_folders,
+    mounts,
+    network,
+    firewall,
+    kernel,
+    processes,
+    transients,
+    units
+);
 
 #[tokio::test]
 async fn the_fake_etcd_conforms_with_one_member_and_with_three() {
@@ -217,6 +230,7 @@ async fn the_real_network_and_mounts_conform() {
     conformance::mounts(&host, &RealStage::new()).await.unwrap();
     conformance::network(&host, &RealStage::new()).await.unwrap();
     conformance::firewall(&host, &RealStage::new()).await.unwrap();
+    conformance::kernel(&host, &RealStage::new()).await.unwrap();
 }
 
 #[tokio::test]

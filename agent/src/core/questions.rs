@@ -30,15 +30,6 @@ impl AgentCore {
     pub async fn query(&self, caller: &str, request: QueryRequest) -> Result<QueryResponse, Coded> {
         let answer = async {
             self.meant(request.target, Boot::Any)?;
-            let asked = async |query| {
-                let _turn = self.checks.acquire().await;
-                match query {
-                    Query::EtcdStatus(_) => self.questions.etcd_status().await.map(Answer::EtcdStatus),
-                    Query::Packages(query) => self.questions.packages(query).await.map(Answer::Packages),
-                    Query::ApiServer(_) => self.questions.api_server().await.map(Answer::ApiServer),
-                    Query::Gates(_) => self.questions.gates().await.map(Answer::Gates),
-                }
-            };
             let Some(query) = request.query else {
                 return Err(Coded::new(Code::WIRE_BAD_REQUEST, "the request asks nothing that this agent knows")
                     .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions"));
@@ -48,11 +39,26 @@ impl AgentCore {
                 Query::Packages(_) => "the package manager",
                 Query::ApiServer(_) => "the API server",
                 Query::Gates(_) => "the kubelet's configuration",
+                Query::Readiness(_) => "the kernel",
             };
-            let answer = tokio::time::timeout(LONGEST_QUERY, asked(query)).await.unwrap_or_else(|_| Err(late(whom)))?;
+            let asked = async {
+                let _turn = self.checks.acquire().await;
+                self.answer(query).await
+            };
+            let answer = tokio::time::timeout(LONGEST_QUERY, asked).await.unwrap_or_else(|_| Err(late(whom)))?;
             Ok(QueryResponse { answer: Some(answer) })
         };
         self.refusals(caller, "Query", answer.await)
+    }
+
+    async fn answer(&self, query: Query) -> Result<Answer, Coded> {
+        match query {
+            Query::EtcdStatus(_) => self.questions.etcd_status().await.map(Answer::EtcdStatus),
+            Query::Packages(query) => self.questions.packages(query).await.map(Answer::Packages),
+            Query::ApiServer(_) => self.questions.api_server().await.map(Answer::ApiServer),
+            Query::Gates(_) => self.questions.gates().await.map(Answer::Gates),
+            Query::Readiness(_) => self.questions.readiness().await.map(Answer::Readiness),
+        }
     }
 
     /// Streams a snapshot of the host's etcd: one at a time, since each reads all of it. All Secrets of the cluster are in it, so who fetches

@@ -137,6 +137,10 @@ impl Questions for Script {
         Ok(slipway_proto::agent::GatesAnswer::default())
     }
 
+    async fn readiness(&self) -> Result<types::HostReadiness, Coded> {
+        Ok(types::HostReadiness { now_ms: 1, ..types::HostReadiness::default() })
+    }
+
     async fn snapshot(&self) -> Result<Snapshot, Coded> {
         let Some(bytes) = self.snapshot.clone() else { return Err(slipway_host::Error::NoEtcd.coded()) };
         let pieces = futures::stream::iter(bytes.chunks(1000).map(|piece| Ok(piece.to_vec())).collect::<Vec<_>>());

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use slipway_actions::{OperationContext, Perform, Progress};
 use slipway_errors::Coded;
 use slipway_host::etcd::{self, Snapshot};
-use slipway_host::{Host, TransientStatus, facts};
+use slipway_host::{Host, TransientStatus, facts, readiness};
 use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
-use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, Packages};
+use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, HostReadiness, Packages};
 use slipway_types::{Clock, OperationId};
 
 use super::{Applied, Operation, View, Work, Works};
@@ -71,6 +71,10 @@ impl Questions for OnHost {
 
     async fn gates(&self) -> Result<GatesAnswer, Coded> {
         slipway_host::gates::gates(&self.host).await.map_err(|error| error.coded())
+    }
+
+    async fn readiness(&self) -> Result<HostReadiness, Coded> {
+        readiness::gather(&self.host, self.clock.as_ref()).await.map_err(|error| error.coded())
     }
 
     async fn snapshot(&self) -> Result<Snapshot, Coded> {

@@ -55,6 +55,16 @@ codes! {
     HOST_IO: "SLIP-HOST-008", "The host refused a read or a write";
     HOST_COMMAND: "SLIP-HOST-009", "A program of the host failed or took too long";
     HOST_PROFILE: "SLIP-HOST-010", "A cleanup profile cannot be used";
+    HOST_TWIN: "SLIP-HOST-011", "Two machines call themselves the same";
+    HOST_SPACE: "SLIP-HOST-012", "The host has not enough room for a node";
+    HOST_PORT: "SLIP-HOST-013", "A port that a node needs is taken";
+    HOST_RUNTIME: "SLIP-HOST-014", "The container runtime does not answer";
+    HOST_OTHER_CLUSTER: "SLIP-HOST-015", "The host belongs to another cluster";
+    HOST_CLOCK: "SLIP-HOST-016", "The host's clock is wrong";
+    HOST_CGROUPS: "SLIP-HOST-017", "The kubelet does not start on cgroups of version 1";
+    HOST_SWAP: "SLIP-HOST-018", "Swap is on";
+    HOST_KERNEL: "SLIP-HOST-019", "The kernel lacks what pods need";
+    HOST_PREPARE: "SLIP-HOST-020", "The host could not be prepared";
     ETCD_NONE: "SLIP-ETCD-001", "No etcd is set up on the host";
     ETCD_SILENT: "SLIP-ETCD-002", "etcd does not answer, or has no quorum";
     ETCD_OTHER_MEMBER: "SLIP-ETCD-003", "The member of etcd is not the one that was named";

@@ -1,6 +1,8 @@
 //! `join`: hosts that are enrolled become nodes. What cannot work is found before anything changes; a join that fails leaves a clean host and
 //! no token.
 
+mod before;
+mod findings;
 mod look;
 mod master;
 mod parts;
@@ -15,6 +17,8 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{Flow, Plan};
 use slipway_types::{KubernetesVersion, NodeRole};
 
+use self::before::{Common, OfKubelets};
+pub(in crate::flows) use self::findings::of_another_cluster;
 use self::look::{Joining, joining, not_newer, way_in};
 use super::parameters::{facts, read, schema, stored};
 use crate::world::World;
@@ -89,13 +93,16 @@ impl Flow<World> for Join {
         }
         let marks = marks(&parameters)?;
         not_newer(world, version).await?;
+        let cluster = way_in(world).await?;
+        let kubelets = OfKubelets::read(world).await?;
+        let common = Common { version, role, cluster: &cluster, kubelets: &kubelets };
         let denied = world.cluster.denied_kubelets().await?;
         let mut hosts = Vec::with_capacity(names.len());
         for name in &names {
             let denied = denied.get(name).is_some_and(|denial| denial.anything);
-            hosts.push(joining(world, name, (version, role), denied).await?);
+            hosts.push(joining(world, name, &common, denied).await?);
         }
-        let ClusterInfo { api_server, ca_cert_hashes } = way_in(world).await?;
+        let ClusterInfo { api_server, ca_cert_hashes } = cluster;
         let ignored = world.settings.join.ignore_preflight_errors.clone();
         let soak_ms = world.settings.join.soak_ms;
         stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, marks, hosts })

@@ -1,6 +1,6 @@
 //! What a machine is like, without what no undoing brings back and nothing depends on: witnesses, numbers of processes, which of the masters
 //! the address for all has gone to, the kept copies of manifests and what else the agent keeps, how often files were written, what it saw of
-//! clusters that it could join, and the files of an etcd that nobody starts any more.
+//! clusters that it could join, modules of its kernel, and the files of an etcd that nobody starts any more.
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,9 @@ pub(crate) fn without(mut state: State) -> State {
     state.next_pid = 0;
     state.transients.clear();
     state.clusters.clear();
+    // A module that was loaded stays, and its sysctls with it: somebody else may need it by then.
+    state.kernel.modules.clear();
+    state.kernel.sysctls.retain(|name, _| !name.starts_with("net.bridge."));
     state.asked_with.clear();
     // What was fetched lies ready for the next time.
     (state.packaging.lists, state.packaging.fetched) = Default::default();
@@ -58,7 +61,8 @@ pub(crate) fn without(mut state: State) -> State {
     }
     // A file that was written has a mode, and one that was always there has none: that is no difference between machines.
     let there: Vec<PathBuf> = state.files.keys().cloned().collect();
-    state.modes.retain(|path, _| there.contains(path) && !path.starts_with(MANIFESTS) && !path.starts_with(SOURCES));
+    let plain = |path: &Path, mode: u32| path.starts_with(MANIFESTS) || path.starts_with(SOURCES) || mode == 0o644;
+    state.modes.retain(|path, mode| there.contains(path) && !plain(path, *mode));
     state
 }
 

@@ -98,6 +98,14 @@ impl Files for FakeHost {
         self.look("files.stamp", |state| Ok(super::kubelet::stamp(state, path))).await
     }
 
+    async fn mode(&self, path: &Path) -> Result<Option<u32>, Error> {
+        self.look("files.mode", |state| {
+            let path = followed(state, path);
+            Ok(state.files.get(&path).map(|_| state.modes.get(&path).copied().unwrap_or(0o644)))
+        })
+        .await
+    }
+
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error> {
         self.look("files.list", |state| {
             no_link(state, folder)?;

@@ -6,6 +6,7 @@ mod apt;
 mod etcd;
 mod faults;
 mod files;
+mod kernel;
 mod kubeadm;
 mod kubelet;
 mod netfilter;
@@ -27,6 +28,7 @@ pub use api_servers::Server;
 pub use apt::{Mirror, Packaging};
 pub use etcd::{Cluster, Member, Seating, SharedEtcd};
 pub use faults::Fault;
+pub use kernel::KernelState;
 pub use state::{JoinStop, Joinable, Node, StartedKubelet, State, TransientRun, Unit, UpgradeFault};
 
 use crate::{Error, Host, Profiles};
@@ -145,6 +147,7 @@ impl FakeHost {
             package_manager: Some(this.clone()),
             processes: this.clone(),
             runtime: this.clone(),
+            kernel: this.clone(),
             kubeadm: this.clone(),
             etcd: this.clone(),
             api_servers: this.clone(),

@@ -5,7 +5,7 @@ use crate::{
     Active, Container, Enablement, Iptables, Link, MachineIdentity, Mount, Namespace, Process, Route, Ruleset, Sandbox,
 };
 
-use super::{State, Unit};
+use super::{KernelState, State, Unit};
 
 mod bare;
 mod master;
@@ -24,6 +24,8 @@ const LEGACY: &str = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A I
 const BRIDGE: &str = r#"{"cniVersion":"0.4.0","name":"lab-bridge","plugins":[{"type":"bridge","bridge":"cni0","isGateway":true,"ipam":{"type":"host-local"}},{"type":"portmap","capabilities":{"portMappings":true}}]}"#;
 const FLANNEL: &str = r#"{"name":"cbr0","cniVersion":"0.3.1","plugins":[{"type":"flannel","delegate":{"hairpinMode":true,"isDefaultGateway":true}},{"type":"portmap","capabilities":{"portMappings":true}}]}"#;
 const PODMAN: &str = r#"{"cniVersion":"0.4.0","name":"podman","plugins":[{"type":"bridge","bridge":"cni-podman0","isGateway":true,"ipMasq":true},{"type":"portmap","capabilities":{"portMappings":true}}]}"#;
+/// As Debian's package of containerd lays it down.
+const CONTAINERD: &str = "# comments of the operator's stay\nversion = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\"\n      conf_dir = \"/etc/cni/net.d\"\n  [plugins.\"io.containerd.internal.v1.opt\"]\n    path = \"/var/lib/containerd\"\n";
 const POD: &str = "6e3f21aa01bb6e3f21aa01bb6e3f21aa01bb6e3f21aa01bb6e3f21aa01bb0001";
 
 /// A worker of a kubeadm cluster on 1.33, with the bridge plugin, kube-proxy in nftables mode, and a user's firewall, bridges, VXLAN link and
@@ -88,6 +90,13 @@ pub fn machine(name: &str) -> State {
     bare::packages(&mut state);
     state.units.insert("kubelet.service".into(), unit("kubelet", Active::Activating, true));
     state.units.insert("containerd.service".into(), unit("containerd", Active::Active, true));
+    let modules = Unit { enablement: Enablement::Static, ..unit("", Active::Active, false) };
+    state.units.insert("systemd-modules-load.service".into(), modules);
+    state.kernel = KernelState::of_debian(digits(name) + if name.starts_with('m') { 1000 } else { 0 });
+    for folder in ["/etc/modules-load.d", "/etc/sysctl.d", "/etc/containerd", "/etc/default", "/var/lib/slipway"] {
+        state.directory(folder);
+    }
+    state.write("/etc/containerd/config.toml", CONTAINERD);
     state.spawn("systemd", "/usr/lib/systemd/systemd");
     state.spawn("containerd", "/usr/bin/containerd");
     for folder in ["/etc/kubernetes", "/etc/kubernetes/manifests", "/etc/cni", "/etc/cni/net.d", "/opt/cni/bin"] {

@@ -76,10 +76,10 @@ impl Services for FakeHost {
     async fn restart(&self, unit: &str) -> Result<(), Error> {
         self.act("services.restart", |state| {
             startable(state, unit, "restarting")?;
-            state.witness(format!("restart {unit}"));
+            state.witness(format!("restart {unit}{}", state.reads_at_start(unit)));
             state.stop_unit(unit);
             state.start_unit(unit);
-            Ok(())
+            state.restarted(unit)
         })
         .await
     }

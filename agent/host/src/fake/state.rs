@@ -199,6 +199,12 @@ pub struct State {
     /// Its packages, and the repositories that it can reach.
     #[serde(default)]
     pub packaging: super::Packaging,
+    /// Its kernel.
+    #[serde(default)]
+    pub kernel: super::KernelState,
+    /// A text that the container runtime does not start with, where it stands in its configuration.
+    #[serde(default)]
+    pub runtime_refuses: Option<String>,
     /// The next process number.
     pub next_pid: u32,
     /// How often each thing that changes the machine was done: an independent witness.
@@ -269,7 +275,8 @@ impl State {
         }
         unit.active = Active::Active;
         let comm = unit.comm.clone();
-        if !self.processes.iter().any(|process| process.comm == comm) {
+        // One that does its work and ends has no process to show.
+        if !comm.is_empty() && !self.processes.iter().any(|process| process.comm == comm) {
             self.spawn(&comm, &format!("/usr/bin/{comm}"));
             if name == super::kubelet::UNIT {
                 super::kubelet::started(self);
@@ -329,6 +336,8 @@ impl State {
         for name in names {
             self.start_unit(&name);
         }
+        self.load_modules();
+        self.apply_sysctls();
     }
 
     /// The power is cut: what lived in memory is gone, and nothing starts until a reboot.
@@ -348,6 +357,7 @@ impl State {
         for unit in self.units.values_mut() {
             unit.active = Active::Inactive;
         }
+        self.kernel.power_off();
         self.drop_vip();
     }
 }

@@ -100,6 +100,15 @@ fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
+fn mode(path: &Path) -> Result<Option<u32>, Error> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.permissions().mode() & 0o7777)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(format!("looking at {}", path.display()))(error)),
+    }
+}
+
 fn names(folder: OwnedFd, path: &Path) -> Result<Vec<OsString>, Error> {
     let mut dir = Dir::from_fd(folder).map_err(|errno| refused("listing", path, errno))?;
     let mut names = Vec::new();
@@ -245,6 +254,11 @@ impl Files for LinuxFiles {
     async fn stamp(&self, path: &Path) -> Result<Option<String>, Error> {
         let path = path.to_owned();
         blocking("looking at a file", move || stamp(&path)).await
+    }
+
+    async fn mode(&self, path: &Path) -> Result<Option<u32>, Error> {
+        let path = path.to_owned();
+        blocking("looking at files", move || mode(&path)).await
     }
 
     async fn list(&self, folder: &Path) -> Result<Vec<Entry>, Error> {

@@ -6,6 +6,7 @@ mod etcd;
 mod exec;
 mod files;
 mod identity;
+mod kernel;
 mod links;
 mod metrics;
 mod mounts;
@@ -42,6 +43,7 @@ impl Host {
             package_manager: apt::Apt::find(&exec),
             processes: Arc::new(processes::Proc),
             runtime: Arc::new(runtime::Cri),
+            kernel: Arc::new(kernel::Machine),
             kubeadm: Arc::new(versions::Installed::new(exec)),
             etcd: Arc::new(etcd::Client),
             api_servers: Arc::new(api_server::Servers),

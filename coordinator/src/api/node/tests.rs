@@ -45,7 +45,11 @@ fn node(n: u8) -> Node {
 }
 
 fn reaches(server: &str) -> Vec<KubeconfigServer> {
-    vec![KubeconfigServer { path: "/etc/kubernetes/kubelet.conf".into(), server: format!("https://{server}:6443") }]
+    vec![KubeconfigServer {
+        path: "/etc/kubernetes/kubelet.conf".into(),
+        server: format!("https://{server}:6443"),
+        ..Default::default()
+    }]
 }
 
 fn facts(n: u8) -> HostFacts {

@@ -1,4 +1,4 @@
-//! What is looked at before a host may join, for either role: its packages, its leftovers, its name, its machine.
+//! What is looked at before a host may join, for either role: its packages and its name here, all else by the judge of hosts.
 
 use serde::{Deserialize, Serialize};
 use slipway_cluster::ClusterInfo;
@@ -6,8 +6,8 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::types::HostFacts;
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
+use super::before::{Before, Common, before};
 use super::master::{Master, master};
-use super::parts::scan;
 use crate::fleet::HostState;
 use crate::flows::scale_in::{HostWork, host_work};
 use crate::steps::{HostTarget, refuse_one_that_is_there};
@@ -25,6 +25,9 @@ pub(super) struct Joining {
     pub(super) master: Option<Master>,
     /// What takes the join back.
     pub(super) back: Vec<HostWork>,
+    /// How it is prepared, and what is to be known of it.
+    #[serde(default)]
+    pub(super) before: Before,
 }
 
 /// A kubelet is never newer than the API server that it speaks to.
@@ -59,7 +62,7 @@ pub(super) async fn way_in(world: &World) -> Result<ClusterInfo, Coded> {
 pub(super) async fn joining(
     world: &World,
     name: &NodeName,
-    (version, role): (KubernetesVersion, NodeRole),
+    common: &Common<'_>,
     denied: bool,
 ) -> Result<Joining, Coded> {
     let record = world.host_of(name).await?;
@@ -71,25 +74,19 @@ pub(super) async fn joining(
     }
     refuse_one_that_is_there(world, name).await?;
     let said = world.agents.describe(&record).await?.facts.unwrap_or_default();
-    has_packages(name, &said, version)?;
-    only_machine(world, name, &said).await?;
-    let scanned = world.agents.check(&record, scan()).await?;
-    if !scanned.satisfied {
-        let found: Vec<String> = scanned.obstacles.iter().take(5).map(|one| one.what.clone()).collect();
-        let text = format!("{name} has leftovers of an earlier life: {}", found.join(", "));
-        return Err(Coded::new(Code::HOST_LEFTOVERS, text)
-            .do_this("kubeadm reset there and remove what it leaves, or take another host"));
-    }
+    has_packages(name, &said, common.version)?;
+    let before = before(world, name, (&record, &said), common).await?;
     let (host_id, machine_id) = (record.id.clone(), said.machine_id.clone());
     let host = HostTarget { node: name.clone(), host_id, machine_id };
     Ok(Joining {
         back: host_work(world, &record, &said).await?,
-        master: match role {
+        master: match common.role {
             NodeRole::ControlPlane => Some(master(world, &record, &said, &host).await?),
             NodeRole::Worker => None,
         },
         cri_socket: said.cri_socket,
         denied,
+        before,
         host,
     })
 }
@@ -104,19 +101,4 @@ fn has_packages(name: &NodeName, said: &HostFacts, version: KubernetesVersion) -
     };
     Err(Coded::new(Code::JOIN_VERSION, text)
         .do_this(format!("install kubelet, kubeadm and kubectl {wanted} there, or join with what it has")))
-}
-
-/// Two machines with one id would be one to every part that tells machines by it.
-async fn only_machine(world: &World, name: &NodeName, said: &HostFacts) -> Result<(), Coded> {
-    let nodes = world.cluster.nodes(None).await?;
-    match nodes.iter().find(|node| node.machine_id == said.machine_id) {
-        Some(twin) => Err(Coded::new(
-            Code::NODE_IDENTITY,
-            format!("{name} has the machine id of the node {}: {}", twin.name, said.machine_id),
-        )
-        .do_this(format!(
-            "a cloned disk? on {name}: rm /etc/machine-id; systemd-machine-id-setup; reboot; enrol it anew"
-        ))),
-        None => Ok(()),
-    }
 }

@@ -17,7 +17,7 @@ use self::facts::Keepalived;
 pub(super) use self::facts::{Master, master};
 use super::Facts;
 use super::look::Joining;
-use super::parts::{join, join_action, nothing_left, unmask};
+use super::parts::{join, join_action, nothing_left, prepare, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::flows::claims::CONTROL_PLANE;
@@ -34,7 +34,7 @@ pub(super) fn plan(flow: &'static str, facts: &Facts) -> Result<Plan<World>, Cod
     let mut plan = Plan::of(flow).title(title).claims(CONTROL_PLANE);
     for one in &facts.hosts {
         plan = plan.node(&one.host.node, MASTERS);
-        let warnings = one.master.iter().flat_map(|master| &master.warnings);
+        let warnings = one.before.warnings.iter().chain(one.master.iter().flat_map(|master| &master.warnings));
         plan = warnings.fold(plan, |plan, warning| plan.warn(warning.as_str()));
     }
     let lane = |name: &NodeName, lane: LaneBuilder<World>| {
@@ -58,6 +58,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
         let grows = EtcdMayGrow { newcomer: newcomer(), sentence: master.grows.clone() };
         phase.step(NameIsFree { node: node() }).step(nothing_left(&one.host)).step(grows)
     })
+    .phase("prepare", |phase| phase.step_if(prepare(one)))
     .phase("snapshot", |phase| phase.step(snapshot))
     .phase("join", |phase| {
         phase

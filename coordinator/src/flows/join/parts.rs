@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, JoinKubeadm, MaskKubelet, ScanLeftovers, UnmaskKubelet};
+use slipway_proto::types::{Action, JoinKubeadm, MaskKubelet, ScanLeftovers, UnmaskKubelet, UnprepareHost};
 
 use super::Facts;
 use super::look::Joining;
 use crate::flows::scale_in::wipe_etcd_data;
-use crate::steps::{Brings, HostAction, HostTarget, JoinHost};
+use crate::steps::{Brings, HostAction, HostTarget, JoinHost, PrepareHost};
 
 pub(super) fn scan() -> Action {
     Action { action: Some(Kind::ScanLeftovers(ScanLeftovers {})) }
@@ -21,6 +21,18 @@ pub(super) fn nothing_left(host: &HostTarget) -> HostAction {
         reads_only: true,
         ..HostAction::once(host, scan(), "scan-leftovers", Duration::from_mins(5))
     }
+}
+
+/// What the host lacks for a kubelet; none where the settings leave hosts as they are.
+pub(super) fn prepare(one: &Joining) -> Option<PrepareHost> {
+    let preparation = one.before.preparation.as_ref()?;
+    Some(PrepareHost(HostAction {
+        summary: format!("{} is made fit for a kubelet", one.host.node),
+        by_hand: preparation.by_hand.clone(),
+        changes: preparation.changes.clone(),
+        undo: Some(Action { action: Some(Kind::UnprepareHost(UnprepareHost {})) }),
+        ..HostAction::once(&one.host, preparation.action(), "prepare-host", Duration::from_mins(5))
+    }))
 }
 
 pub(super) fn unmask(host: &HostTarget) -> HostAction {

@@ -7,7 +7,7 @@ use slipway_types::NodeName;
 
 use super::Facts;
 use super::look::Joining;
-use super::parts::{join, nothing_left, unmask};
+use super::parts::{join, nothing_left, prepare, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::pools::WORKERS;
@@ -22,6 +22,7 @@ pub(super) fn plan(flow: &'static str, facts: &Facts) -> Result<Plan<World>, Cod
     let mut plan = Plan::of(flow).title(format!("join of workers: {}, {}", names.join(", "), facts.version));
     for one in &facts.hosts {
         plan = plan.node(&one.host.node, WORKERS);
+        plan = one.before.warnings.iter().fold(plan, |plan, warning| plan.warn(warning.clone()));
     }
     let lane = |name: &NodeName, lane: LaneBuilder<World>| match facts.hosts.iter().find(|one| one.host.node == *name) {
         Some(one) => lane_of(lane, one, facts),
@@ -34,6 +35,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
     let node = || one.host.node.clone();
     let denied = one.denied.then(|| AdmitKubelet { node: node(), admission: Admission::Joins });
     lane.phase("look", |phase| phase.step(NameIsFree { node: node() }).step(nothing_left(&one.host)))
+        .phase("prepare", |phase| phase.step_if(prepare(one)))
         .phase("join", |phase| {
             phase
                 .step_if(denied)

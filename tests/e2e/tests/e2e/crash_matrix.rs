@@ -66,6 +66,15 @@ fn waiting_master(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.waiting_master("m2").await.unwrap() })
 }
 
+/// The host of w2 waits to be joined, and has traces of an earlier life.
+fn waiting_with_leftovers(sites: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(async {
+        sites.waiting("w2").await.unwrap();
+        let machine = &sites.site("w2").unwrap().machine;
+        machine.change(|state| state.write("/run/flannel/subnet.env", "FLANNEL_NETWORK=10.244.0.0/16"));
+    })
+}
+
 /// etcd is a unit of systemd on each master, and the workers are prepared for a member.
 fn external(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.etcd_under_systemd().unwrap() })
@@ -117,6 +126,7 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         )),
         "back-up-etcd" => Some((json!({}), untouched)),
         "clean-host" => Some((json!({"nodes": ["w2"]}), returned)),
+        "clean-host with leftovers" => Some((json!({"nodes": ["w2"]}), waiting_with_leftovers)),
         "replace-etcd-member" => Some((json!({"nodes": ["m3"], "on": "w1"}), external)),
         "join" => Some((
             json!({
@@ -222,6 +232,11 @@ async fn a_backup_of_etcd_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cleaning_a_host_that_is_back_survives_everything() {
     holds("clean-host", 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cleaning_a_host_with_leftovers_survives_everything() {
+    holds("clean-host with leftovers", 30).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

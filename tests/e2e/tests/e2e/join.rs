@@ -10,6 +10,7 @@ use slipway_e2e::workload;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
 use slipway_flow::Command;
+use slipway_host::fake::State;
 
 /// The host of w2 waits, and a coordinator leads.
 async fn waiting() -> (Sites, Coordinator) {
@@ -63,6 +64,7 @@ async fn what_cannot_work_is_refused_before_anything_changes() {
         state.identity.machine_id = "000000000000000000000000000000w1".into();
     });
     assert_eq!(refused(join("1.33.13")).await, Code::NODE_IDENTITY, "a cloned disk");
+    machine.change(|state| state.identity.machine_id = "000000000000000000000000000000w2".into());
     assert_eq!(tokens(&sites), 0);
 }
 
@@ -196,4 +198,119 @@ async fn a_wrong_hash_that_nothing_shows_beforehand_unwinds_the_join() {
     assert_eq!((tokens(&sites), requests(&sites)), (0, 0));
     let kubelet = sites.site("w2").unwrap().machine.see(|state| state.units["kubelet.service"].enablement);
     assert_eq!(kubelet, slipway_host::Enablement::Masked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_thing_that_a_host_lacks_is_found_before_anything_changes() {
+    type Trouble = fn(&mut State);
+    let cases: [(Trouble, Code); 11] = [
+        (|state| state.kernel.swaps.push("/dev/zram0".into()), Code::HOST_SWAP),
+        (|state| state.kernel.modules.clear(), Code::HOST_KERNEL),
+        (|state| state.kernel.listening.extend([10250]), Code::HOST_PORT),
+        (|state| state.kernel.free.extend([("/var/lib/kubelet".to_owned(), 1 << 20)]), Code::HOST_SPACE),
+        (|state| state.runtime_up = false, Code::HOST_RUNTIME),
+        (|state| state.files.retain(|path, _| !path.starts_with("/run/containerd")), Code::HOST_RUNTIME),
+        (|state| state.write("/etc/containerd/config.toml", "version = 1\n[plugins]\n"), Code::HOST_PREPARE),
+        (|state| state.identity.hostname = "w1".into(), Code::HOST_TWIN),
+        (|state| state.write("/run/flannel/subnet.env", "FLANNEL_NETWORK=10.244.0.0/16\n"), Code::HOST_LEFTOVERS),
+        (|state| state.write("/etc/kubernetes/kubelet.conf", &kubeconfig("10.9.9.9")), Code::HOST_OTHER_CLUSTER),
+        (|state| state.identity.machine_id = "000000000000000000000000000000w1".into(), Code::NODE_IDENTITY),
+    ];
+    let (sites, coordinator) = waiting().await;
+    let machine = &sites.site("w2").unwrap().machine;
+    let healthy = machine.state();
+    for (at, (trouble, code)) in cases.into_iter().enumerate() {
+        machine.change(|state| *state = healthy.clone());
+        machine.change(trouble);
+        let before = machine.state();
+        let error = begun(&coordinator, "join", join("1.33.13")).await.unwrap_err();
+        assert_eq!(error.code, code, "case {at}: {error}");
+        assert!(error.way_out.is_some_and(|way| !way.is_empty()), "case {at} has no way out");
+        assert_eq!(machine.state(), before, "case {at} changed something");
+    }
+    assert_eq!(tokens(&sites), 0);
+}
+
+fn kubeconfig(server: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://{server}:6443\n  name: other\nusers: []\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cluster_allows_its_kubelets_is_allowed_to_hosts_and_warnings_are_shown() {
+    let (sites, coordinator) = waiting().await;
+    let config = "kind: KubeletConfiguration\nfailSwapOn: false\ncgroupDriver: cgroupfs\n";
+    sites
+        .api
+        .apply(json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kubelet-config", "namespace": "kube-system"},
+            "data": {"kubelet": config},
+        }))
+        .unwrap();
+    let machine = &sites.site("w2").unwrap().machine;
+    machine.change(|state| {
+        state.kernel.swaps.push("/dev/zram0".into());
+        state.identity.hostname = "debian".into();
+    });
+    let actor = slipway_events::Actor("a".into());
+    let plan = coordinator.runs.plan("join", &join("1.33.13"), &actor).await.unwrap();
+    assert!(plan.warnings.iter().any(|warning| warning.contains("calls itself debian")), "{:?}", plan.warnings);
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    machine.see(|state| {
+        assert_eq!(state.kernel.sysctls["net.ipv4.ip_forward"], "1");
+        let runtime = state.effects.keys().any(|effect| effect.starts_with("restart containerd"));
+        assert!(!runtime, "cgroupfs is what containerd does unasked: {:?}", state.effects);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_fails_leaves_the_host_as_it_was_before_it_was_prepared() {
+    let (sites, coordinator) = waiting().await;
+    let machine = &sites.site("w2").unwrap().machine;
+    let files = |state: &State| state.files.clone();
+    let before = machine.see(files);
+    machine.change(|state| state.join_fails = true);
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    ends(&coordinator, &run, RunState::Unwound).await.unwrap();
+    let mut after = machine.see(files);
+    after.retain(|path, _| !path.starts_with("/run/slipway"));
+    assert_eq!(after, before);
+    assert_eq!(machine.see(|state| state.kernel.sysctls["net.ipv4.ip_forward"].clone()), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leftovers_of_an_earlier_life_are_cleaned_by_one_command_and_the_host_joins() {
+    let (sites, coordinator) = waiting().await;
+    let machine = &sites.site("w2").unwrap().machine;
+    machine.change(|state| {
+        state.write("/run/flannel/subnet.env", "FLANNEL_NETWORK=10.244.0.0/16\n");
+        state.write("/etc/kubernetes/pki/ca.crt", "of an earlier life");
+    });
+    let error = begun(&coordinator, "join", join("1.33.13")).await.unwrap_err();
+    assert!(
+        error.code == Code::HOST_LEFTOVERS && error.way_out.clone().unwrap().contains("slipway host clean w2"),
+        "{error}"
+    );
+    let run = begun(&coordinator, "clean-host", json!({"nodes": ["w2"]})).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_serves_is_not_cleaned_and_one_of_another_cluster_only_with_a_word() {
+    let (sites, coordinator) = waiting().await;
+    let clean = |node: &str, word: bool| json!({"nodes": [node], "of_another_cluster": word});
+    let refused = begun(&coordinator, "clean-host", clean("w1", false)).await.unwrap_err();
+    assert!(refused.code == Code::RUN_BAD_PARAMETER && refused.way_out.unwrap().contains("slipway node remove w1"));
+    let machine = &sites.site("w2").unwrap().machine;
+    machine.change(|state| state.write("/etc/kubernetes/kubelet.conf", &kubeconfig("10.9.9.9")));
+    let refused = begun(&coordinator, "clean-host", clean("w2", false)).await.unwrap_err();
+    assert!(refused.code == Code::HOST_OTHER_CLUSTER && refused.message.contains("10.9.9.9"), "{refused}");
+    let run = begun(&coordinator, "clean-host", clean("w2", true)).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
 }
