@@ -61,6 +61,7 @@ fn content(handle: &FakeHandle, path: &str) -> Option<String> {
 fn essence(handle: &FakeHandle) -> State {
     let mut state = handle.state();
     state.effects.clear();
+    state.written.clear();
     state.modes.clear();
     state.next_pid = 0;
     state.kernel.modules.clear();
