@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use slipway_net::{Dial, Tcp};
 use slipway_types::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::blocking;
 use super::exec::{Exec, Program};
@@ -101,7 +101,7 @@ fn is_read(path: &Path, started: u64) -> bool {
 }
 
 async fn well(address: &str) -> Result<bool, std::io::Error> {
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = Tcp.dial(address).await?;
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -164,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, "").unwrap();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = u64::try_from(SystemClock.now().as_second()).unwrap();
         assert!(is_read(&path, now));
         assert!(!is_read(&path, now - 60));
         assert!(is_read(&folder.path().join("none"), 0));
