@@ -162,7 +162,7 @@ impl CheckArgs {
                 kubernetes: self.kubernetes.clone(),
                 ..Default::default()
             })),
-            "remove-packages" => Some(Wire::RemovePackages(RemovePackages {})),
+            "remove-packages" => Some(Wire::RemovePackages(RemovePackages::default())),
             "prepare-host" => Some(Wire::PrepareHost(PrepareHost::default())),
             _ => None,
         };

@@ -10,6 +10,7 @@ mod etcd_part;
 mod evacuate;
 mod isolate;
 mod join;
+mod package_work;
 mod packages;
 mod parameters;
 mod recover;

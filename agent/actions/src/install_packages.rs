@@ -44,11 +44,7 @@ impl InstallPackages {
     pub fn new(install: types::InstallPackages) -> Result<Self, Coded> {
         let release =
             install.kubernetes.parse().map_err(|error: slipway_types::InvalidVersion| bad(error.to_string()))?;
-        if let Some(name) = install.packages.iter().find(|name| !KUBERNETES_PACKAGES.contains(&name.as_str())) {
-            return Err(bad(format!("{name:?} is none of {}", KUBERNETES_PACKAGES.join(", "))));
-        }
-        let mut names: Vec<String> = KUBERNETES_PACKAGES.map(str::to_owned).to_vec();
-        names.retain(|name| install.packages.is_empty() || install.packages.contains(name));
+        let names = chosen(&install.packages)?;
         Ok(Self { release, names, only_download: install.only_download })
     }
 
@@ -122,6 +118,16 @@ impl InstallPackages {
         }
         Ok(Done { changes, record: vec![ended.line(INSTALL)] })
     }
+}
+
+/// Packages that are named, in the order of the list; none: all of them.
+pub(crate) fn chosen(named: &[String]) -> Result<Vec<String>, Coded> {
+    if let Some(name) = named.iter().find(|name| !KUBERNETES_PACKAGES.contains(&name.as_str())) {
+        return Err(bad(format!("{name:?} is none of {}", KUBERNETES_PACKAGES.join(", "))));
+    }
+    let mut names: Vec<String> = KUBERNETES_PACKAGES.map(str::to_owned).to_vec();
+    names.retain(|name| named.is_empty() || named.contains(name));
+    Ok(names)
 }
 
 /// Whether the first of two versions is the higher one.

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_errors::Code;
-use slipway_host::{Enablement, Host, KUBERNETES_PACKAGES, Package};
+use slipway_errors::{Code, Coded};
+use slipway_host::{Enablement, Host, Package};
 use slipway_proto::types::{Change, Obstacle};
 use slipway_types::OperationId;
 
+use crate::install_packages::chosen;
 use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
@@ -25,9 +26,47 @@ const REMOVE: LongCommand = LongCommand {
 const JOINED: [&str; 2] = ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf"];
 const NEEDRESTART_FILE: &str = "/etc/needrestart/conf.d/slipway-kubelet.conf";
 
-/// Removes the packages of Kubernetes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RemovePackages;
+/// Removes packages of Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovePackages {
+    names: Vec<String>,
+}
+
+impl RemovePackages {
+    /// Those that are named; none: all of them.
+    pub fn new(named: &[String]) -> Result<Self, Coded> {
+        Ok(Self { names: chosen(named)? })
+    }
+
+    async fn installed(&self, host: &Host) -> Result<Vec<Package>, Error> {
+        let mut installed = host.package_manager()?.installed().await?;
+        installed.retain(|package| self.names.contains(&package.name));
+        Ok(installed)
+    }
+
+    /// A mask outlives its unit only where the kubelet goes.
+    async fn is_masked(&self, host: &Host) -> Result<bool, Error> {
+        let kubelet = self.names.iter().any(|name| name == "kubelet");
+        Ok(kubelet && host.services.state(UNIT).await?.enablement == Enablement::Masked)
+    }
+
+    async fn done(&self, host: &Host, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
+        if !self.installed(host).await?.is_empty() {
+            return Err(transaction::failed(REMOVE, host, ended).await);
+        }
+        self.tidy(host).await?;
+        Ok(Done { changes, record: vec![ended.line(REMOVE)] })
+    }
+
+    async fn tidy(&self, host: &Host) -> Result<(), Error> {
+        if self.is_masked(host).await? {
+            host.services.unmask(UNIT).await?;
+        }
+        host.services.daemon_reload().await?;
+        let path = Path::new(NEEDRESTART_FILE);
+        Ok(host.files.remove(path, &[path.to_owned()]).await?)
+    }
+}
 
 fn names(installed: &[Package]) -> Vec<String> {
     installed.iter().map(|package| package.name.clone()).collect()
@@ -59,23 +98,6 @@ async fn obstacles(host: &Host, installed: &[Package]) -> Result<Vec<Obstacle>, 
     Ok(found)
 }
 
-async fn done(host: &Host, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
-    if !host.package_manager()?.installed().await?.is_empty() {
-        return Err(transaction::failed(REMOVE, host, ended).await);
-    }
-    tidy(host).await?;
-    Ok(Done { changes, record: vec![ended.line(REMOVE)] })
-}
-
-async fn tidy(host: &Host) -> Result<(), Error> {
-    if host.services.state(UNIT).await?.enablement == Enablement::Masked {
-        host.services.unmask(UNIT).await?;
-    }
-    host.services.daemon_reload().await?;
-    let path = Path::new(NEEDRESTART_FILE);
-    Ok(host.files.remove(path, &[path.to_owned()]).await?)
-}
-
 #[async_trait]
 impl Perform for RemovePackages {
     fn name(&self) -> &'static str {
@@ -84,7 +106,7 @@ impl Perform for RemovePackages {
 
     fn by_hand(&self) -> Vec<String> {
         vec![
-            format!("apt-get remove --allow-change-held-packages {}", KUBERNETES_PACKAGES.join(" ")),
+            format!("apt-get remove --allow-change-held-packages {}", self.names.join(" ")),
             format!("systemctl unmask {UNIT}"),
         ]
     }
@@ -98,10 +120,10 @@ impl Perform for RemovePackages {
     }
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
-        let installed = host.package_manager()?.installed().await?;
+        let installed = self.installed(host).await?;
         let mut changes: Vec<Change> =
             installed.iter().map(|package| of_package(&package.name, "remove", &*package.version)).collect();
-        if host.services.state(UNIT).await?.enablement == Enablement::Masked {
+        if self.is_masked(host).await? {
             changes.push(change("unit", UNIT, "unmask", "there is no kubelet any more"));
         }
         let satisfied = changes.is_empty();
@@ -111,18 +133,18 @@ impl Perform for RemovePackages {
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
         let manager = host.package_manager()?;
-        let names = names(&manager.installed().await?);
+        let names = names(&self.installed(host).await?);
         if names.is_empty() {
-            tidy(host).await?;
+            self.tidy(host).await?;
             return Ok(Done { changes: found.changes.clone(), record: vec![] });
         }
         operation.progress.say(format!("removing {}", names.join(", ")));
         let ended = transaction::run(REMOVE, host, operation, manager.remove(&names)).await?;
-        done(host, &ended, found.changes.clone()).await
+        self.done(host, &ended, found.changes.clone()).await
     }
 
     async fn attach(&self, host: &Host, operation: &OperationContext) -> Result<Option<Done>, Error> {
         let Some(ended) = REMOVE.attach(host, operation).await? else { return Ok(None) };
-        done(host, &ended, vec![REMOVE.begun_before()]).await.map(Some)
+        self.done(host, &ended, vec![REMOVE.begun_before()]).await.map(Some)
     }
 }

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use slipway_errors::Code;
 use slipway_host::plan::network;
-use slipway_host::{Host, survey};
+use slipway_host::{Enablement, Host, survey};
+use slipway_proto::types::Change;
 
+use crate::mask_kubelet::UNIT;
 use crate::perform::{change, left};
 use crate::{
     Check, CleanCni, CleanFiles, CleanNetfilter, Done, Error, MaskKubelet, OperationContext, Perform, ResetKubeadm,
@@ -44,9 +46,12 @@ impl Perform for ScanLeftovers {
             &CleanFiles::default(),
         ];
         let mut all = Check::default();
+        // Where there is no kubelet, nothing of one is left to be kept down.
+        let absent = host.services.state(UNIT).await?.enablement == Enablement::NotFound;
         for part in parts {
             let found = part.check(host).await?;
-            all.changes.extend(found.changes.into_iter().filter(|change| change.verb != "run"));
+            let left = |change: &Change| change.verb != "run" && !(absent && change.what == UNIT);
+            all.changes.extend(found.changes.into_iter().filter(left));
             all.obstacles.extend(found.obstacles);
         }
         let scope = survey::scope(host, &[]).await?;

@@ -36,7 +36,7 @@ impl SetRepository {
     /// As the wire asks for it, every argument checked.
     pub fn new(set: types::SetRepository) -> Result<Self, Coded> {
         let numbers = set.minor.split_once('.').map(|(major, minor)| (major.parse::<u16>(), minor.parse::<u16>()));
-        if !matches!(numbers, Some((Ok(_), Ok(_)))) {
+        if !set.url.is_empty() && !matches!(numbers, Some((Ok(_), Ok(_)))) {
             return Err(bad(format!("{:?} is no minor such as 1.34", set.minor)));
         }
         if !set.url.is_empty() && !set.url.contains(&set.minor) {
@@ -59,10 +59,11 @@ impl SetRepository {
         let mut check = Check::default();
         let ours = manager.source_path();
         let others: Vec<&Source> = sources.iter().filter(|source| source.path != ours).collect();
-        // An operator's own file that says what is wanted is as good as ours.
+        // An operator's own file that says what is wanted is as good as ours, if an installation will know it for what it is.
         if let [only] = others[..]
             && same(&only.url, &self.url)
             && sources.len() == 1
+            && !manager.sources("").await?.is_empty()
         {
             check.satisfied = true;
             return Ok(check);
@@ -87,7 +88,7 @@ impl SetRepository {
                 }
             }
             None => {
-                let explain = "no key was given, and none of the usual keyrings is on the host: packages.key-file";
+                let explain = "no key was given, and none of the usual keyrings is on the host: packages.key";
                 check.obstacles.push(obstacle(Code::PACKAGE_SIGNATURE, &*self.url, explain));
             }
         }

@@ -50,12 +50,12 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::SetApiServer(set) => Box::new(SetApiServer::new(&set.server, &set.paths)?),
         Wire::SetRepository(set) => Box::new(SetRepository::new(set)?),
         Wire::InstallPackages(install) => Box::new(InstallPackages::new(install)?),
-        Wire::RemovePackages(_) => Box::new(RemovePackages),
         Wire::PullImages(pull) => Box::new(PullImages::new(pull)?),
         Wire::UpgradeKubeadm(upgrade) => Box::new(UpgradeKubeadm::new(upgrade)?),
         Wire::RestartKubelet(restart) => Box::new(RestartKubelet::new(&restart)?),
         Wire::RollBackKubelet(back) => Box::new(RollBackKubelet::new(&back)?),
         Wire::SetEtcdImage(set) => Box::new(SetEtcdImage::new(&set.image)?),
+        Wire::RemovePackages(remove) => Box::new(RemovePackages::new(&remove.packages)?),
     })
 }
 
@@ -163,6 +163,9 @@ mod tests {
     #[case(Wire::RestartKubelet(types::RestartKubelet { kubernetes: "stable".into() }))]
     #[case(Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "../v1.34.4".into() }))]
     #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "etcd".into() }))]
+    #[case(Wire::RemovePackages(types::RemovePackages { packages: vec!["vim".into()] }))]
+    #[case(Wire::InstallPackages(types::InstallPackages::default()))]
+    #[case(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), url: "https://m/".into(), ..Default::default() }))]
     fn an_argument_outside_the_rules_is_refused(#[case] action: Wire) {
         assert_eq!(wire(action).unwrap_err().code, Code::AGENT_BAD_ARGUMENT);
     }
@@ -193,7 +196,6 @@ mod tests {
     #[case(Wire::SetApiServer(types::SetApiServer { server: "https://a:6443".into(), paths: vec![] }), "set-api-server")]
     #[case(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), ..Default::default() }), "set-repository")]
     #[case(Wire::InstallPackages(types::InstallPackages { kubernetes: "1.34.4".into(), ..Default::default() }), "install-packages")]
-    #[case(Wire::RemovePackages(types::RemovePackages {}), "remove-packages")]
     #[case(Wire::PullImages(types::PullImages { kubernetes: "1.34.4".into(), ..Default::default() }), "pull-images")]
     #[case(Wire::UpgradeKubeadm(types::UpgradeKubeadm { kubernetes: "1.34.4".into(), ..Default::default() }), "upgrade-kubeadm")]
     #[case(Wire::RestartKubelet(types::RestartKubelet { kubernetes: "1.34.4".into() }), "restart-kubelet")]
@@ -201,6 +203,7 @@ mod tests {
     #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "registry.k8s.io/etcd:3.5.26-0".into() }), "set-etcd-image")]
     #[case(Wire::PrepareHost(types::PrepareHost::default()), "prepare-host")]
     #[case(Wire::UnprepareHost(types::UnprepareHost {}), "unprepare-host")]
+    #[case(Wire::RemovePackages(types::RemovePackages::default()), "remove-packages")]
     #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();

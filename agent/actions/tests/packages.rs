@@ -65,7 +65,7 @@ fn fetch(kubernetes: &str) -> Box<dyn Perform> {
 }
 
 fn remove() -> Box<dyn Perform> {
-    action(Wire::RemovePackages(types::RemovePackages {}))
+    action(Wire::RemovePackages(types::RemovePackages::default()))
 }
 
 async fn applied(host: &Host, action: &dyn Perform) -> Applied {
@@ -366,4 +366,12 @@ async fn a_look_at_a_repository_switches_nothing() {
     assert!(without.offered.is_empty() && without.installed.len() == 4);
     let no_key = PackagesQuery { url: URL.into(), ..Default::default() };
     assert!(packages(&host, no_key).await.is_ok(), "the keyring that is there serves");
+}
+
+#[tokio::test]
+async fn nothing_is_left_over_on_a_bare_host() {
+    let (host, _) = host_in(preset::bare("w9"));
+    let scan = action(Wire::ScanLeftovers(types::ScanLeftovers {}));
+    let check = scan.check(&host).await.unwrap();
+    assert!(check.satisfied, "{check:?}");
 }

@@ -119,9 +119,9 @@ impl Trouble {
             Self::Broken => "on the host: dpkg --configure -a, then try again",
             Self::Unreachable => "see from the host whether the repository can be reached: name, proxy, firewall",
             Self::Unsigned => {
-                "give the repository's own key: packages.key-file in the coordinator's settings (Release.key beside it)"
+                "give the repository's own key: packages.key in the coordinator's settings (Release.key beside it)"
             }
-            Self::Missing => "take a version that the repository has, or another repository (packages.repository)",
+            Self::Missing => "take a version that the repository has, or another repository (packages.url)",
             Self::Corrupt => "the mirror or a proxy before it serves damaged files: mend it, then try again",
             Self::NoRoom => "make room: apt-get clean, journalctl --vacuum-size=200M, then try again",
             Self::Unsupported => "install the packages there yourself, by the exact version",

@@ -33,6 +33,9 @@ pub struct Args {
     /// Yes: pods may stay Pending that find no other node
     #[arg(long)]
     pub accept_pending_pods: bool,
+    /// Removes kubelet, kubeadm, kubectl and kubernetes-cni too, once the hosts are clean
+    #[arg(long, conflicts_with = "unreachable")]
+    pub remove_packages: bool,
     /// How it is started.
     #[command(flatten)]
     pub start: Start,
@@ -105,6 +108,7 @@ impl Args {
         params.set_some("soak_s", self.caution.soak.map(|soak| soak.as_secs()).as_ref());
         params.set_some("stop_after", self.caution.stop_after.as_ref());
         params.set("accept_pending_pods", json!(self.accept_pending_pods));
+        params.set("remove_packages", json!(self.remove_packages));
         self.etcd.put(&mut params);
         Wish { flow: "scale-in", params: params.into_json() }
     }
@@ -127,6 +131,7 @@ mod tests {
         assert_eq!((wish.flow, &wish.params["budget"], &wish.params["soak_s"]), ("scale-in", &2.into(), &30.into()));
         assert_eq!(wish.params["delete_emptydir_data"], true);
         assert_eq!(wish.params["accept_less_tolerance"], false, "nobody says yes by silence");
+        assert_eq!(wish.params["remove_packages"], false, "packages stay unless somebody says otherwise");
     }
 
     #[test]

@@ -50,6 +50,9 @@ struct Parameters {
     /// Yes to pods that find no other node.
     #[serde(default)]
     accept_pending_pods: bool,
+    /// The packages of Kubernetes leave the hosts too.
+    #[serde(default)]
+    remove_packages: bool,
     #[serde(flatten)]
     consent: Consent,
     /// Who asked; the coordinator writes it.

@@ -71,6 +71,10 @@ pub struct HostAction {
     pub disrupts: bool,
     /// How it is undone, where it can be.
     pub undo: Option<Action>,
+    /// Actions that undo it, in order, where that takes more than one.
+    pub back: Vec<Self>,
+    /// What its failure means for the run.
+    pub on_failure: OnFailure,
     /// What it needs that nobody keeps.
     pub brings: Brings,
     /// What has to hold before each attempt: steps that only look.
@@ -91,6 +95,8 @@ impl HostAction {
             reads_only: false,
             disrupts: false,
             undo: None,
+            back: Vec::new(),
+            on_failure: OnFailure::Pause,
             brings: Brings::Nothing,
             only_if: Vec::new(),
         }
@@ -223,7 +229,7 @@ impl Step<World> for HostAction {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().deadline(self.deadline).keep_trying().on_failure(OnFailure::Pause)
+        Policy::default().deadline(self.deadline).keep_trying().on_failure(self.on_failure)
     }
 
     async fn precheck(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
@@ -245,15 +251,33 @@ impl Step<World> for HostAction {
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
-        self.run(cx, self.action.clone()).await
+        match self.run(cx, self.action.clone()).await {
+            // What can be taken back needs no person, unless nobody knows how the host is.
+            Err(StepError::Pause(why)) if self.on_failure == OnFailure::Unwind && of_host(why.code) => {
+                Err(StepError::Failed(why))
+            }
+            other => other,
+        }
     }
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
-        match &self.undo {
-            Some(action) => self.run(cx, action.clone()).await.map(drop),
-            None => Ok(()),
+        if let Some(action) = &self.undo {
+            self.run(cx, action.clone()).await?;
         }
+        for action in &self.back {
+            let part = cx.part(action.name);
+            if !action.satisfied(&part).await? {
+                cx.say(action.summary());
+                action.act(&part).await?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// Whether the host itself said no.
+fn of_host(code: Code) -> bool {
+    ["SLIP-HOST-", "SLIP-PACKAGE-"].iter().any(|family| code.as_str().starts_with(family))
 }
 
 fn unreachable(host: &HostRecord, error: Coded) -> StepError {

@@ -52,6 +52,12 @@ pub(crate) fn without(mut state: State) -> State {
     state.containers.sort_by(|a, b| (&a.sandbox, &a.name).cmp(&(&b.sandbox, &b.name)));
     state.sandboxes.sort_by(|a, b| a.id.cmp(&b.id));
     state.files.retain(|path, _| !path.starts_with(KEPT) && !path.starts_with(OWN) && path != Path::new(SCRATCH));
+    // What was read or fetched is no change of the machine, and a removed package leaves its configuration.
+    state.packaging.lists.clear();
+    state.packaging.fetched.clear();
+    if !state.packaging.installed.contains_key("kubelet") {
+        state.files.remove(Path::new("/etc/default/kubelet"));
+    }
     if given_up(&state) {
         state.units.remove(UNIT);
         state.files.retain(|path, _| !OF_UNIT.iter().any(|of| path == Path::new(of)));

@@ -186,7 +186,16 @@ impl Sites {
 
     /// Takes a node out as a removal would have: its host is clean and waits, and nothing of it is left in the cluster.
     pub async fn waiting(&self, name: &str) -> anyhow::Result<()> {
-        self.site(name)?.machine.change(|state| *state = preset::waiting(name));
+        self.taken_out(name, preset::waiting(name)).await
+    }
+
+    /// The same with a host that has nothing of Kubernetes on it, not even packages.
+    pub async fn bare(&self, name: &str) -> anyhow::Result<()> {
+        self.taken_out(name, preset::bare(name)).await
+    }
+
+    async fn taken_out(&self, name: &str, host: State) -> anyhow::Result<()> {
+        self.site(name)?.machine.change(|state| *state = host);
         self.agents.keep_in_step();
         for pod in self.api.objects("pods").into_iter().filter(|pod| pod["spec"]["nodeName"] == name) {
             let of = |key: &str| pod["metadata"][key].as_str().unwrap_or_default().to_owned();

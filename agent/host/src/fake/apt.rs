@@ -296,9 +296,13 @@ fn contents(name: &str) -> &'static [(&'static str, Option<&'static str>)] {
             ("/etc/kubernetes/manifests", None),
             ("/var/lib/kubelet", None),
         ],
-        CNI_PACKAGE => {
-            &[("/etc/cni", None), ("/etc/cni/net.d", None), ("/opt/cni/bin", None), ("/opt/cni/bin/bridge", Some(""))]
-        }
+        CNI_PACKAGE => &[
+            ("/etc/cni", None),
+            ("/etc/cni/net.d", None),
+            ("/opt/cni", None),
+            ("/opt/cni/bin", None),
+            ("/opt/cni/bin/bridge", Some("")),
+        ],
         _ => &[],
     }
 }

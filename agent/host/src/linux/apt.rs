@@ -225,9 +225,7 @@ impl Packages for Apt {
     }
 
     async fn known(&self) -> Result<Offer, Error> {
-        // No cache on the disk: the one in memory is made in a fraction of a second, and the agent is not the one to write it.
-        let options = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="];
-        let words = [&["madison"][..], &options, &KUBERNETES_PACKAGES].concat();
+        let words = [&["madison"][..], &KUBERNETES_PACKAGES].concat();
         Ok(apt::madison(&self.said(Program::AptCache, &words).await?))
     }
 

@@ -23,11 +23,14 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const ROUGHLY_S: u64 = 2;
 
 type Stamp = (u64, i64, i64, u64);
+/// Of the program, and of the package manager's records: a wrapper in the program's place stays the same over an upgrade.
+type Stamps = (Stamp, Option<Stamp>);
+const RECORDS: &str = "/var/lib/dpkg/status";
 
 #[derive(Debug)]
 pub(super) struct Installed {
     exec: Arc<Exec>,
-    known: Mutex<BTreeMap<PathBuf, (Stamp, String)>>,
+    known: Mutex<BTreeMap<PathBuf, (Stamps, String)>>,
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -42,14 +45,15 @@ impl Installed {
 
     async fn version(&self, program: Program, arguments: &[&str]) -> Result<Option<String>, Error> {
         let Some(path) = program.path() else { return Ok(None) };
-        let Some(stamp) = stamp(&path) else { return Ok(None) };
+        let Some(of_program) = stamp(&path) else { return Ok(None) };
+        let stamps = (of_program, stamp(Path::new(RECORDS)));
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
-        if let Some((_, version)) = known.filter(|(at, _)| *at == stamp) {
+        if let Some((_, version)) = known.filter(|(at, _)| *at == stamps) {
             return Ok(Some(version));
         }
         let said = self.exec.run(program, arguments, None).await?;
         let version = last_word(&String::from_utf8_lossy(&said));
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path, (stamp, version.clone()));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path, (stamps, version.clone()));
         Ok(Some(version))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::apt;
 use crate::packages::Source;
 
 /// What the public repositories have in their URLs, on mirrors too.
@@ -29,6 +30,7 @@ pub fn sources(files: &[(PathBuf, String)], url: &str) -> Vec<Source> {
     };
     let mut found = Vec::new();
     for (path, text) in files {
+        let ours = |known: &str| path == Path::new(apt::SOURCE) || ours(known);
         let urls = if is_deb822(path) { stanzas(text) } else { lines(text) };
         let alone = urls.iter().all(|url| ours(url));
         let mut named: Vec<String> = urls.into_iter().filter(|url| ours(url)).collect();
@@ -49,8 +51,12 @@ fn is_deb822(path: &Path) -> bool {
 
 /// `https://m/k8s/v` of `https://m/k8s/v1.34/deb/`: long enough to tell the repository from everything else.
 fn before_minor(url: &str) -> Option<&str> {
-    let at = url.rfind("v1.").map(|at| at + 1)?;
-    let beginning = url.get(..at)?;
+    let minor = |at: &usize| {
+        let rest = &url[*at..];
+        let number = rest.strip_prefix("1.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        number && url[..*at].ends_with(['/', 'v', '-', '_', ':'])
+    };
+    let beginning = &url[..url.char_indices().map(|(at, _)| at).rfind(minor)?];
     let path = beginning.split_once("://").map_or_else(|| beginning.strip_prefix("file:"), |(_, rest)| Some(rest))?;
     (path.trim_start_matches('/').len() > 2 && path.contains('/')).then_some(beginning)
 }
@@ -126,6 +132,9 @@ mod tests {
         let list = "deb https://mirror.example/k8s/v1.33/deb/ /\n";
         assert_eq!(found("/x/m.list", list, wanted), [("https://mirror.example/k8s/v1.33/deb/".to_owned(), true)]);
         assert_eq!(found("/x/m.list", "deb https://mirror.example/debian bookworm main\n", wanted), []);
+        let plain = found("/x/m.list", "deb https://m.example/k8s/1.33/ /\n", "https://m.example/k8s/1.34/");
+        assert_eq!(plain.len(), 1);
+        assert_eq!(found(apt::SOURCE, &text("https://anything.example/", "/k"), "").len(), 1, "ours is always one");
         assert_eq!(found("/x/m.list", "deb https://other.example/ x\n", "https://v1.34.example/"), []);
     }
 

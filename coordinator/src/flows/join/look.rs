@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use slipway_cluster::ClusterInfo;
 use slipway_errors::{Code, Coded};
-use slipway_proto::types::HostFacts;
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
 use super::before::{Before, Common, before};
 use super::master::{Master, master};
 use crate::fleet::HostState;
+use crate::flows::package_work::{PackageWork, package_work};
 use crate::flows::scale_in::{HostWork, host_work};
 use crate::steps::{HostTarget, refuse_one_that_is_there};
 use crate::world::World;
@@ -28,6 +28,9 @@ pub(super) struct Joining {
     /// How it is prepared, and what is to be known of it.
     #[serde(default)]
     pub(super) before: Before,
+    /// What brings the packages of the wanted version; none: they are there.
+    #[serde(default)]
+    pub(super) packages: Option<PackageWork>,
 }
 
 /// A kubelet is never newer than the API server that it speaks to.
@@ -74,11 +77,11 @@ pub(super) async fn joining(
     }
     refuse_one_that_is_there(world, name).await?;
     let said = world.agents.describe(&record).await?.facts.unwrap_or_default();
-    has_packages(name, &said, common.version)?;
     let before = before(world, name, (&record, &said), common).await?;
     let (host_id, machine_id) = (record.id.clone(), said.machine_id.clone());
     let host = HostTarget { node: name.clone(), host_id, machine_id };
     Ok(Joining {
+        packages: package_work(world, &record, &said, common.version).await?,
         back: host_work(world, &record, &said).await?,
         master: match common.role {
             NodeRole::ControlPlane => Some(master(world, &record, &said, &host).await?),
@@ -89,16 +92,4 @@ pub(super) async fn joining(
         before,
         host,
     })
-}
-
-fn has_packages(name: &NodeName, said: &HostFacts, version: KubernetesVersion) -> Result<(), Coded> {
-    let wanted = version.to_string();
-    let other = [("kubeadm", &said.kubeadm_version), ("kubelet", &said.kubelet_version)];
-    let Some((program, has)) = other.into_iter().find(|(_, has)| **has != wanted) else { return Ok(()) };
-    let text = match has.as_str() {
-        "" => format!("{program} is not installed on {name}"),
-        has => format!("{program} on {name} is {has}, and {wanted} was asked for"),
-    };
-    Err(Coded::new(Code::JOIN_VERSION, text)
-        .do_this(format!("install kubelet, kubeadm and kubectl {wanted} there, or join with what it has")))
 }

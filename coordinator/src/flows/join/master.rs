@@ -17,7 +17,7 @@ use self::facts::Keepalived;
 pub(super) use self::facts::{Master, master};
 use super::Facts;
 use super::look::Joining;
-use super::parts::{join, join_action, nothing_left, prepare, unmask};
+use super::parts::{join, join_action, nothing_left, packages, prepare, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::flows::claims::CONTROL_PLANE;
@@ -60,6 +60,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
     })
     .phase("prepare", |phase| phase.step_if(prepare(one)))
     .phase("snapshot", |phase| phase.step(snapshot))
+    .phase("packages", |phase| packages(one).into_iter().fold(phase, |phase, step| phase.step(step)))
     .phase("join", |phase| {
         phase
             .step_if(denied)

@@ -35,6 +35,11 @@ pub(super) fn prepare(one: &Joining) -> Option<PrepareHost> {
     }))
 }
 
+/// The packages of the wanted version, where the host does not have them.
+pub(super) fn packages(one: &Joining) -> Vec<HostAction> {
+    one.packages.as_ref().map(|work| work.steps(&one.host).into()).unwrap_or_default()
+}
+
 pub(super) fn unmask(host: &HostTarget) -> HostAction {
     let unmask = Action { action: Some(Kind::UnmaskKubelet(UnmaskKubelet {})) };
     HostAction {

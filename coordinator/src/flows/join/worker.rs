@@ -7,7 +7,7 @@ use slipway_types::NodeName;
 
 use super::Facts;
 use super::look::Joining;
-use super::parts::{join, nothing_left, prepare, unmask};
+use super::parts::{join, nothing_left, packages, prepare, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::pools::WORKERS;
@@ -36,6 +36,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
     let denied = one.denied.then(|| AdmitKubelet { node: node(), admission: Admission::Joins });
     lane.phase("look", |phase| phase.step(NameIsFree { node: node() }).step(nothing_left(&one.host)))
         .phase("prepare", |phase| phase.step_if(prepare(one)))
+        .phase("packages", |phase| packages(one).into_iter().fold(phase, |phase, step| phase.step(step)))
         .phase("join", |phase| {
             phase
                 .step_if(denied)

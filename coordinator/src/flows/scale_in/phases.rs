@@ -14,6 +14,7 @@ use super::Parameters;
 use super::leaving::Leaving;
 use super::master::{Etcd, Master};
 use crate::fleet::HostState;
+use crate::flows::package_work::remove_packages;
 use crate::steps::{
     AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
     ReleaseHost, SnapshotEtcd, StaysEmpty, VipIsElsewhere, VolumesDetached,
@@ -60,6 +61,10 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     }
     phases.add("clean host", clean_host(node, parameters));
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
+    if parameters.remove_packages {
+        let steps = remove_packages(&node.host).into_iter().map(|step| Arc::new(step) as Arc<dyn Step<World>>);
+        phases.add("remove packages", steps.collect());
+    }
     phases.add(
         "verify",
         vec![

@@ -52,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
         keep(&arguments, &coordinator, (name, flow, &params)).await?;
     }
     let sites = Sites::build().await?;
-    sites.waiting("w2").await?;
+    sites.bare("w2").await?;
     let coordinator = sites.coordinator(sites.store()?).await?;
     let join = json!({"nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13"});
     keep(&arguments, &coordinator, ("join", "join", &join)).await?;

@@ -75,6 +75,11 @@ fn waiting_with_leftovers(sites: &Sites) -> BoxFuture<'_, ()> {
     })
 }
 
+/// The host of w2 waits to be joined, with nothing of Kubernetes on it.
+fn bare(sites: &Sites) -> BoxFuture<'_, ()> {
+    Box::pin(async { sites.bare("w2").await.unwrap() })
+}
+
 /// etcd is a unit of systemd on each master, and the workers are prepared for a member.
 fn external(sites: &Sites) -> BoxFuture<'_, ()> {
     Box::pin(async { sites.etcd_under_systemd().unwrap() })
@@ -110,6 +115,10 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "drain" | "scale-in" => {
             Some((json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true}), untouched))
         }
+        "scale-in with its packages" => Some((
+            json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true, "remove_packages": true}),
+            untouched,
+        )),
         "scale-in-unreachable" => {
             Some((json!({"nodes": ["w2"], "fenced": "w2 is powered off", "actor": "operator/matrix"}), silent))
         }
@@ -145,6 +154,13 @@ fn case(name: &str) -> Option<(Value, Prepare)> {
         "roll-back-worker" => {
             Some((json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true}), upgraded))
         }
+        "join of a bare host" => Some((
+            json!({
+                "nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13", "labels": ["pool=web"],
+                "annotations": ["example.com/owner=me"], "taints": ["dedicated=db:NoSchedule"],
+            }),
+            bare,
+        )),
         "set-endpoint" => Some((json!({"server": "10.70.0.10:6443"}), untouched)),
         _ => None,
     }
@@ -277,4 +293,14 @@ async fn the_upgrade_of_a_master_survives_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_roll_back_of_a_worker_survives_everything() {
     holds("roll-back-worker", 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_join_of_a_bare_host_survives_everything() {
+    holds("join of a bare host", 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_in_with_its_packages_survives_everything() {
+    holds("scale-in with its packages", 90).await;
 }

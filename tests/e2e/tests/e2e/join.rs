@@ -47,7 +47,7 @@ async fn what_cannot_work_is_refused_before_anything_changes() {
     let (sites, coordinator) = waiting().await;
     let refused = async |params: Value| begun(&coordinator, "join", params).await.unwrap_err().code;
     assert_eq!(refused(join("1.34.4")).await, Code::JOIN_VERSION, "newer than the API server");
-    assert_eq!(refused(join("1.33.12")).await, Code::JOIN_VERSION, "not what is installed");
+    assert_eq!(refused(join("1.33.99")).await, Code::PACKAGE_VERSION, "not what a repository has");
     assert_eq!(
         refused(json!({"nodes": ["w1"], "role": "worker", "kubernetes": "1.33.13"})).await,
         Code::JOIN_NAME_TAKEN

@@ -17,6 +17,7 @@ mod join_master;
 mod masters;
 mod node_show;
 mod ownerless_members;
+mod packages;
 mod replace_member;
 mod scale_in;
 mod upgrade;

@@ -31,6 +31,7 @@ pub fn bare(name: &str) -> State {
     state.mounts.retain(|mount| !gone(&mount.mount_point));
     state.api_servers.insert("https://10.70.0.10:6443".into(), super::super::Server::Ready);
     state.directory("/etc/systemd/system");
+    state.directory("/etc/default");
     state
 }
 
