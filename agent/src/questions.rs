@@ -1,11 +1,13 @@
 //! What is asked of the host too rarely, or costs too much, for every heartbeat. A seam of its own beside the sampler's, so that the core's
 //! limits can be tested without an etcd.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use slipway_errors::Coded;
 use slipway_host::etcd::Snapshot;
 use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
-use slipway_proto::types::{EtcdStatus, HostReadiness, Packages};
+use slipway_proto::types::{EtcdStatus, HostReadiness, NetworkProbe, Packages};
 
 /// Answers questions about the host.
 #[async_trait]
@@ -20,6 +22,8 @@ pub trait Questions: Send + Sync + std::fmt::Debug {
     async fn gates(&self) -> Result<GatesAnswer, Coded>;
     /// What the host has for a kubelet just now.
     async fn readiness(&self) -> Result<HostReadiness, Coded>;
+    /// Whether name servers and pods answer this host.
+    async fn network(&self, dns: bool, pods: &[IpAddr]) -> Result<Vec<NetworkProbe>, Coded>;
     /// Begins a snapshot of that etcd.
     async fn snapshot(&self) -> Result<Snapshot, Coded>;
 }

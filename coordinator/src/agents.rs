@@ -109,6 +109,20 @@ pub async fn readiness(agents: &dyn Agents, host: &HostRecord) -> Result<types::
     }
 }
 
+/// How the cluster's network looks from the host: its name servers where `dns`, and pods by their addresses.
+pub async fn network_status(
+    agents: &dyn Agents,
+    host: &HostRecord,
+    dns: bool,
+    pods: Vec<String>,
+) -> Result<Vec<types::NetworkProbe>, Coded> {
+    let query = Query::Network(agent::NetworkQuery { dns, pods });
+    match agents.query(host, query).await?.answer {
+        Some(agent::query_response::Answer::Network(status)) => Ok(status.probes),
+        _ => Err(no_answer(host)),
+    }
+}
+
 fn no_answer(host: &HostRecord) -> Coded {
     Coded::new(Code::WIRE_BAD_REQUEST, format!("the agent of {} gave no answer", host.name))
         .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions")

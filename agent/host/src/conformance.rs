@@ -340,3 +340,12 @@ async fn own_unit_comes_up(host: &Host, unit: &str) -> Verdict {
     ok("disabling", host.services.disable(unit).await)?;
     ok("stopping", host.services.stop(unit).await)
 }
+
+/// Whoever has an address answers, and from nobody comes nothing.
+pub async fn reach(host: &Host, _: &dyn Stage) -> Verdict {
+    let here = std::net::IpAddr::from(std::net::Ipv4Addr::LOCALHOST);
+    ensure(ok("connecting", host.reach.answers(here).await)?, "this machine does not answer itself")?;
+    // Nobody listens at that port of a machine that is tested.
+    let nobody = std::net::SocketAddr::new(here, 2);
+    ensure(host.reach.ask(nobody, b"?").await.is_err(), "nobody answered a question")
+}

@@ -7,7 +7,7 @@ use crate::etcd::Etcd;
 use crate::kernel::Kernel;
 use crate::{
     Error, Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Packages, Processes, Profiles,
-    Runtime, Services, Trouble,
+    Reach, Runtime, Services, Trouble,
 };
 
 /// A machine. Cheap to clone.
@@ -39,6 +39,8 @@ pub struct Host {
     pub etcd: Arc<dyn Etcd>,
     /// API servers, as they show themselves to anybody.
     pub api_servers: Arc<dyn ApiServers>,
+    /// What answers on the network.
+    pub reach: Arc<dyn Reach>,
     /// How the machine is doing.
     pub metrics: Arc<dyn Metrics>,
     /// Which machine it is.

@@ -4,6 +4,7 @@
 pub mod api_server;
 pub mod conformance;
 pub mod cri;
+mod dns;
 pub mod edit;
 mod error;
 pub mod etcd;
@@ -20,7 +21,9 @@ mod netfilter;
 mod packages;
 pub mod pattern;
 pub mod plan;
+pub mod probe;
 mod profile;
+mod reach;
 pub mod readiness;
 mod runtime;
 mod services;
@@ -38,6 +41,7 @@ pub use packages::{
 pub use profile::{
     ChainRule, CommentRule, ConfigRule, LinkRule, OWN_PROFILES, PerContainer, Profile, Profiles, RouteRule, TableRule,
 };
+pub use reach::Reach;
 pub use runtime::{
     Container, Identity, Kubeadm, MachineIdentity, Metrics, Process, Processes, RunningKubelet, Runtime, Sandbox,
 };

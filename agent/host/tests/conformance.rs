@@ -98,7 +98,8 @@ on_the_fake!(
     kernel,
     processes,
     transients,
-    units
+    units,
+    reach
 );
 
 #[tokio::test]
@@ -198,6 +199,7 @@ async fn the_real_files_conform() {
 #[tokio::test]
 async fn the_real_processes_conform() {
     conformance::processes(&linux(), &RealStage::new()).await.unwrap();
+    conformance::reach(&linux(), &RealStage::new()).await.unwrap();
 }
 
 /// Runs `test` of this very program in a network and a mount namespace of its own, so that nothing of this machine is touched.

@@ -1,5 +1,6 @@
 //! Questions that are answered out of the host, and the one stream of a snapshot: who may have it, how many at a time, and what is noted of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::agent::query_request::Query;
 use slipway_proto::agent::query_response::Answer;
 use slipway_proto::agent::{FetchSnapshotRequest, QueryRequest, QueryResponse};
+use slipway_proto::types::NetworkStatus;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -20,6 +22,8 @@ use crate::snapshot::{self, Message};
 const LONGEST_QUERY: Duration = Duration::from_secs(25);
 /// Before the first byte of a snapshot.
 const LONGEST_BEGIN: Duration = Duration::from_secs(25);
+/// Pods that are asked for at once.
+const MOST_PODS: usize = 4;
 const RPC: &str = "FetchSnapshot";
 
 /// The messages of a snapshot.
@@ -34,12 +38,13 @@ impl AgentCore {
                 return Err(Coded::new(Code::WIRE_BAD_REQUEST, "the request asks nothing that this agent knows")
                     .do_this("compare the versions in `slipway host list`: an older agent knows fewer questions"));
             };
-            let whom = match query {
+            let whom = match &query {
                 Query::EtcdStatus(_) => "etcd",
                 Query::Packages(_) => "the package manager",
                 Query::ApiServer(_) => "the API server",
                 Query::Gates(_) => "the kubelet's configuration",
                 Query::Readiness(_) => "the kernel",
+                Query::Network(_) => "the network",
             };
             let asked = async {
                 let _turn = self.checks.acquire().await;
@@ -58,6 +63,10 @@ impl AgentCore {
             Query::ApiServer(_) => self.questions.api_server().await.map(Answer::ApiServer),
             Query::Gates(_) => self.questions.gates().await.map(Answer::Gates),
             Query::Readiness(_) => self.questions.readiness().await.map(Answer::Readiness),
+            Query::Network(network) => {
+                let probes = self.questions.network(network.dns, &addresses(&network.pods)?).await?;
+                Ok(Answer::Network(NetworkStatus { probes }))
+            }
         }
     }
 
@@ -91,6 +100,20 @@ impl AgentCore {
         };
         self.refusals(caller, RPC, answer.await)
     }
+}
+
+/// Addresses of pods: of one machine each, and not this one's own.
+fn addresses(pods: &[String]) -> Result<Vec<IpAddr>, Coded> {
+    let bad = |why: String| Coded::new(Code::AGENT_BAD_ARGUMENT, why);
+    if pods.len() > MOST_PODS {
+        return Err(bad(format!("{} pods are named, {MOST_PODS} are the limit", pods.len())));
+    }
+    let read = |pod: &String| {
+        let address = pod.parse::<IpAddr>().ok();
+        let of_one = |one: &IpAddr| !(one.is_loopback() || one.is_multicast() || one.is_unspecified());
+        address.filter(of_one).ok_or_else(|| bad(format!("{pod:?} is no address of a pod")))
+    };
+    pods.iter().map(read).collect()
 }
 
 fn late(what: &str) -> Coded {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use slipway_proto::agent::{EtcdStatusQuery, FetchSnapshotResponse, query_request, query_response};
+use slipway_proto::agent::{EtcdStatusQuery, FetchSnapshotResponse, NetworkQuery};
 use slipway_proto::types::Target;
 
 use super::super::script::*;
 use super::*;
 
 fn asking(target: Option<Target>) -> QueryRequest {
-    QueryRequest { target, query: Some(query_request::Query::EtcdStatus(EtcdStatusQuery {})) }
+    QueryRequest { target, query: Some(Query::EtcdStatus(EtcdStatusQuery {})) }
 }
 
 fn fetching() -> FetchSnapshotRequest {
@@ -30,9 +30,7 @@ async fn a_question_is_answered_even_where_the_agent_only_looks() {
     let mut bench = Bench::quick();
     bench.observe = true;
     let core = bench.open().await;
-    let Some(query_response::Answer::EtcdStatus(status)) =
-        core.query("coordinator/c1", asking(target())).await.unwrap().answer
-    else {
+    let Some(Answer::EtcdStatus(status)) = core.query("coordinator/c1", asking(target())).await.unwrap().answer else {
         panic!("no answer")
     };
     assert!(status.quorum_read);
@@ -48,6 +46,21 @@ async fn a_question_for_another_host_or_of_no_kind_is_refused() {
     assert_eq!(core.query("c", none).await.unwrap_err().code, Code::WIRE_BAD_REQUEST);
     let refused = core.fetch_snapshot("c", FetchSnapshotRequest { target: other }).await.err().unwrap();
     assert_eq!(refused.code, Code::FENCE_OTHER_HOST);
+}
+
+#[tokio::test]
+async fn the_network_is_asked_for_a_few_addresses_and_nothing_else() {
+    let bench = Bench::quick();
+    let core = bench.open().await;
+    let ask = |dns: bool, pods: &[&str]| {
+        let pods = pods.iter().map(|pod| (*pod).to_owned()).collect();
+        core.query("c", QueryRequest { target: target(), query: Some(Query::Network(NetworkQuery { dns, pods })) })
+    };
+    let Some(Answer::Network(status)) = ask(true, &["10.244.1.9"]).await.unwrap().answer else { panic!("no answer") };
+    assert_eq!(status.probes.iter().map(|probe| probe.whom.as_str()).collect::<Vec<_>>(), ["10.244.1.9", "dns"]);
+    for bad in [&["w2"][..], &["127.0.0.1"], &["0.0.0.0"], &["224.0.0.1"], &["10.0.0.1"; 5]] {
+        assert_eq!(ask(false, bad).await.unwrap_err().code, Code::AGENT_BAD_ARGUMENT, "{bad:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A host that the tests script, and agents that are opened over it again and again.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -8,7 +9,9 @@ use futures::StreamExt;
 use slipway_errors::Code;
 use slipway_host::etcd::Snapshot;
 use slipway_proto::agent::*;
-use slipway_proto::types::{self, Action, Change, EtcdStatus, HostFacts, HostMetrics, MaskKubelet, Target, action};
+use slipway_proto::types::{
+    self, Action, Change, EtcdStatus, HostFacts, HostMetrics, MaskKubelet, NetworkProbe, Target, action,
+};
 use slipway_types::{ManualClock, SequentialIds};
 use tokio::sync::watch;
 
@@ -139,6 +142,11 @@ impl Questions for Script {
 
     async fn readiness(&self) -> Result<types::HostReadiness, Coded> {
         Ok(types::HostReadiness { now_ms: 1, ..types::HostReadiness::default() })
+    }
+
+    async fn network(&self, dns: bool, pods: &[IpAddr]) -> Result<Vec<NetworkProbe>, Coded> {
+        let asked = pods.iter().map(ToString::to_string).chain(dns.then(|| "dns".to_owned()));
+        Ok(asked.map(|whom| NetworkProbe { whom, answers: true, says: String::new() }).collect())
     }
 
     async fn snapshot(&self) -> Result<Snapshot, Coded> {

@@ -1,14 +1,15 @@
 //! The real actions behind the core's seam: what the wire names, done to a host.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use slipway_actions::{OperationContext, Perform, Progress};
 use slipway_errors::Coded;
 use slipway_host::etcd::{self, Snapshot};
-use slipway_host::{Host, TransientStatus, facts, readiness};
+use slipway_host::{Host, TransientStatus, facts, probe, readiness};
 use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
-use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, HostReadiness, Packages};
+use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, HostReadiness, NetworkProbe, Packages};
 use slipway_types::{Clock, OperationId};
 
 use super::{Applied, Operation, View, Work, Works};
@@ -75,6 +76,10 @@ impl Questions for OnHost {
 
     async fn readiness(&self) -> Result<HostReadiness, Coded> {
         readiness::gather(&self.host, self.clock.as_ref()).await.map_err(|error| error.coded())
+    }
+
+    async fn network(&self, dns: bool, pods: &[IpAddr]) -> Result<Vec<NetworkProbe>, Coded> {
+        probe::network(&self.host, dns, pods).await.map_err(|error| error.coded())
     }
 
     async fn snapshot(&self) -> Result<Snapshot, Coded> {

@@ -13,6 +13,7 @@ mod netfilter;
 mod network;
 pub mod preset;
 mod programs;
+mod reach;
 mod services;
 mod state;
 mod static_pods;
@@ -151,6 +152,7 @@ impl FakeHost {
             kubeadm: this.clone(),
             etcd: this.clone(),
             api_servers: this.clone(),
+            reach: this.clone(),
             metrics: this.clone(),
             identity: this,
             profiles: profiles(),

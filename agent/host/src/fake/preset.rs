@@ -215,7 +215,7 @@ fn joined(state: &mut State) {
     state.write("/etc/kubernetes/pki/ca.crt", CERTIFICATE);
     state.write(
         "/var/lib/kubelet/config.yaml",
-        "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n",
+        "kind: KubeletConfiguration\nclusterDNS:\n- 10.96.0.10\nclusterDomain: cluster.local\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n",
     );
     state.write(
         "/var/lib/kubelet/kubeadm-flags.env",

@@ -163,6 +163,9 @@ pub struct State {
     /// The id of the bootstrap token that its kubelet asked for its certificate with.
     #[serde(default)]
     pub asked_with: String,
+    /// Neither name servers nor pods answer it.
+    #[serde(default)]
+    pub network_broken: bool,
     /// The next `kubeadm join` of a control plane fails there.
     #[serde(default)]
     pub join_stops: Option<JoinStop>,

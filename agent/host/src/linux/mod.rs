@@ -14,6 +14,7 @@ mod netfilter;
 mod netns;
 mod packages;
 mod processes;
+mod reach;
 mod runtime;
 mod services;
 mod systemd;
@@ -47,6 +48,7 @@ impl Host {
             kubeadm: Arc::new(versions::Installed::new(exec)),
             etcd: Arc::new(etcd::Client),
             api_servers: Arc::new(api_server::Servers),
+            reach: Arc::new(reach::Network),
             metrics: Arc::new(metrics::Sampler::default()),
             identity: Arc::new(identity::Machine),
             profiles: Arc::new(profiles),

@@ -58,6 +58,7 @@ fn facts(n: u8) -> HostFacts {
     addresses.extend((n == 1).then(|| VIP.to_owned()));
     HostFacts {
         control_plane: true,
+        kubelet_certificate_sha256: "b".repeat(64),
         etcd_kind: EtcdKind::StaticPod.into(),
         addresses,
         kubeconfigs: reaches(VIP),
