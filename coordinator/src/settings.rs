@@ -95,6 +95,12 @@ pub struct Join {
     pub ignore_preflight_errors: Vec<String>,
     /// Milliseconds for which a new node has to stay Ready before the join is done.
     pub soak_ms: u32,
+    /// A new node is proved by a pod of our own and by a question to the cluster's DNS.
+    pub canary: bool,
+    /// The image of that pod; empty: the pause image that the nodes have.
+    pub canary_image: String,
+    /// Milliseconds that each of the two proofs may take.
+    pub canary_ms: u32,
 }
 
 /// How clusters are upgraded.
@@ -189,7 +195,13 @@ impl Default for Agents {
 
 impl Default for Join {
     fn default() -> Self {
-        Self { ignore_preflight_errors: Vec::new(), soak_ms: 5000 }
+        Self {
+            ignore_preflight_errors: Vec::new(),
+            soak_ms: 5000,
+            canary: true,
+            canary_image: String::new(),
+            canary_ms: 300_000,
+        }
     }
 }
 
@@ -261,6 +273,7 @@ impl Settings {
         }
         self.host.validated()?;
         in_range("join.soak-ms", self.join.soak_ms, 0, 3_600_000)?;
+        proof(&self.join)?;
         if !self.packages.url.contains("{minor}") {
             return Err(bad("packages.url", &self.packages.url, "has {minor} where 1.34 is to stand"));
         }
@@ -302,6 +315,15 @@ impl Host {
         in_range("host.free-mib", self.free_mib, 0, 1 << 20)?;
         in_range("host.free-mib-etcd", self.free_mib_etcd, 0, 1 << 20)
     }
+}
+
+/// How new nodes are proved.
+fn proof(join: &Join) -> Result<(), Coded> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '@');
+    if join.canary_image.len() > 512 || !join.canary_image.chars().all(legal) {
+        return Err(bad("join.canary-image", &join.canary_image, "is an image such as registry.k8s.io/pause:3.10"));
+    }
+    in_range("join.canary-ms", join.canary_ms, 1000, 3_600_000)
 }
 
 fn in_range(key: &str, value: u32, least: u32, most: u32) -> Result<(), Coded> {

@@ -114,6 +114,8 @@ codes! {
     JOIN_CERTIFICATE: "SLIP-JOIN-004", "The kubelet's certificate did not come from the cluster itself";
     JOIN_AUTHORITY: "SLIP-JOIN-005", "The published authority is not the cluster's";
     JOIN_MASTER: "SLIP-JOIN-006", "The host cannot become a master as things are";
+    JOIN_CANARY: "SLIP-JOIN-007", "A pod on the new node does not run or does not answer";
+    JOIN_DNS: "SLIP-JOIN-008", "The cluster's DNS does not answer on the new node";
     PACKAGE_LOCKED: "SLIP-PACKAGE-001", "Another process holds the package manager's lock";
     PACKAGE_BROKEN: "SLIP-PACKAGE-002", "Packages are half installed";
     PACKAGE_REPOSITORY: "SLIP-PACKAGE-003", "The package repository cannot be read";

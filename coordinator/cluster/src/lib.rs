@@ -4,6 +4,7 @@
 mod api;
 mod bootstrap_token;
 mod budget;
+mod canary;
 pub mod capacity;
 mod certificates;
 mod classify;
@@ -39,6 +40,7 @@ pub use bootstrap_token::BootstrapToken;
 pub use budget::{
     Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal,
 };
+pub use canary::{CANARY_NAMESPACE, Canary, NewCanary};
 pub use certificates::UploadedCertificates;
 pub use classify::{DaemonSets, DrainFlags, Flag, LeaveReason, Verdict, classify};
 pub use cluster_info::{ClusterInfo, ca_cert_hashes};

@@ -20,6 +20,7 @@ use slipway_types::{KubernetesVersion, NodeRole};
 use self::before::{Common, OfKubelets};
 pub(in crate::flows) use self::findings::of_another_cluster;
 use self::look::{Joining, joining, not_newer, way_in};
+use self::proof::{CanaryFacts, canary};
 use super::parameters::{facts, read, schema, stored};
 use crate::world::World;
 
@@ -61,6 +62,9 @@ struct Facts {
     soak_ms: u32,
     #[serde(default)]
     marks: NodeMarks,
+    /// None: nodes are not proved by a pod.
+    #[serde(default)]
+    canary: Option<CanaryFacts>,
     hosts: Vec<Joining>,
 }
 
@@ -105,7 +109,8 @@ impl Flow<World> for Join {
         let ClusterInfo { api_server, ca_cert_hashes } = cluster;
         let ignored = world.settings.join.ignore_preflight_errors.clone();
         let soak_ms = world.settings.join.soak_ms;
-        stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, marks, hosts })
+        let canary = canary(world).await?;
+        stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, marks, canary, hosts })
     }
 
     fn plan(&self, _params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {

@@ -247,6 +247,7 @@ fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.join.soak_ms = 1000;
     (settings.upgrade.settle_ms, settings.upgrade.soak_ms) = (60, 60);
+    settings.join.canary_ms = 3000;
     settings
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use slipway_cluster::CANARY_NAMESPACE;
 use slipway_cluster::fake::objects::{bare_pod, budget, daemon_set, deployment, on_node, with_empty_dir};
 use slipway_cluster::fake::{FakeApiServer, Pace};
 use slipway_host::fake::preset;
@@ -52,6 +53,7 @@ pub fn fill<'n>(api: &FakeApiServer, pace: Pace, nodes: impl IntoIterator<Item =
         cluster_info(preset::AUTHORITY),
         root_authority(),
         kubeadm_config(),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CANARY_NAMESPACE}, "status": {"phase": "Active"}}),
     ];
     for object in objects {
         // The only refusal would be of an object that this file itself got wrong, and every test would show it.

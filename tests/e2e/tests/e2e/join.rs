@@ -11,6 +11,7 @@ use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
 use slipway_flow::Command;
 use slipway_host::fake::State;
+use slipway_types::{RunId, StepId};
 
 /// The host of w2 waits, and a coordinator leads.
 async fn waiting() -> (Sites, Coordinator) {
@@ -131,7 +132,7 @@ async fn a_certificate_that_somebody_else_approved_waits_for_a_person_who_may_ta
     let book = ends(&coordinator, &run, RunState::Paused).await.unwrap();
     assert!(book.why.contains(Code::JOIN_CERTIFICATE.as_str()) && book.why.contains("kubectl"), "{}", book.why);
     assert_eq!(tokens(&sites), 0, "the token is gone whatever becomes of the rest");
-    coordinator.runs.command(&run, Command::Resume, Actor("operator/alice".into())).await.unwrap();
+    resume(&coordinator, &run).await;
     completes(&coordinator, &run).await.unwrap();
     assert_eq!(requests(&sites), 0);
 }
@@ -313,4 +314,54 @@ async fn a_host_that_serves_is_not_cleaned_and_one_of_another_cluster_only_with_
     completes(&coordinator, &run).await.unwrap();
     let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
+}
+}
+
+/// The canaries that are there.
+fn canaries(sites: &Sites) -> usize {
+    sites.api.objects("pods").iter().filter(|pod| pod["metadata"]["namespace"] == "slipway-canary").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_of_ours_proves_the_node_and_is_gone_afterwards() {
+    let (sites, coordinator) = waiting().await;
+    let run = begun(&coordinator, "join", marked()).await.unwrap();
+    let book = completes(&coordinator, &run).await.unwrap();
+    let proof = &book.steps[&StepId("canary-runs-w2".into())].record;
+    assert!(proof.iter().any(|line| line.contains("10.244.0.9 on w2 answers to w2")), "{proof:?}");
+    assert_eq!((canaries(&sites), sites.api.count("create", "pods")), (0, 1), "past a taint that the node was given");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_network_is_broken_waits_for_a_person_and_keeps_no_pod_of_ours() {
+    let (sites, coordinator) = waiting().await;
+    let machine = &sites.site("w2").unwrap().machine;
+    machine.change(|state| state.network_broken = true);
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    let book = ends(&coordinator, &run, RunState::Paused).await.unwrap();
+    assert!(book.why.contains(Code::JOIN_DNS.as_str()) && book.why.contains("10.96.0.10"), "{}", book.why);
+    machine.change(|state| state.network_broken = false);
+    sites.api.edit("nodes", "", "w2", |node| {
+        node["spec"]["taints"] = json!([{"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}]);
+    });
+    resume(&coordinator, &run).await;
+    let book = ends(&coordinator, &run, RunState::Paused).await.unwrap();
+    assert!(book.why.contains(Code::JOIN_CANARY.as_str()) && book.why.contains("has no place"), "{}", book.why);
+    assert_eq!(canaries(&sites), 0);
+    sites.api.edit("nodes", "", "w2", |node| node["spec"]["taints"] = json!([]));
+    resume(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
+    assert_eq!((canaries(&sites), tokens(&sites), requests(&sites)), (0, 0, 0));
+}
+
+async fn resume(coordinator: &Coordinator, run: &RunId) {
+    coordinator.runs.command(run, Command::Resume, Actor("operator/alice".into())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_without_a_place_for_canaries_is_told_of_it_beforehand() {
+    let (sites, coordinator) = waiting().await;
+    sites.api.delete("namespaces", "", "slipway-canary").unwrap();
+    assert_eq!(begun(&coordinator, "join", join("1.33.13")).await.unwrap_err().code, Code::JOIN_CANARY);
+    assert_eq!(tokens(&sites), 0);
 }

@@ -69,6 +69,7 @@ fn set_status(world: &mut World, key: &Key, phase: &str, ready: &str, now: Times
         if text(pod, "/status/phase") != phase || before != (ready == "True") {
             pod["status"] = json!({
                 "phase": phase,
+                "podIP": "10.244.0.9",
                 "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": stamp(now)}],
             });
         }

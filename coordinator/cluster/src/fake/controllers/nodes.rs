@@ -130,6 +130,7 @@ fn node(name: &str, machine: &Machine) -> Value {
         "spec": {"taints": taints},
         "status": {
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+            "images": [{"names": ["registry.k8s.io/pause:3.10"], "sizeBytes": 320_368}],
             "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "addresses": [{"type": "InternalIP", "address": machine.address}, {"type": "Hostname", "address": name}],

@@ -27,6 +27,13 @@ fn fits(node: &Value, pod: &Value) -> bool {
     let labels = map(node, "/metadata/labels");
     let ready = text(node, "/status/conditions/0/status") == "True";
     let selected = map(pod, "/spec/nodeSelector").iter().all(|(key, value)| labels.get(key) == Some(value));
+    let term =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields";
+    // Of the fields of a node the real scheduler too knows the name alone.
+    let by_name = pod.pointer(term).and_then(Value::as_array);
+    let named =
+        |field: &Value| field["values"].as_array().is_some_and(|names| names.contains(&node["metadata"]["name"]));
+    let selected = selected && by_name.into_iter().flatten().all(named);
     let taints = node.pointer("/spec/taints").and_then(Value::as_array);
     ready && selected && taints.into_iter().flatten().all(|taint| tolerates(pod, taint))
 }
