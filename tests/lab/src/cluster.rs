@@ -14,6 +14,8 @@ use crate::progress::step;
 use crate::shape::{Etcd, Role, Shape, VIP};
 
 const INIT: &str = include_str!("../assets/init.yaml");
+/// The configuration of `kubeadm init`, on the first master.
+pub(crate) const INIT_FILE: &str = "/root/init.yaml";
 const NETWORK: &str = include_str!("../assets/network.yaml");
 const AUDIT_POLICY: &str = include_str!("../assets/audit-policy.yaml");
 /// Secrets of a cluster that nothing outside this machine can reach and that lives for a test; both are deleted after the last join.
@@ -52,8 +54,8 @@ pub(crate) fn make(lab: &Lab) -> Result<()> {
 }
 
 fn init(first: &Host, shape: Shape) -> Result<()> {
-    first.write_file("/root/init.yaml", "0600", configuration(first, shape))?;
-    let mut words = vec!["kubeadm", "init", "--config", "/root/init.yaml"];
+    first.write_file(INIT_FILE, "0600", configuration(first, shape))?;
+    let mut words = vec!["kubeadm", "init", "--config", INIT_FILE];
     if shape.masters > 1 {
         words.push("--upload-certs");
     }

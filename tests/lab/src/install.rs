@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::IGNORED;
+use crate::cluster::{IGNORED, INIT_FILE as INIT};
 use crate::command::{check, command};
 use crate::each::each;
 use crate::eventually::eventually;
@@ -22,6 +22,10 @@ const PROGRAMS: [&str; 3] = ["slipway", "slipway-agent", "slipway-coordinator"];
 const AGENT_UNIT: &str = "slipway-agent.service";
 const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
+/// What the coordinator may do, as it is shipped: each test proves that it is enough.
+const RIGHTS: &str = "slipway-coordinator.yaml";
+/// The coordinator's name at the API server, and the group that the rights are bound to.
+const USER: (&str, &str) = ("slipway:coordinator:lab", "slipway:coordinators");
 /// What was installed, on the coordinator's host.
 const STAMP: &str = "/root/lab-installed";
 const SETTINGS_FILE: &str = "/etc/slipway/coordinator.d/10-lab.toml";
@@ -31,6 +35,7 @@ const SETTINGS_FILE: &str = "/etc/slipway/coordinator.d/10-lab.toml";
 pub struct Binaries {
     programs: PathBuf,
     units: PathBuf,
+    rights: PathBuf,
 }
 
 /// What `slipway token create -o json` says.
@@ -44,13 +49,15 @@ impl Binaries {
     /// The programs of a cargo profile, `dev` or `release`, in the target folder that this program itself was built into.
     pub fn of_profile(profile: &str) -> Result<Self> {
         let folder = if profile == "dev" { "debug" } else { profile };
-        Ok(Self { programs: target()?.join(folder), units: workspace()?.join("deploy/systemd") })
+        let deploy = workspace()?.join("deploy");
+        let (units, rights) = (deploy.join("systemd"), deploy.join("rbac").join(RIGHTS));
+        Ok(Self { programs: target()?.join(folder), units, rights })
     }
 
     fn files(&self) -> Vec<PathBuf> {
         let programs = PROGRAMS.iter().map(|name| self.programs.join(name));
         let units = [AGENT_UNIT, COORDINATOR_UNIT].iter().map(|name| self.units.join(name));
-        programs.chain(units).collect()
+        programs.chain(units).chain([self.rights.clone()]).collect()
     }
 
     /// Changes with any of the files.
@@ -92,6 +99,7 @@ pub(crate) fn slipway(lab: &Lab, binaries: &Binaries) -> Result<()> {
     step("Slipway on all hosts", || {
         let nodes = lab.agents();
         each(lab.hosts(), |host| lay(host, binaries))?;
+        grant(lab, binaries)?;
         if installed.is_some() {
             restart(host, COORDINATOR_UNIT)?;
             each(&nodes, |host| restart(host, AGENT_UNIT))?;
@@ -136,11 +144,25 @@ fn coordinator(lab: &Lab) -> Result<()> {
         "--passphrase-file",
         "/root/pass",
     ])?;
-    host.write_file(KUBECONFIG, "0600", lab.master()?.read_file("/etc/kubernetes/admin.conf")?)?;
+    host.write_file(KUBECONFIG, "0600", kubeconfig(lab)?)?;
     let settings = settings(&api_servers(lab), &mirror::template(host.plan()), &mirror::key(lab)?);
     host.write_file(SETTINGS_FILE, "0644", settings)?;
     host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-coordinator"])?;
     Ok(())
+}
+
+/// The rights and the namespace, as they are shipped.
+fn grant(lab: &Lab, binaries: &Binaries) -> Result<()> {
+    let (master, there) = (lab.master()?, format!("/root/{RIGHTS}"));
+    master.copy_in(&binaries.rights, &there, "0644")?;
+    master.run_ok(&["kubectl", "apply", "-f", &there]).map(|_| ())
+}
+
+/// Of a user that has these rights and no other: the way that the documentation gives.
+fn kubeconfig(lab: &Lab) -> Result<String> {
+    let (user, group) = USER;
+    let words = ["kubeadm", "kubeconfig", "user", "--client-name", user, "--org", group, "--config", INIT];
+    lab.master()?.run_ok(&words)
 }
 
 /// With one master the kubeconfig's own address is all there is.
