@@ -24,8 +24,10 @@ const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
 /// What the coordinator may do, as it is shipped: each test proves that it is enough.
 const RIGHTS: &str = "slipway-coordinator.yaml";
-/// The coordinator's name at the API server, and the group that the rights are bound to.
-const USER: (&str, &str) = ("slipway:coordinator:lab", "slipway:coordinators");
+/// The coordinator's name at the API server.
+pub(crate) const COORDINATOR: &str = "slipway:coordinator:lab";
+/// The group that the rights are bound to.
+const GROUP: &str = "slipway:coordinators";
 /// What was installed, on the coordinator's host.
 const STAMP: &str = "/root/lab-installed";
 const SETTINGS_FILE: &str = "/etc/slipway/coordinator.d/10-lab.toml";
@@ -160,8 +162,7 @@ fn grant(lab: &Lab, binaries: &Binaries) -> Result<()> {
 
 /// Of a user that has these rights and no other: the way that the documentation gives.
 fn kubeconfig(lab: &Lab) -> Result<String> {
-    let (user, group) = USER;
-    let words = ["kubeadm", "kubeconfig", "user", "--client-name", user, "--org", group, "--config", INIT];
+    let words = ["kubeadm", "kubeconfig", "user", "--client-name", COORDINATOR, "--org", GROUP, "--config", INIT];
     lab.master()?.run_ok(&words)
 }
 

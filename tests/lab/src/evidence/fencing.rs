@@ -5,11 +5,10 @@ use anyhow::{Result, ensure};
 use crate::audit::AuditEntry;
 use crate::evidence::{Moment, node_deletions};
 use crate::host::Host;
+use crate::install::COORDINATOR;
 use crate::lab::Lab;
 
 const TAINT: &str = "node.kubernetes.io/out-of-service";
-/// Whose certificate the coordinator uses here, as kubectl does.
-const ADMINISTRATOR: &str = "kubernetes-admin";
 
 /// Checks that since then the node was cordoned at most: it is there, without the taint that gives its volumes away, and no pod of it was
 /// deleted.
@@ -41,14 +40,13 @@ pub(crate) fn denied_registrations(entries: &[AuditEntry], node: &str) -> usize 
     entries.iter().filter(denied).count()
 }
 
-/// Pods that an administrator's client other than kubectl has deleted, eviction aside. Kubernetes' own controllers have other names.
+/// Pods that the coordinator has deleted, eviction aside.
 fn pod_deletions(entries: &[AuditEntry]) -> Vec<String> {
     let deleted = |entry: &&AuditEntry| {
         ["delete", "deletecollection"].contains(&entry.verb.as_str())
             && entry.resource == "pods"
             && (200..300).contains(&entry.code)
-            && entry.user == ADMINISTRATOR
-            && !entry.agent.starts_with("kubectl")
+            && entry.user == COORDINATOR
     };
     entries.iter().filter(deleted).map(|entry| format!("{}/{}", entry.namespace, entry.name)).collect()
 }
@@ -75,8 +73,8 @@ mod tests {
     #[test]
     fn only_our_own_deletions_are_held_against_us() {
         let entries = [
-            entry("delete", "pods", ADMINISTRATOR, "slipway/0.1", 200),
-            entry("delete", "pods", ADMINISTRATOR, "kubectl/v1.33", 200),
+            entry("delete", "pods", COORDINATOR, "slipway/0.1", 200),
+            entry("delete", "pods", "kubernetes-admin", "kubectl/v1.33", 200),
             entry(
                 "delete",
                 "pods",
@@ -84,7 +82,7 @@ mod tests {
                 "kube-controller-manager",
                 200,
             ),
-            entry("delete", "pods", ADMINISTRATOR, "slipway/0.1", 409),
+            entry("delete", "pods", COORDINATOR, "slipway/0.1", 409),
         ];
         assert_eq!(pod_deletions(&entries), ["shop/web-1"]);
     }

@@ -18,7 +18,7 @@ pub(super) const TEST: TestCase =
 fn run(lab: &Lab) -> Result<()> {
     let worker = lab.host("w2")?;
     let version = lab.shape().release.version();
-    let secrets = secrets(lab)?;
+    let (secrets, requests) = (secrets(lab)?, requests(lab)?);
     for round in 1..=ROUNDS {
         // A kubelet makes its lease a while after it is Ready, and without one it would not be seen to go.
         eventually("w2 to have its lease", Duration::from_secs(30), || {
@@ -36,12 +36,20 @@ fn run(lab: &Lab) -> Result<()> {
         ensure!(state_of_host(lab)? == "in-service", "round {round}: the host is not in service");
         let left = self::secrets(lab)?;
         ensure!(left == secrets, "round {round}: Secrets were {secrets:?} and are {left:?}");
+        let left = self::requests(lab)?;
+        ensure!(left == requests, "round {round}: certificate requests were {requests:?} and are {left:?}");
+        let pods = lab.kubectl(&["-n", "slipway-canary", "get", "pods", "-o", "name"])?;
+        ensure!(pods.is_empty(), "round {round}: canaries are left: {pods}");
     }
     Ok(())
 }
 
 fn secrets(lab: &Lab) -> Result<String> {
     lab.kubectl(&["-n", "kube-system", "get", "secrets", "-o", "name"])
+}
+
+fn requests(lab: &Lab) -> Result<String> {
+    lab.kubectl(&["get", "csr", "-o", "name"])
 }
 
 fn state_of_host(lab: &Lab) -> Result<String> {
