@@ -24,9 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(&files, ["."])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), prost_bytes(&descriptors))?;
-    // Its secret must not get into a log with the rest of it.
-    let told_by_hand = "slipway.agent.v1.StartOperationRequest";
-    tonic_prost_build::configure().bytes(".").skip_debug([told_by_hand]).compile_fds(descriptors)?;
+    // Their secrets must not get into a log with the rest of them.
+    let told_by_hand =
+        ["slipway.agent.v1.StartOperationRequest", "slipway.coordinator.v1.CreateBootstrapTokenResponse"];
+    tonic_prost_build::configure().bytes(".").skip_debug(told_by_hand).compile_fds(descriptors)?;
     Ok(())
 }
 

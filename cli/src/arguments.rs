@@ -6,9 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::screen::Format;
 use crate::verbs::{
-    completions, doctor, drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_clean,
-    host_list, identity_create, init, isolate, join, node_list, node_show, recover, remove, replace_member, run_list,
-    run_show, run_steer, run_watch, set_endpoint, token_create, upgrade,
+    bootstrap_token_create, bootstrap_token_delete, bootstrap_token_list, completions, doctor, drain, etcd_backup,
+    etcd_remove_member, etcd_status, explain, flow_list, host_clean, host_list, identity_create, init, isolate, join, node_list,
+    node_show, recover, remove, replace_member, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
+    upgrade,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -57,6 +58,9 @@ pub enum Verb {
     /// Tokens by which hosts enrol
     #[command(subcommand)]
     Token(TokenVerb),
+    /// Kubernetes' own tokens, by which hosts are joined by hand
+    #[command(subcommand)]
+    BootstrapToken(BootstrapTokenVerb),
     /// Hosts: machines with an agent
     #[command(subcommand)]
     Host(HostVerb),
@@ -95,6 +99,17 @@ pub enum IdentityVerb {
 pub enum TokenVerb {
     /// Make a token for one host, and print the line to run there
     Create(token_create::Args),
+}
+
+/// Verbs about bootstrap tokens.
+#[derive(Debug, Subcommand)]
+pub enum BootstrapTokenVerb {
+    /// Make one, and print the whole kubeadm join
+    Create(bootstrap_token_create::Args),
+    /// List those that there are, without their secrets
+    List(bootstrap_token_list::Args),
+    /// Delete one by its public part
+    Delete(bootstrap_token_delete::Args),
 }
 
 /// Verbs about hosts.

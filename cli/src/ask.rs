@@ -79,14 +79,13 @@ fn show(screen: &mut Screen, plan: &Plan, manner: &Manner) -> Result<(), Failure
     Ok(())
 }
 
-fn confirm(screen: &mut Screen, yes: bool) -> Result<(), Failure> {
+/// Asks whether what was just shown is to be done.
+pub fn confirm(screen: &mut Screen, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
     if !screen.can_ask {
-        screen.aside(
-            "there is no terminal to ask at; --yes carries the plan out without asking, --dry-run only shows it",
-        )?;
+        screen.aside("there is no terminal to ask at; --yes does it without asking, --dry-run only shows it")?;
         return Err(Failure::Declined);
     }
     match screen.ask("Proceed? [y/N]")?.as_deref() {

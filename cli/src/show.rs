@@ -1,5 +1,6 @@
 //! What a screen shows, made from plain data: every function here gives text and asks nothing, so that golden files can hold it.
 
+pub mod bootstrap_token;
 mod control_plane;
 pub mod doctor;
 pub mod etcd;

@@ -1,5 +1,8 @@
 //! The verbs, one file each: what it takes, and what it does. Here is only the way from a parsed line to its file.
 
+pub mod bootstrap_token_create;
+pub mod bootstrap_token_delete;
+pub mod bootstrap_token_list;
 pub mod completions;
 pub mod doctor;
 pub mod drain;
@@ -33,7 +36,8 @@ use std::sync::Arc;
 use slipway_types::{IdGen, RandomIds};
 
 use crate::arguments::{
-    Arguments, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb, UpgradeVerb, Verb,
+    Arguments, BootstrapTokenVerb, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb,
+    UpgradeVerb, Verb,
 };
 use crate::ask::{Manner, Wish, propose};
 use crate::config::{self, Config};
@@ -93,6 +97,7 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
         Verb::Init(args) => init::run(context, args),
         Verb::Identity(IdentityVerb::Create(args)) => identity_create::run(context, &args),
         Verb::Token(TokenVerb::Create(args)) => token_create::run(context, args).await,
+        Verb::BootstrapToken(verb) => bootstrap_token(context, verb).await,
         Verb::Host(HostVerb::Clean(args)) => context.propose(args.wish(), args.start).await,
         Verb::Host(HostVerb::List(_)) => host_list::run(context).await,
         Verb::Node(verb) => node(context, verb).await,
@@ -103,6 +108,14 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
         Verb::Doctor(_) => doctor::run(context).await,
         Verb::Explain(args) => explain::run(context, &args),
         Verb::Completions(args) => completions::run(context, &args),
+    }
+}
+
+async fn bootstrap_token(context: Context<'_>, verb: BootstrapTokenVerb) -> Result<Exit, Failure> {
+    match verb {
+        BootstrapTokenVerb::Create(args) => bootstrap_token_create::run(context, args).await,
+        BootstrapTokenVerb::List(_) => bootstrap_token_list::run(context).await,
+        BootstrapTokenVerb::Delete(args) => bootstrap_token_delete::run(context, args).await,
     }
 }
 

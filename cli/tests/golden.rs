@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use slipway_cli::failure::told;
 use slipway_cli::screen::Format;
 use slipway_cli::show::plan::Detail;
-use slipway_cli::show::{host, node, plan, run};
+use slipway_cli::show::{bootstrap_token, host, node, plan, run};
 use slipway_errors::{Code, Coded};
 use slipway_proto::coordinator::*;
 use slipway_proto::types::{CertificateEnd, Disk, HostFacts, HostMetrics, UnitState};
@@ -117,6 +117,23 @@ fn nodes() -> Vec<Node> {
     (foreign.cordoned, foreign.ready, foreign.heartbeat_age_ms) = (true, "Unknown".into(), 185_000);
     let unknown = Node { name: "w3".into(), heartbeat_age_ms: -1, ..Default::default() };
     vec![master, cordoned, foreign, unknown]
+}
+
+#[test]
+fn the_list_of_bootstrap_tokens() {
+    let token = |id: &str, expires_ms, description: &str| BootstrapToken {
+        id: id.into(),
+        expires_ms,
+        description: description.into(),
+        ours: description.starts_with("slipway: "),
+        ..Default::default()
+    };
+    let mut of_run = token("k3x9q2", 1_800_000_000_000, "slipway: run 0198c2aa-0000-7000-8000-1234deadbeef joins w2");
+    of_run.run = "0198c2aa-0000-7000-8000-1234deadbeef".into();
+    let mut over = token("a1b2c3", 1_700_000_000_000, "slipway: rack 7 (admin/alice)");
+    over.over = true;
+    let tokens = [over, of_run, token("zzzzzz", 0, "")];
+    insta::assert_snapshot!(bootstrap_token::list(&tokens, 120, &TimeZone::UTC));
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod upgrade;
 
 use slipway_flow::Registry;
 
+pub(crate) use join::way_in;
 pub use parameters::check_names;
 
 use crate::world::World;

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod api;
 pub mod barrier;
 pub mod boot;
+pub mod bootstrap_tokens;
 pub mod doctor;
 pub mod endpoints;
 pub mod enrolment;

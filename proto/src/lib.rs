@@ -49,6 +49,16 @@ pub use generated::slipway::r#type::v1 as types;
 /// Every descriptor, for gRPC reflection and for the test that each RPC has a rule in the allow-table.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+impl std::fmt::Debug for coordinator::CreateBootstrapTokenResponse {
+    /// All but the command, which holds the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateBootstrapTokenResponse")
+            .field("id", &self.id)
+            .field("expires_ms", &self.expires_ms)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for agent::StartOperationRequest {
     /// All but the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

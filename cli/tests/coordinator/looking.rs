@@ -3,7 +3,8 @@
 use slipway_cli::exit::Exit;
 use slipway_errors::{Code, Coded};
 use slipway_proto::coordinator::{
-    ControlPlane, EtcdMemberRow, EtcdOnHost, Finding, GetEtcdStatusResponse, GetNodeResponse, ListNodesResponse, Node,
+    BootstrapToken, ControlPlane, EtcdMemberRow, EtcdOnHost, Finding, GetEtcdStatusResponse, GetNodeResponse,
+    ListNodesResponse, Node,
 };
 
 use crate::scripted::{Script, Scripted};
@@ -79,6 +80,65 @@ async fn a_token_for_an_hour_is_refused_here() {
         assert!(coordinator.typed(line, "").await.ended.is_err(), "{line}");
     }
     assert!(coordinator.script().seen_tokens.is_empty());
+}
+
+#[tokio::test]
+async fn a_bootstrap_token_comes_with_the_whole_command_and_ends_in_a_day() {
+    let coordinator = Scripted::default();
+    let came = coordinator.typed("slipway bootstrap-token create --description rack7", "").await;
+    assert_eq!(came.out, "kubeadm join 10.0.0.10:6443 --token abcdef.0123456789abcdef\n");
+    assert!(came.err.contains("abcdef is not shown again") && !came.err.contains("0123456789abcdef"), "{}", came.err);
+    coordinator.typed("slipway bootstrap-token create --never-expires", "").await;
+    let seen = coordinator.script().seen_bootstrap.clone();
+    assert_eq!((seen[0].ttl_seconds, seen[0].never_expires), (24 * 3600, false));
+    assert_eq!((seen[1].ttl_seconds, seen[1].never_expires), (0, true));
+    let both = "slipway bootstrap-token create --never-expires --ttl 1h".split_whitespace();
+    assert!(<slipway_cli::arguments::Arguments as clap::Parser>::try_parse_from(both).is_err());
+}
+
+fn bootstrap_tokens() -> Script {
+    let token = |id: &str, description: &str| BootstrapToken {
+        id: id.into(),
+        expires_ms: 1_000,
+        description: description.into(),
+        ..Default::default()
+    };
+    let bootstrap_tokens = vec![token("abcdef", "slipway: rack 7 (admin/alice)"), token("fedcba", "by kubeadm")];
+    Script { bootstrap_tokens, ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_bootstrap_token_is_shown_before_it_is_deleted_and_only_after_a_yes() {
+    let line = "slipway bootstrap-token delete abcdef";
+    let coordinator = Scripted::new(bootstrap_tokens());
+    assert!(coordinator.typed(line, "n\n").await.ended.is_err());
+    assert!(coordinator.typed(line, "").await.ended.is_err(), "nobody can answer");
+    assert_eq!(coordinator.typed(&format!("{line} --dry-run"), "").await.exit(), Exit::Done);
+    assert!(coordinator.script().seen_deletes.is_empty());
+    let came = coordinator.typed(line, "y\n").await;
+    assert!(came.err.contains("rack 7") && !came.err.contains("fedcba"), "{}", came.err);
+    let seen = coordinator.script().seen_deletes.clone();
+    assert_eq!((seen.len(), seen[0].description.as_str()), (1, "slipway: rack 7 (admin/alice)"));
+    assert_eq!(coordinator.typed(&format!("{line} --yes"), "").await.exit(), Exit::Done);
+}
+
+#[tokio::test]
+async fn an_unknown_bootstrap_token_is_said_without_the_secret_that_was_typed_with_it() {
+    let came =
+        Scripted::new(bootstrap_tokens()).typed("slipway bootstrap-token delete zzzzzz.0123456789abcdef", "").await;
+    assert_eq!(came.code(), Code::JOIN_TOKEN);
+    let said = came.ended.unwrap_err().to_string();
+    assert!(!said.contains("0123456789abcdef"), "{said}");
+}
+
+#[tokio::test]
+async fn bootstrap_tokens_are_listed_for_machines() {
+    let coordinator = Scripted::new(bootstrap_tokens());
+    let json = value(&coordinator.typed("slipway bootstrap-token list -o json", "").await.out);
+    assert_eq!(
+        (&json[0]["id"], &json[0]["expires_ms"], &json[0]["run"]),
+        (&"abcdef".into(), &1000.into(), &serde_json::Value::Null)
+    );
 }
 
 #[tokio::test]

@@ -68,6 +68,9 @@ pub(crate) struct Script {
     pub(crate) seen_words: Vec<String>,
     pub(crate) seen_tokens: Vec<CreateTokenRequest>,
     pub(crate) seen_hosts: Vec<String>,
+    pub(crate) bootstrap_tokens: Vec<BootstrapToken>,
+    pub(crate) seen_bootstrap: Vec<CreateBootstrapTokenRequest>,
+    pub(crate) seen_deletes: Vec<DeleteBootstrapTokenRequest>,
 }
 
 #[derive(Clone, Default)]
@@ -298,6 +301,30 @@ impl AdminService for Scripted {
         self.script().seen_tokens.push(request.into_inner());
         let (token, ca_hash) = ("slip1.id.secret".into(), "sha256:ab".into());
         Ok(Response::new(CreateTokenResponse { token, ca_hash, expires_ms: 1_000 }))
+    }
+
+    async fn create_bootstrap_token(
+        &self,
+        request: Request<CreateBootstrapTokenRequest>,
+    ) -> Answer<CreateBootstrapTokenResponse> {
+        self.script().seen_bootstrap.push(request.into_inner());
+        let command = "kubeadm join 10.0.0.10:6443 --token abcdef.0123456789abcdef".into();
+        Ok(Response::new(CreateBootstrapTokenResponse { id: "abcdef".into(), command, expires_ms: 1_000 }))
+    }
+
+    async fn list_bootstrap_tokens(
+        &self,
+        _: Request<ListBootstrapTokensRequest>,
+    ) -> Answer<ListBootstrapTokensResponse> {
+        Ok(Response::new(ListBootstrapTokensResponse { tokens: self.script().bootstrap_tokens.clone() }))
+    }
+
+    async fn delete_bootstrap_token(
+        &self,
+        request: Request<DeleteBootstrapTokenRequest>,
+    ) -> Answer<DeleteBootstrapTokenResponse> {
+        self.script().seen_deletes.push(request.into_inner());
+        Ok(Response::new(DeleteBootstrapTokenResponse {}))
     }
 
     async fn doctor(&self, _: Request<DoctorRequest>) -> Answer<DoctorResponse> {

@@ -3,6 +3,7 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1 as core;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use slipway_types::{Secret, Timestamp};
 
@@ -71,6 +72,14 @@ impl ClusterApi {
     /// The bootstrap token of that id.
     pub async fn bootstrap_token(&self, id: &str) -> Result<Option<BootstrapToken>, Error> {
         Ok(self.bootstrap_secret(id).await?.and_then(BootstrapToken::read))
+    }
+
+    /// All bootstrap tokens that there are. What has that type and is none is left out.
+    pub async fn bootstrap_tokens(&self) -> Result<Vec<BootstrapToken>, Error> {
+        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), NAMESPACE);
+        let of_type = ListParams::default().fields(&format!("type={KIND}"));
+        let all = self.list("list the bootstrap tokens", &api, &of_type).await?;
+        Ok(all.into_iter().filter_map(BootstrapToken::read).collect())
     }
 
     /// Makes the token. One of the same id is a conflict.

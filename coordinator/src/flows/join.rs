@@ -19,7 +19,8 @@ use slipway_types::{KubernetesVersion, NodeRole};
 
 use self::before::{Common, OfKubelets};
 pub(in crate::flows) use self::findings::of_another_cluster;
-use self::look::{Joining, joining, not_newer, way_in};
+pub(crate) use self::look::way_in;
+use self::look::{Joining, joining, not_newer};
 use self::proof::{CanaryFacts, canary};
 use super::parameters::{facts, read, schema, stored};
 use crate::world::World;

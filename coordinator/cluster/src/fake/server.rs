@@ -44,8 +44,8 @@ impl Filter {
 }
 
 fn read_field(part: &str) -> Result<(String, String, bool), Failure> {
-    const SUPPORTED: [&str; 5] =
-        ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "spec.signerName"];
+    const SUPPORTED: [&str; 6] =
+        ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "spec.signerName", "type"];
     let (field, value) =
         part.split_once('=').ok_or_else(|| Failure::bad_request(format!("unable to parse {part:?}")))?;
     let (field, equal) = field.strip_suffix('!').map_or((field, true), |field| (field, false));

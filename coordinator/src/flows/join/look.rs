@@ -46,7 +46,7 @@ pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Resul
 
 /// How hosts join. What is published for newcomers has to name the authority that the cluster itself goes by: a host that knew the API by another
 /// would fail, or obey somebody else.
-pub(super) async fn way_in(world: &World) -> Result<ClusterInfo, Coded> {
+pub(crate) async fn way_in(world: &World) -> Result<ClusterInfo, Coded> {
     let info = world.cluster.cluster_info().await?;
     let roots = world.cluster.root_authorities().await?;
     if roots.is_empty() || info.ca_cert_hashes.iter().any(|hash| roots.contains(hash)) {

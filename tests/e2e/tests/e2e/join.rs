@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
+use slipway_coordinator::bootstrap_tokens;
 use slipway_coordinator::fleet::HostState;
 use slipway_e2e::link::Approver;
 use slipway_e2e::runs::{begun, completes, ends, until};
@@ -11,6 +12,8 @@ use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
 use slipway_flow::Command;
 use slipway_host::fake::State;
+use slipway_proto::coordinator::{CreateBootstrapTokenRequest, DeleteBootstrapTokenRequest};
+use slipway_types::secret::is_bootstrap_token;
 use slipway_types::{RunId, StepId};
 
 /// The host of w2 waits, and a coordinator leads.
@@ -315,7 +318,6 @@ async fn a_host_that_serves_is_not_cleaned_and_one_of_another_cluster_only_with_
     let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
 }
-}
 
 /// The canaries that are there.
 fn canaries(sites: &Sites) -> usize {
@@ -363,5 +365,53 @@ async fn a_cluster_without_a_place_for_canaries_is_told_of_it_beforehand() {
     let (sites, coordinator) = waiting().await;
     sites.api.delete("namespaces", "", "slipway-canary").unwrap();
     assert_eq!(begun(&coordinator, "join", join("1.33.13")).await.unwrap_err().code, Code::JOIN_CANARY);
+    assert_eq!(tokens(&sites), 0);
+}
+
+/// A request for a token by hand.
+fn asking(description: &str) -> CreateBootstrapTokenRequest {
+    CreateBootstrapTokenRequest { description: description.into(), ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_a_join_by_hand_lets_a_host_in_and_shows_its_secret_once() {
+    let (sites, coordinator) = waiting().await;
+    let world = &coordinator.world;
+    let made = bootstrap_tokens::create(world, &asking("rack 7"), "admin/alice").await.unwrap();
+    let whole = made.command.split_whitespace().find(|word| is_bootstrap_token(word)).unwrap().to_owned();
+    assert!(made.command.starts_with("kubeadm join 10.70.0.10:6443 --token "), "{}", made.command);
+    assert!(made.command.contains(" --discovery-token-ca-cert-hash sha256:"), "{}", made.command);
+    let lets_in = slipway_e2e::link::joinable(&sites.api);
+    assert!(lets_in.values().any(|cluster| cluster.tokens.contains(&whole)));
+    let listed = bootstrap_tokens::list(world).await.unwrap();
+    assert_eq!((listed.len(), listed[0].ours, listed[0].id.as_str()), (1, true, made.id.as_str()));
+    assert_eq!(listed[0].description, "slipway: rack 7 (admin/alice)");
+    let secret = whole.split('.').nth(1).unwrap();
+    assert!(!format!("{listed:?}{made:?}").contains(secret), "the secret has a way into a log");
+
+    let delete =
+        |description: &str| DeleteBootstrapTokenRequest { id: made.id.clone(), description: description.into() };
+    assert!(bootstrap_tokens::delete(world, &coordinator.runs, &delete("another")).await.is_err());
+    assert_eq!(tokens(&sites), 1, "one that was replaced meanwhile stays");
+    bootstrap_tokens::delete(world, &coordinator.runs, &delete(&listed[0].description)).await.unwrap();
+    let again = bootstrap_tokens::delete(world, &coordinator.runs, &delete("x")).await.unwrap_err();
+    assert_eq!((tokens(&sites), again.code), (0, Code::JOIN_TOKEN));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_run_that_goes_on_is_not_deleted_by_hand() {
+    let (sites, coordinator) = waiting().await;
+    let machine = &sites.site("w2").unwrap().machine;
+    machine.change(|state| state.reset_ms = 1500);
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    until(&coordinator, &run, "kubeadm was not begun", |_| machine.effects("run /usr/bin/kubeadm join") > 0)
+        .await
+        .unwrap();
+    let of_run = bootstrap_tokens::list(&coordinator.world).await.unwrap().pop().unwrap();
+    assert_eq!(of_run.run, run.to_string());
+    let request = DeleteBootstrapTokenRequest { id: of_run.id, description: of_run.description };
+    let refused = bootstrap_tokens::delete(&coordinator.world, &coordinator.runs, &request).await.unwrap_err();
+    assert_eq!(refused.code, Code::JOIN_TOKEN);
+    completes(&coordinator, &run).await.unwrap();
     assert_eq!(tokens(&sites), 0);
 }
