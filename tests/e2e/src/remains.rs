@@ -31,14 +31,9 @@ pub(crate) fn without(mut state: State) -> State {
     state.kernel.modules.clear();
     state.kernel.sysctls.retain(|name, _| !name.starts_with("net.bridge."));
     state.asked_with.clear();
-<<<<<<< HEAD
     // What was fetched lies ready for the next time.
     (state.packaging.lists, state.packaging.fetched) = Default::default();
     (state.images, state.said) = Default::default();
-=======
-    // Images that were pulled stay where they are, as after a real reset.
-    state.images.clear();
->>>>>>> 598b350 (Golden list of bootstrap tokens; images that were pulled are no difference between machines)
     state.written.clear();
     state.started_kubelet = state
         .running_kubelet()
