@@ -86,6 +86,30 @@ impl AdminService for Reached {
         Ok(Response::new(wire::CreateTokenResponse { token: request.into_inner().host, ..Default::default() }))
     }
 
+    async fn create_bootstrap_token(
+        &self,
+        request: Request<wire::CreateBootstrapTokenRequest>,
+    ) -> Result<Response<wire::CreateBootstrapTokenResponse>, Status> {
+        self.by(&request)?;
+        Ok(Response::new(wire::CreateBootstrapTokenResponse::default()))
+    }
+
+    async fn list_bootstrap_tokens(
+        &self,
+        request: Request<wire::ListBootstrapTokensRequest>,
+    ) -> Result<Response<wire::ListBootstrapTokensResponse>, Status> {
+        self.by(&request)?;
+        Ok(Response::new(wire::ListBootstrapTokensResponse::default()))
+    }
+
+    async fn delete_bootstrap_token(
+        &self,
+        request: Request<wire::DeleteBootstrapTokenRequest>,
+    ) -> Result<Response<wire::DeleteBootstrapTokenResponse>, Status> {
+        self.by(&request)?;
+        Ok(Response::new(wire::DeleteBootstrapTokenResponse {}))
+    }
+
     async fn doctor(&self, request: Request<wire::DoctorRequest>) -> Result<Response<wire::DoctorResponse>, Status> {
         self.by(&request)?;
         Ok(Response::new(wire::DoctorResponse::default()))
