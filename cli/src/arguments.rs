@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::screen::Format;
 use crate::verbs::{
     bootstrap_token_create, bootstrap_token_delete, bootstrap_token_list, completions, doctor, drain, etcd_backup,
-    etcd_remove_member, etcd_status, explain, flow_list, host_clean, host_list, identity_create, init, isolate, join, node_list,
-    node_show, recover, remove, replace_member, run_list, run_show, run_steer, run_watch, set_endpoint, token_create,
-    upgrade,
+    etcd_remove_member, etcd_status, explain, flow_list, host_clean, host_list, identity_create, init, isolate, join,
+    node_list, node_show, recover, remove, replace_member, run_list, run_show, run_steer, run_watch, set_endpoint,
+    token_create, upgrade,
 };
 
 /// Takes Kubernetes nodes in and out of service.
