@@ -65,7 +65,8 @@ fn static_pods_are_at(lab: &Lab, master: &Host, release: Release) -> Result<()> 
         let name = format!("{component}-{}", master.name());
         eventually(&format!("{name} to run {}", release.version()), SETTLES, || {
             let pod = lab.kubectl_json(&["-n", "kube-system", "get", "pod", &name])?;
-            let image = pod["status"]["containerStatuses"][0]["image"].as_str().unwrap_or_default();
+            // One image has many names here, and the status tells any of them.
+            let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
             ensure!(image.ends_with(&format!(":v{}", release.version())), "it runs {image}");
             ensure!(pod["status"]["containerStatuses"][0]["ready"] == true, "it is not ready");
             Ok(())
