@@ -7,7 +7,7 @@ use crate::lab::Lab;
 use crate::shape::Role;
 
 /// Puts away what a join installs and sets, down to containerd's own configuration as its package has it.
-const BARE: &str = r#"
+const BARE: &str = r"
 apt-mark unhold kubelet kubeadm kubectl kubernetes-cni > /dev/null 2>&1 || true
 dpkg --configure -a
 apt-get -qq purge --yes --allow-change-held-packages kubelet kubeadm kubectl kubernetes-cni > /dev/null
@@ -16,7 +16,7 @@ rm -f /etc/modules-load.d/*slipway* /etc/modules-load.d/*k8s* /etc/sysctl.d/*sli
 rm -rf /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/cni /opt/cni
 rm -f /var/lib/apt/lists/*_Packages /var/lib/apt/lists/*Release
 systemctl daemon-reload
-"#;
+";
 const CONTAINERD: &str = include_str!("../../assets/containerd-bare.toml");
 const CONTAINERD_FILE: &str = "/etc/containerd/config.toml";
 

@@ -165,11 +165,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
             let (mut first, _) = listener.accept().unwrap();
-            first.read(&mut [0; 512]).unwrap();
+            assert!(first.read(&mut [0; 512]).unwrap() > 0);
             first.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nw1\n").unwrap();
             drop(first);
             let (mut second, _) = listener.accept().unwrap();
-            second.read(&mut [0; 512]).unwrap();
+            assert!(second.read(&mut [0; 512]).unwrap() > 0);
             second.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap();
         });
         assert!(ask(address).is_ok());

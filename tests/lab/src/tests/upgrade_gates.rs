@@ -21,9 +21,12 @@ pub(super) const TEST: TestCase =
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 const ASIDE: &str = "/root/etcd.yaml";
 
+/// One gate, in words and as it is tried.
+type Case = (&'static str, fn(&Lab) -> Result<()>);
+
 fn run(lab: &Lab) -> Result<()> {
     let mut failed = Vec::new();
-    let cases: [(&str, fn(&Lab) -> Result<()>); 5] = [
+    let cases: [Case; 5] = [
         ("a minor is skipped", minor_skipped),
         ("cgroup v1", old_cgroups),
         ("a kubelet is too old", kubelet_too_old),
