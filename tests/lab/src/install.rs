@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::build::SANDBOX;
 use crate::cluster::{IGNORED, INIT_FILE as INIT};
 use crate::command::{check, command};
 use crate::each::each;
@@ -169,11 +170,12 @@ fn kubeconfig(lab: &Lab) -> Result<String> {
 /// With one master the kubeconfig's own address is all there is.
 fn settings(api_servers: &[String], repository: &str, key: &str) -> String {
     let packages = format!("[packages]\nurl = \"{repository}\"\nkey = '''\n{key}'''\n");
+    let host = format!("[host]\nsandbox-image = \"{SANDBOX}\"\n");
     let join = format!(
         "[join]\nignore-preflight-errors = [{}]\n",
         quoted(IGNORED.trim_start_matches("--ignore-preflight-errors=").split(','))
     );
-    let kubeconfig = format!("{packages}\n{join}\n[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
+    let kubeconfig = format!("{packages}\n{host}\n{join}\n[kubernetes]\nkubeconfig = \"{KUBECONFIG}\"\n");
     if api_servers.len() < 2 {
         return kubeconfig;
     }

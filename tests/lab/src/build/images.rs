@@ -16,7 +16,7 @@ use super::artifact::{Cache, Half, Key};
 
 const REGISTRY: &str = "kube.test";
 /// What containerd's configuration in the base root names, whatever the release would like.
-const SANDBOX: &str = "kube.test/pause:3.10";
+pub(crate) const SANDBOX: &str = "kube.test/pause:3.10";
 const CNI_INSTALL: &str = "kube.test/cni-install:1";
 const PROGRAMS: &[&str] = &[
     "kube-apiserver",

@@ -8,7 +8,7 @@ mod packages;
 mod repository;
 mod root;
 
-pub(crate) use images::WEB;
+pub(crate) use images::{SANDBOX, WEB};
 pub(crate) use repository::{KEYRING, REPOSITORIES};
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ dpkg --configure -a
 apt-get -qq purge --yes --allow-change-held-packages kubelet kubeadm kubectl kubernetes-cni > /dev/null
 rm -f /etc/apt/sources.list.d/*kubernetes* /etc/apt/keyrings/*kubernetes* /etc/apt/preferences.d/*kube* /etc/apt/preferences.d/*slipway*
 rm -f /etc/modules-load.d/*slipway* /etc/modules-load.d/*k8s* /etc/sysctl.d/*slipway* /etc/sysctl.d/*k8s*
+rm -f /etc/containerd/config.toml.before-slipway
 rm -rf /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/cni /opt/cni
 rm -f /var/lib/apt/lists/*_Packages /var/lib/apt/lists/*Release
 systemctl daemon-reload

@@ -13,16 +13,13 @@ use crate::upgrades::{LONGEST, TO};
 pub(super) const TEST: TestCase =
     TestCase { name: "upgrade_cluster", cost: 1300, set: Set::Full, shape: Shape { fresh: true, ..Shape::WIDE }, run };
 
-/// A master, since two workers are needed for the application.
-const CORDONED: &str = "m3";
-
 fn run(lab: &Lab) -> Result<()> {
     lab.spend()?;
     bring_images(lab, TO)?;
     let web = Web::start(lab)?;
-    let of_users = OfUsers::lay(lab, "w2", Some(CORDONED))?;
+    let of_users = OfUsers::lay(lab, "w2", None)?;
     let away = ReadinessWatch::begin(lab)?;
-    let watch = UpgradeWatch::begin(lab, WEB_NAMESPACE, Some(CORDONED))?;
+    let watch = UpgradeWatch::begin(lab, WEB_NAMESPACE, None)?;
     let (requests, writer) = (web.requests()?, ConfigMapWriter::begin(lab)?);
 
     let run = lab.start_upgrade(TO)?;
