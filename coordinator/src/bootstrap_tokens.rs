@@ -34,12 +34,12 @@ pub async fn create(
     let token = BootstrapToken { id, secret, description, expires: life.map(|life| world.clock.now() + life) };
     world.cluster.create_bootstrap_token(&token).await?;
     let whole = token.whole().ok_or_else(no_secret)?;
-    let pins: String =
-        info.ca_cert_hashes.iter().map(|hash| format!(" --discovery-token-ca-cert-hash {hash}")).collect();
+    let pins: Vec<String> =
+        info.ca_cert_hashes.iter().map(|hash| format!("--discovery-token-ca-cert-hash {hash}")).collect();
     let (server, shown) = (info.api_server, whole.expose_text().unwrap_or_default());
     tracing::info!(id = %token.id, who, "bootstrap token created");
     Ok(wire::CreateBootstrapTokenResponse {
-        command: format!("kubeadm join {server} --token {shown}{pins}"),
+        command: format!("kubeadm join {server} --token {shown} {}", pins.join(" ")),
         expires_ms: ends(&token),
         id: token.id,
     })
@@ -108,7 +108,7 @@ fn run_of(description: &str) -> Option<String> {
 }
 
 fn ends(token: &BootstrapToken) -> i64 {
-    token.expires.map_or(0, |end| end.as_millisecond())
+    token.expires.map_or(0, jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]

@@ -27,9 +27,10 @@ pub async fn packages(host: &Host, query: PackagesQuery) -> Result<Packages, Cod
     if url.is_empty() {
         return Ok(answer);
     }
-    let keyring = match key.is_empty() {
-        true => keyring_of(host, manager, &keyring).await.map_err(|error| error.coded())?,
-        false => Some(String::new()),
+    let keyring = if key.is_empty() {
+        keyring_of(host, manager, &keyring).await.map_err(|error| error.coded())?
+    } else {
+        Some(String::new())
     };
     let Some(keyring) = keyring else {
         let what = format!("no key was given for {url}, and none of the usual keyrings is on the host");

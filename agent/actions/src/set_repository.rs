@@ -78,19 +78,16 @@ impl SetRepository {
             }
         }
         check.changes.dedup();
-        match self.signed_by(host, manager).await? {
-            Some(keyring) => {
-                let files = self.files(manager, &keyring);
-                for (path, wanted) in &files {
-                    if text(host, path).await?.as_deref() != Some(wanted) {
-                        check.changes.push(change("file", path.display().to_string(), "write", &*self.url));
-                    }
+        if let Some(keyring) = self.signed_by(host, manager).await? {
+            let files = self.files(manager, &keyring);
+            for (path, wanted) in &files {
+                if text(host, path).await?.as_deref() != Some(wanted) {
+                    check.changes.push(change("file", path.display().to_string(), "write", &*self.url));
                 }
             }
-            None => {
-                let explain = "no key was given, and none of the usual keyrings is on the host: packages.key";
-                check.obstacles.push(obstacle(Code::PACKAGE_SIGNATURE, &*self.url, explain));
-            }
+        } else {
+            let explain = "no key was given, and none of the usual keyrings is on the host: packages.key";
+            check.obstacles.push(obstacle(Code::PACKAGE_SIGNATURE, &*self.url, explain));
         }
         check.satisfied = check.changes.is_empty() && check.obstacles.is_empty();
         Ok(check)

@@ -66,11 +66,11 @@ pub(crate) async fn broken(manager: &dyn Packages) -> Result<Vec<Obstacle>, Erro
 }
 
 fn listed(names: &[String]) -> String {
-    let mut text = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 5 {
-        text.push_str(&format!(" and {} more", names.len() - 5));
+    let text = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0..=5 => text,
+        count => format!("{text} and {} more", count - 5),
     }
-    text
 }
 
 /// Runs a command as a service of its own, once the lock is free.

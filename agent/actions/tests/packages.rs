@@ -154,7 +154,7 @@ async fn an_operators_own_file_that_is_right_stays() {
     let (host, handle) = host_in(preset::worker("w2"));
     assert!(applied(&host, &*repository("1.33")).await.already_true);
     assert!(handle.see(|state| state.files.contains_key(Path::new(OLD_FILE))));
-    assert_eq!(handle.see(|state| state.files.contains_key(Path::new(OUR_FILE))), false);
+    assert!(!handle.see(|state| state.files.contains_key(Path::new(OUR_FILE))));
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Machine {
         OperationContext {
             operation: OperationId::from(id),
             clock: self.clock.clone(),
-            deadline: self.clock.since_boot() + Duration::from_mins(60),
+            deadline: self.clock.since_boot() + Duration::from_hours(1),
             progress: Progress::silent(),
             cancelled: CancellationToken::new(),
             secret: None,

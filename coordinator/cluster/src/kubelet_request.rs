@@ -228,7 +228,7 @@ mod tests {
         let good = request(approved(BY_THE_CLUSTER));
         assert_eq!(certified(std::slice::from_ref(&good), &node()), Certified::ByTheCluster("csr-1".into()));
         let unsigned = KubeletRequest { issued: false, ..good.clone() };
-        assert!(matches!(certified(&[unsigned.clone()], &node()), Certified::Pending(_)));
+        assert!(matches!(certified(std::slice::from_ref(&unsigned), &node()), Certified::Pending(_)));
         assert!(matches!(certified(&[unsigned, good], &node()), Certified::ByTheCluster(_)), "kubelets ask again");
         assert_eq!(certified(&[], &node()), Certified::NoTrace);
     }

@@ -103,11 +103,11 @@ impl NodeMarks {
     /// The commands that do the same.
     pub fn by_hand(&self, node: &NodeName) -> Vec<String> {
         let pairs = |verb: &str, marks: &BTreeMap<String, String>| {
-            let words: String = marks.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-            (!marks.is_empty()).then(|| format!("kubectl {verb} node {node}{words}"))
+            let words: Vec<String> = marks.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            (!marks.is_empty()).then(|| format!("kubectl {verb} node {node} {}", words.join(" ")))
         };
-        let taints: String = self.taints.iter().map(|taint| format!(" {}", shown(taint))).collect();
-        let taint = (!self.taints.is_empty()).then(|| format!("kubectl taint node {node}{taints}"));
+        let taints: Vec<String> = self.taints.iter().map(shown).collect();
+        let taint = (!self.taints.is_empty()).then(|| format!("kubectl taint node {node} {}", taints.join(" ")));
         [pairs("label", &self.labels), pairs("annotate", &self.annotations), taint].into_iter().flatten().collect()
     }
 

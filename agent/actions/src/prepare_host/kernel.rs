@@ -35,7 +35,7 @@ pub(super) async fn look(host: &Host, found: &mut Found) -> Result<(), Error> {
                 found.refuse(Code::HOST_KERNEL, name, why);
             }
             Module::Absent => {
-                found.notes.push(format!("this kernel has no {name}: traffic over bridges is not seen by iptables"))
+                found.notes.push(format!("this kernel has no {name}: traffic over bridges is not seen by iptables"));
             }
             Module::BuiltIn | Module::Loaded => {}
         }
@@ -62,7 +62,7 @@ pub(super) async fn look(host: &Host, found: &mut Found) -> Result<(), Error> {
             None if name.starts_with(BRIDGE) && bridge == Module::Loadable => found.sysctls.push(name),
             None if name.starts_with(BRIDGE) => found.notes.push(format!("this kernel has no {name}")),
             None => {
-                found.refuse(Code::HOST_KERNEL, name, format!("this kernel has no {name}: pods could not be reached"))
+                found.refuse(Code::HOST_KERNEL, name, format!("this kernel has no {name}: pods could not be reached"));
             }
         }
     }

@@ -85,7 +85,9 @@ async fn another_minor_release_an_older_patch_and_an_etcd_of_systemd_are_refused
 #[tokio::test(start_paused = true)]
 async fn a_member_without_a_majority_is_not_restarted() {
     let (machine, _etcd, others) = masters();
-    others.iter().for_each(|other| other.handle.change(State::power_off));
+    for other in &others {
+        other.handle.change(State::power_off);
+    }
     assert_eq!(machine.refused(set(NEW)).await.0, Code::ETCD_SILENT);
 }
 

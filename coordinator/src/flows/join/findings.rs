@@ -118,17 +118,14 @@ fn identity(seen: &Seen<'_>, found: &mut Vec<Finding>) {
     }
     if said.hostname != name.as_str() {
         let taken = seen.twins.iter().find(|twin| twin.name == said.hostname || same(&said.hostname, &twin.hostname));
-        match taken {
-            Some(twin) => {
-                let text = format!("{name} calls itself {}, which is the name of {}", said.hostname, twin.name);
-                let way_out = format!("on {name}: hostnamectl set-hostname {name}");
-                found.push(finding(seen, Severity::Block, Code::HOST_TWIN, text, way_out));
-            }
-            None => {
-                let text = format!("{name} calls itself {}: the Node will be {name} all the same", said.hostname);
-                let way_out = format!("hostnamectl set-hostname {name} keeps people from looking for another machine");
-                found.push(finding(seen, Severity::Warn, Code::HOST_TWIN, text, way_out));
-            }
+        if let Some(twin) = taken {
+            let text = format!("{name} calls itself {}, which is the name of {}", said.hostname, twin.name);
+            let way_out = format!("on {name}: hostnamectl set-hostname {name}");
+            found.push(finding(seen, Severity::Block, Code::HOST_TWIN, text, way_out));
+        } else {
+            let text = format!("{name} calls itself {}: the Node will be {name} all the same", said.hostname);
+            let way_out = format!("hostnamectl set-hostname {name} keeps people from looking for another machine");
+            found.push(finding(seen, Severity::Warn, Code::HOST_TWIN, text, way_out));
         }
     }
     if said.product_uuid.is_empty() {

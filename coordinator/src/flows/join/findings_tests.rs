@@ -4,6 +4,8 @@ use slipway_proto::types::{Change, FreeSpace, Obstacle};
 
 use super::*;
 
+type Spoil = fn(&mut Case);
+
 /// What a healthy host says, to be spoilt.
 struct Case {
     version: &'static str,
@@ -78,7 +80,7 @@ fn of_a_healthy_host_there_is_nothing_to_say() {
 
 #[test]
 fn what_cannot_work_is_refused_with_its_way_out() {
-    let cases: [(fn(&mut Case), Code, &str); 11] = [
+    let cases: [(Spoil, Code, &str); 11] = [
         (|case| case.said.machine_id = "m1".into(), Code::NODE_IDENTITY, "systemd-machine-id-setup"),
         (|case| case.said.macs = vec!["52:54:00:00:00:01".into()], Code::HOST_TWIN, "MAC address"),
         (|case| case.said.hostname = "w1".into(), Code::HOST_TWIN, "hostnamectl set-hostname w2"),
@@ -117,8 +119,8 @@ fn what_cannot_work_is_refused_with_its_way_out() {
 
 #[test]
 fn what_only_a_master_needs_is_asked_of_masters_alone() {
-    for spoil in [(|case: &mut Case| case.ready.spaces[3].available_bytes = 5) as fn(&mut Case), |case| {
-        case.ready.listening_ports.push(2379)
+    for spoil in [(|case: &mut Case| case.ready.spaces[3].available_bytes = 5) as Spoil, |case| {
+        case.ready.listening_ports.push(2379);
     }] {
         let mut case = healthy();
         spoil(&mut case);
@@ -130,7 +132,7 @@ fn what_only_a_master_needs_is_asked_of_masters_alone() {
 
 #[test]
 fn what_only_should_be_known_refuses_nothing() {
-    let cases: [(fn(&mut Case), Severity); 6] = [
+    let cases: [(Spoil, Severity); 6] = [
         (|case| case.said.hostname = "debian".into(), Severity::Warn),
         (|case| case.said.product_uuid = "u1".into(), Severity::Warn),
         (|case| case.said.product_uuid.clear(), Severity::Note),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use slipway_cluster::Admission;
 use slipway_errors::Coded;
-use slipway_flow::{LaneBuilder, Plan};
+use slipway_flow::{LaneBuilder, Plan, StageBuilder};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, StartService, StopService};
 use slipway_types::NodeName;
@@ -60,7 +60,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
     })
     .phase("prepare", |phase| phase.step_if(prepare(one)))
     .phase("snapshot", |phase| phase.step(snapshot))
-    .phase("packages", |phase| packages(one).into_iter().fold(phase, |phase, step| phase.step(step)))
+    .phase("packages", |phase| packages(one).into_iter().fold(phase, StageBuilder::step))
     .phase("join", |phase| {
         phase
             .step_if(denied)

@@ -2,7 +2,7 @@
 
 use slipway_cluster::Admission;
 use slipway_errors::Coded;
-use slipway_flow::{LaneBuilder, Plan};
+use slipway_flow::{LaneBuilder, Plan, StageBuilder};
 use slipway_types::NodeName;
 
 use super::Facts;
@@ -36,7 +36,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
     let denied = one.denied.then(|| AdmitKubelet { node: node(), admission: Admission::Joins });
     lane.phase("look", |phase| phase.step(NameIsFree { node: node() }).step(nothing_left(&one.host)))
         .phase("prepare", |phase| phase.step_if(prepare(one)))
-        .phase("packages", |phase| packages(one).into_iter().fold(phase, |phase, step| phase.step(step)))
+        .phase("packages", |phase| packages(one).into_iter().fold(phase, StageBuilder::step))
         .phase("join", |phase| {
             phase
                 .step_if(denied)

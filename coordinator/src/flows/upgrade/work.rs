@@ -71,13 +71,12 @@ impl Work {
 
     const fn longest(self) -> Duration {
         match self {
-            Self::SetRepository => Duration::from_mins(10),
+            Self::SetRepository | Self::RestartKubelet => Duration::from_mins(10),
             Self::UpgradeKubeadm => KUBEADM,
             Self::DownloadPackages | Self::PullImages | Self::InstallKubeadm | Self::InstallKubelet => {
                 Duration::from_mins(30)
             }
             Self::SetEtcdImage => Duration::from_mins(15),
-            Self::RestartKubelet => Duration::from_mins(10),
         }
     }
 

@@ -7,6 +7,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
 use slipway_e2e::sites::Sites;
+use slipway_e2e::upgrades::{masters_done, worker_done};
 use slipway_events::Actor;
 use slipway_flow::runbook::markdown;
 
@@ -61,11 +62,28 @@ async fn main() -> anyhow::Result<()> {
     let coordinator = sites.coordinator(sites.store()?).await?;
     let join = json!({"nodes": ["m2"], "role": "control-plane", "kubernetes": "1.33.13"});
     keep(&arguments, &coordinator, ("join-of-a-master", "join", &join)).await?;
+    upgrades(&arguments).await?;
     let sites = Sites::build().await?;
     sites.etcd_under_systemd()?;
     let coordinator = sites.coordinator(sites.store()?).await?;
     let params = json!({"nodes": ["m3"], "on": "w1"});
     keep(&arguments, &coordinator, ("replace-etcd-member", "replace-etcd-member", &params)).await
+}
+
+/// A whole cluster forward, and one worker back.
+async fn upgrades(arguments: &Arguments) -> anyhow::Result<()> {
+    let sites = Sites::build().await?;
+    let coordinator = sites.coordinator(sites.store()?).await?;
+    settled(&sites).await?;
+    let forward = json!({"target": "1.34.4", "delete_emptydir_data": true, "force": true});
+    keep(arguments, &coordinator, ("upgrade", "upgrade", &forward)).await?;
+    let sites = Sites::build().await?;
+    masters_done(&sites, &["m1", "m2", "m3"]);
+    worker_done(&sites, "w2");
+    let coordinator = sites.coordinator(sites.store()?).await?;
+    settled(&sites).await?;
+    let back = json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true});
+    keep(arguments, &coordinator, ("roll-back-worker", "roll-back-worker", &back)).await
 }
 
 /// Writes one runbook, or checks it.

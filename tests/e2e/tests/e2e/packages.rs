@@ -102,7 +102,8 @@ fn essence(sites: &Sites) -> (Vec<String>, Vec<String>, Vec<String>) {
     let state = machine(sites).state();
     let sources = state.files.iter().filter(|(path, _)| path.starts_with("/etc/apt")).map(|one| format!("{one:?}"));
     let units = state.units.iter().filter(|(name, _)| name.starts_with("kubelet")).map(|one| format!("{one:?}"));
-    let mask = state.files.keys().filter(|path| path.starts_with("/etc/systemd/system")).map(|one| format!("{one:?}"));
+    let mask =
+        state.files.keys().filter(|path| path.starts_with("/etc/systemd/system")).map(|one| one.display().to_string());
     (versions(sites), sources.collect(), units.chain(mask).collect())
 }
 
