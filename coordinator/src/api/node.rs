@@ -71,7 +71,7 @@ pub async fn show_node(world: &World, runs: &Runs, name: &str) -> Result<wire::G
     let unknown =
         || Coded::new(Code::NODE_UNKNOWN, format!("there is no node {name:?}")).do_this("slipway node list shows them");
     let checked = NodeName::new(name).map_err(|_| unknown())?;
-    let seen = look(world, &checked).await?;
+    let seen = Box::pin(look(world, &checked)).await?;
     match &seen.node {
         Ok(None) if seen.host.is_none() => return Err(unknown()),
         Err(error) if seen.host.is_none() => return Err(error.clone()),

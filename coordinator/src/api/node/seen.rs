@@ -84,7 +84,7 @@ pub(super) async fn look(world: &World, name: &NodeName) -> Result<Seen, Coded> 
             if !is_master {
                 return None;
             }
-            Some(look_at_master(world, &answers, hosts.as_deref().unwrap_or_default()).await)
+            Some(Box::pin(look_at_master(world, &answers, hosts.as_deref().unwrap_or_default())).await)
         }
     );
     Ok(Seen {
@@ -138,5 +138,6 @@ async fn after<T>(answers: &Known<()>, question: impl Future<Output = Known<T>>)
 async fn of_api<T>(call: impl Future<Output = Result<T, slipway_cluster::Error>>) -> Known<T> {
     let late =
         || Coded::new(Code::KUBE_UNREACHABLE, format!("the API server did not answer within {} s", API.as_secs()));
-    tokio::time::timeout(API, call).await.map_err(|_| late())?.map_err(Coded::from)
+    // A client's call is large, and several of them side by side would fill a thread's stack.
+    tokio::time::timeout(API, Box::pin(call)).await.map_err(|_| late())?.map_err(Coded::from)
 }
