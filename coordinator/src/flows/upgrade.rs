@@ -21,7 +21,7 @@ use super::parameters::{DrainParameters, facts, read, schema, stored};
 use crate::steps::{Blocked, HostTarget, SnapshotEtcd, UpgradeIsDone};
 use crate::versions::Finding;
 use crate::world::World;
-use findings::{line, refusal};
+use findings::{lines, refusal};
 use gather::Upgrading;
 use goal::Goal;
 
@@ -127,7 +127,8 @@ fn plan(parameters: &Parameters, facts: &Facts) -> Result<Plan<World>, Coded> {
     for node in &facts.nodes {
         plan = plan.node(&node.name, &node.pool);
     }
-    plan = facts.findings.iter().fold(plan, |plan, finding| plan.warn(line(finding)));
+    let names: Vec<NodeName> = facts.nodes.iter().map(|node| node.name.clone()).collect();
+    plan = lines(&facts.findings, &names).into_iter().fold(plan, PlanBuilder::warn);
     if let Some(why) = refusal(&facts.findings) {
         plan = plan.phase("gate", |phase| phase.step(Blocked { why }));
     }
@@ -146,8 +147,7 @@ fn plan(parameters: &Parameters, facts: &Facts) -> Result<Plan<World>, Coded> {
     let stop_after = parameters.stop_after.unwrap_or(1) as usize;
     plan = group(plan, canary, (1, 1), |lane, node| lanes::worker(lane, node, facts, parameters));
     plan = group(plan, others, (width, stop_after), |lane, node| lanes::worker(lane, node, facts, parameters));
-    let nodes = facts.nodes.iter().map(|node| node.name.clone()).collect();
-    plan.phase("verify", |phase| phase.step(UpgradeIsDone { version: facts.goal.version, nodes })).build()
+    plan.phase("verify", |phase| phase.step(UpgradeIsDone { version: facts.goal.version, nodes: names })).build()
 }
 
 fn title(facts: &Facts, masters: usize, workers: usize) -> String {

@@ -214,6 +214,19 @@ impl Sites {
         Ok(self.etcd.with(|cluster| cluster.members.retain(|member| member.name != name))?)
     }
 
+    /// Waits until every pod has started: what is said of budgets, and what the cluster is like, would otherwise depend on the moment.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        for _ in 0..500 {
+            let budgets = self.api.objects("poddisruptionbudgets.policy");
+            if budgets.iter().all(|budget| budget["status"]["disruptionsAllowed"].as_i64() > Some(0)) {
+                return Ok(());
+            }
+            self.api.tick();
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        anyhow::bail!("the simulated cluster's pods do not start")
+    }
+
     /// Cuts the power of a host, as seen from outside: its agent is silent and its kubelet says nothing; or gives it back.
     pub fn silence(&self, name: &str, silent: bool) {
         self.agents.set_silent(&host_id(name), silent);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Parser;
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
@@ -21,25 +21,12 @@ struct Arguments {
     folder: PathBuf,
 }
 
-/// Waits until every pod has started: what a plan says of budgets would otherwise depend on the moment.
-async fn settled(sites: &Sites) -> anyhow::Result<()> {
-    for _ in 0..500 {
-        let budgets = sites.api.objects("poddisruptionbudgets.policy");
-        if budgets.iter().all(|budget| budget["status"]["disruptionsAllowed"].as_i64() > Some(0)) {
-            return Ok(());
-        }
-        sites.api.tick();
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    bail!("the simulated cluster's pods do not start")
-}
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let sites = Sites::build().await?;
     let coordinator = sites.coordinator(sites.store()?).await?;
-    settled(&sites).await?;
+    sites.settled().await?;
     let flows = [
         ("isolate", "isolate", json!({"nodes": ["w1"], "reason": "disk trouble"})),
         ("drain", "drain", json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true})),
@@ -74,14 +61,14 @@ async fn main() -> anyhow::Result<()> {
 async fn upgrades(arguments: &Arguments) -> anyhow::Result<()> {
     let sites = Sites::build().await?;
     let coordinator = sites.coordinator(sites.store()?).await?;
-    settled(&sites).await?;
+    sites.settled().await?;
     let forward = json!({"target": "1.34.4", "delete_emptydir_data": true, "force": true});
     keep(arguments, &coordinator, ("upgrade", "upgrade", &forward)).await?;
     let sites = Sites::build().await?;
     masters_done(&sites, &["m1", "m2", "m3"]);
     worker_done(&sites, "w2");
     let coordinator = sites.coordinator(sites.store()?).await?;
-    settled(&sites).await?;
+    sites.settled().await?;
     let back = json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true});
     keep(arguments, &coordinator, ("roll-back-worker", "roll-back-worker", &back)).await
 }

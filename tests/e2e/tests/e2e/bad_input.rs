@@ -19,6 +19,7 @@ async fn refusal(coordinator: &Coordinator, flow: &str, params: Value) -> Coded 
 #[tokio::test]
 async fn a_wrong_name_is_refused_with_its_code() {
     let (sites, coordinator) = led().await.unwrap();
+    sites.settled().await.unwrap();
     let before = sites.api.world_digest();
     let cases = [
         ("scale-in", json!({"nodes": ["w9"]}), Code::NODE_UNKNOWN),
