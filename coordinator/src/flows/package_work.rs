@@ -11,16 +11,11 @@ use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, HostFacts, Packages, RemovePackages, SetRepository};
 use slipway_types::KubernetesVersion;
 
-use super::packages::{Repository, bare, install, minor};
+use super::packages::{Repository, VERSIONED, bare, install, minor, ours};
 use crate::agents::packages;
 use crate::fleet::HostRecord;
 use crate::steps::{HostAction, HostTarget};
 use crate::world::World;
-
-/// Those that have the version of Kubernetes.
-const VERSIONED: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
-/// The name of the file that an agent writes itself.
-const OUR_FILE: &str = "slipway-kubernetes";
 
 /// What is to be done about the packages of one host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,11 +65,10 @@ pub(in crate::flows) async fn package_work(
         let line = |change: &slipway_proto::types::Change| format!("{} {} {}", change.verb, change.kind, change.what);
         checked.changes.iter().map(line).collect::<Vec<_>>()
     };
-    let ours = found.sources.iter().find(|source| source.path.contains(OUR_FILE));
     Ok(Some(PackageWork {
         version,
+        ours_before: ours(&found),
         before: found.installed.into_iter().map(|package| (package.name, package.version)).collect(),
-        ours_before: ours.map(|source| source.url.clone()),
         changes: [lines(&set), lines(&brought)].concat(),
         set_by_hand: set.by_hand,
         install_by_hand: brought.by_hand,

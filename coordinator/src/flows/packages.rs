@@ -11,8 +11,8 @@ use crate::agents;
 use crate::fleet::HostRecord;
 use crate::world::World;
 
-/// Those that an upgrade needs.
-const NEEDED: [&str; 3] = ["kubeadm", "kubelet", "kubectl"];
+/// Those that have the version of Kubernetes.
+pub(super) const VERSIONED: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
 /// The file that an agent writes; every other one is the operator's.
 const OURS: &str = "slipway-kubernetes";
 
@@ -95,7 +95,7 @@ fn read(said: &Wire) -> Packages {
         // What follows the release is the packager's own count.
         offered.filter_map(|version| version.split('-').next()?.parse().ok()).collect()
     };
-    let [first, others @ ..] = NEEDED;
+    let [first, others @ ..] = VERSIONED;
     let others: Vec<Vec<KubernetesVersion>> = others.iter().map(|name| versions(name)).collect();
     let mut available = versions(first);
     available.retain(|version| others.iter().all(|versions| versions.contains(version)));
@@ -103,8 +103,12 @@ fn read(said: &Wire) -> Packages {
         let held = if package.held { ", held" } else { "" };
         format!("{} {}{held}", package.name, package.version)
     });
-    let ours = said.sources.iter().find(|source| source.path.contains(OURS)).map(|source| source.url.clone());
-    Packages { available, installed: installed.collect(), ours }
+    Packages { available, installed: installed.collect(), ours: ours(said) }
+}
+
+/// The repository that a file of ours names on the host.
+pub(super) fn ours(said: &Wire) -> Option<String> {
+    said.sources.iter().find(|source| source.path.contains(OURS)).map(|source| source.url.clone())
 }
 
 #[cfg(test)]
