@@ -119,11 +119,16 @@ cat > /root/lab-lock.pl <<'END'
 use Fcntl qw(:DEFAULT :flock :seek);
 for my $name ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock") {
   open(my $file, ">>", $name) or die; push @kept, $file;
-  fcntl($file, F_SETLK, pack("s s l! l! i", F_WRLCK, SEEK_SET, 0, 0, 0)) or die "no lock";
+  my $lock = pack("s s l! l! i", F_WRLCK, SEEK_SET, 0, 0, 0);
+  fcntl($file, F_SETLK, $lock) or die "no lock";
 }
+open(my $held, ">", "/run/lab-locked") or die;
 sleep 3600;
 END
+rm -f /run/lab-locked
 systemd-run --quiet --collect --unit=lab-dpkg perl /root/lab-lock.pl
+for _ in $(seq 100); do [ -e /run/lab-locked ] && exit 0; sleep 0.1; done
+exit 1
 "#;
 const HALF: &str = r#"
 curl --silent --fail --output "/root/$2" "$1$2"
