@@ -157,9 +157,13 @@ impl FakeApiServer {
         self.change(|_, _| ());
     }
 
-    /// How long nothing will happen by itself; `None` when nothing is under way.
-    pub fn next_due(&self) -> Option<Duration> {
-        self.shared.next_due()
+    /// How long it takes until the next step of what is under way (pods that start or end, volumes, garbage), after all that is due by now;
+    /// `None` when nothing is.
+    pub fn next_step(&self) -> Option<Duration> {
+        self.change(|world, now| {
+            let due = world.next_step(now)?;
+            Some(Duration::try_from(due.duration_since(now)).unwrap_or_default())
+        })
     }
 
     /// Makes the server misbehave, for requests that the rule covers.

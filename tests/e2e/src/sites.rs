@@ -214,17 +214,14 @@ impl Sites {
         Ok(self.etcd.with(|cluster| cluster.members.retain(|member| member.name != name))?)
     }
 
-    /// Waits until every pod has started: what is said of budgets, and what the cluster is like, would otherwise depend on the moment.
+    /// Waits until every pod has started and nothing else is under way: what is said of budgets, and what the cluster is like, would otherwise
+    /// depend on the moment.
     pub async fn settled(&self) -> anyhow::Result<()> {
         for _ in 0..500 {
-            let budgets = self.api.objects("poddisruptionbudgets.policy");
-            if budgets.iter().all(|budget| budget["status"]["disruptionsAllowed"].as_i64() > Some(0)) {
-                return Ok(());
-            }
-            self.api.tick();
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            let Some(step) = self.api.next_step() else { return Ok(()) };
+            tokio::time::sleep(step).await;
         }
-        anyhow::bail!("the simulated cluster's pods do not start")
+        anyhow::bail!("the simulated cluster does not come to rest")
     }
 
     /// Cuts the power of a host, as seen from outside: its agent is silent and its kubelet says nothing; or gives it back.

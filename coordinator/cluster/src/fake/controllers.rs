@@ -88,12 +88,17 @@ pub(super) fn reconcile(world: &mut World, now: Timestamp) {
 impl World {
     /// When something will happen next by itself.
     pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let machines = self.machines.values().filter_map(|machine| nodes::due(machine, &self.pace));
+        self.next_step(now).into_iter().chain(machines).filter(|due| *due > now).min()
+    }
+
+    /// When the next thing that is under way takes its next step. Heartbeats lead nowhere.
+    pub(super) fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
         let pods =
             self.pods.values().flat_map(|times| [times.ready_at, times.ends_at.filter(|_| !times.ended)]).flatten();
-        let machines = self.machines.values().filter_map(|machine| nodes::due(machine, &self.pace));
         let detaching = self.detaching.values().copied();
         let collecting = self.collecting.values().copied();
-        pods.chain(machines).chain(detaching).chain(collecting).filter(|due| *due > now).min()
+        pods.chain(detaching).chain(collecting).filter(|due| *due > now).min()
     }
 }
 
