@@ -11,7 +11,7 @@ use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, HostFacts, Packages, RemovePackages, SetRepository};
 use slipway_types::KubernetesVersion;
 
-use super::packages::{Repository, VERSIONED, bare, install, minor, ours};
+use super::packages::{Repository, VERSIONED, bare, install, locked, minor, ours};
 use crate::agents::packages;
 use crate::fleet::HostRecord;
 use crate::steps::{HostAction, HostTarget};
@@ -29,6 +29,9 @@ pub(in crate::flows) struct PackageWork {
     changes: Vec<String>,
     set_by_hand: Vec<String>,
     install_by_hand: Vec<String>,
+    /// Who holds the package manager's lock, as the plan tells it.
+    #[serde(default)]
+    locked: Option<String>,
 }
 
 /// Removes those packages; none named: all.
@@ -68,6 +71,7 @@ pub(in crate::flows) async fn package_work(
     Ok(Some(PackageWork {
         version,
         ours_before: ours(&found),
+        locked: locked(&host.name, &found.locked_by),
         before: found.installed.into_iter().map(|package| (package.name, package.version)).collect(),
         changes: [lines(&set), lines(&brought)].concat(),
         set_by_hand: set.by_hand,
@@ -117,6 +121,11 @@ fn minor_in(url: &str) -> Option<String> {
 }
 
 impl PackageWork {
+    /// What is to be known before the plan is approved.
+    pub(in crate::flows) fn warning(&self) -> Option<&String> {
+        self.locked.as_ref()
+    }
+
     /// The steps that bring it, each with the way back. A new kubelet is started by its package and ends again for want of a configuration.
     pub(in crate::flows) fn steps(&self, target: &HostTarget) -> [HostAction; 2] {
         [self.set_repository(target), self.install(target)]
@@ -232,6 +241,7 @@ mod tests {
             changes: vec![],
             set_by_hand: vec![],
             install_by_hand: vec![],
+            locked: None,
         }
     }
 

@@ -38,6 +38,9 @@ pub(super) struct Packages {
     pub(super) installed: Vec<String>,
     /// The repository that an agent has configured there; none: the operator's own is in use.
     pub(super) ours: Option<String>,
+    /// Who holds the package manager's lock; empty: nobody.
+    #[serde(default)]
+    pub(super) locked_by: String,
 }
 
 impl Repository {
@@ -103,7 +106,13 @@ fn read(said: &Wire) -> Packages {
         let held = if package.held { ", held" } else { "" };
         format!("{} {}{held}", package.name, package.version)
     });
-    Packages { available, installed: installed.collect(), ours: ours(said) }
+    Packages { available, installed: installed.collect(), ours: ours(said), locked_by: said.locked_by.clone() }
+}
+
+/// What there is to say of a lock that somebody holds: mostly it is gone before the run comes to it.
+pub(super) fn locked(host: &str, holder: &str) -> Option<String> {
+    let wait = "what changes packages there waits for it, for minutes at most";
+    (!holder.is_empty()).then(|| format!("{holder} holds the package manager's lock on {host}: {wait}"))
 }
 
 /// The repository that a file of ours names on the host.

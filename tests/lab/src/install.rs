@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::lab::Lab;
 use crate::mirror;
 use crate::progress::step;
+use crate::release::LATER_ETCD;
 
 const PROGRAMS: [&str; 3] = ["slipway", "slipway-agent", "slipway-coordinator"];
 const AGENT_UNIT: &str = "slipway-agent.service";
@@ -32,6 +33,9 @@ const GROUP: &str = "slipway:coordinators";
 /// What was installed, on the coordinator's host.
 const STAMP: &str = "/root/lab-installed";
 const SETTINGS_FILE: &str = "/etc/slipway/coordinator.d/10-lab.toml";
+const BUDGET_FILE: &str = "/etc/slipway/coordinator.d/20-budget.toml";
+/// The lab's registry has one later etcd of 3.5, where the table names the oldest one that will do.
+const VERSIONS_FILE: &str = "/etc/slipway/versions.d/10-lab.toml";
 
 /// Where this workspace's programs and units lie.
 #[derive(Clone, Debug)]
@@ -150,6 +154,8 @@ fn coordinator(lab: &Lab) -> Result<()> {
     host.write_file(KUBECONFIG, "0600", kubeconfig(lab)?)?;
     let settings = settings(&api_servers(lab), &mirror::template(host.plan()), &mirror::key(lab)?);
     host.write_file(SETTINGS_FILE, "0644", settings)?;
+    let versions = format!("[rules.etcd-floor-1-34]\nraises-etcd-to = \"{LATER_ETCD}\"\n");
+    host.write_file(VERSIONS_FILE, "0644", versions)?;
     host.run_ok(&["systemctl", "--quiet", "enable", "--now", "slipway-coordinator"])?;
     Ok(())
 }
@@ -205,6 +211,16 @@ pub(crate) fn serve_coordinator_by(lab: &Lab, master: &Host) -> Result<()> {
         let open = coordinator.run_ok(&["ss", "-Htnp", "state", "established", "dst", &peer])?;
         ensure!(open.contains("slipway"), "it has no connection to {peer}");
         Ok(())
+    })
+}
+
+/// Gives all workers a budget, as an operator does whose cluster has a node that stays cordoned.
+pub(crate) fn set_budget(lab: &Lab, max_disrupted: u32) -> Result<()> {
+    let coordinator = lab.coordinator()?;
+    coordinator.write_file(BUDGET_FILE, "0644", format!("[budget]\nmax-disrupted = {max_disrupted}\n"))?;
+    restart(coordinator, COORDINATOR_UNIT)?;
+    eventually("the coordinator to lead again", Duration::from_secs(30), || {
+        coordinator.run_ok(&["slipway", "node", "list"]).map(|_| ())
     })
 }
 

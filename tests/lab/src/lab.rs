@@ -1,5 +1,5 @@
-//! One lab from its first host to the last trace of it: up, found again, down. There is one at a time, because its network is
-//! one; `down` clears what any earlier lab left, however it ended.
+//! One lab from its first host to the last trace of it: up, found again, down. There is one at a time in a network namespace, because its network
+//! is one; `down` clears what any earlier lab left, however it ended.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::install::{self, Binaries};
 use crate::progress::step;
 use crate::shape::{COORDINATOR, HostPlan, Role, Shape};
 use crate::state::{Record, State};
-use crate::{cluster, mirror, mounts, network, paths, prerequisites};
+use crate::{cluster, lanes, limits, mirror, mounts, network, paths, prerequisites};
 
 const ADMIN: &str = "/etc/kubernetes/admin.conf";
 
@@ -44,6 +44,7 @@ impl Lab {
             bail!("a lab {word} in {}: `slipway-lab down` first", state.dir().display());
         }
         network::check_free()?;
+        limits::raise()?;
         let built = build::ensure(shape.release)?;
         let lab = Self::assemble(state, shape, built);
         lab.mark(false)?;
@@ -73,6 +74,11 @@ impl Lab {
     /// Removes every trace of a lab; fine if there is none. Only what the lab itself started is ended.
     pub fn down() -> Result<()> {
         prerequisites::to_boot()?;
+        for folder in lanes::folders() {
+            let state = State::new(folder);
+            let _lock = state.lock()?;
+            Self::down_locked(&state)?;
+        }
         let state = State::new(paths::state());
         let _lock = state.lock()?;
         Self::down_locked(&state)

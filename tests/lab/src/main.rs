@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use slipway_lab::{Binaries, Entrance, Etcd, Lab, Missing, Release, Selection, Shape, prebuild, run_tests};
+use slipway_lab::{
+    Binaries, Entrance, Etcd, Lab, Missing, Release, Selection, Shape, prebuild, run_in_lanes, run_tests,
+};
 
 /// Real Kubernetes on this machine: kubeadm clusters of several systemd hosts.
 #[derive(Parser)]
@@ -42,6 +44,15 @@ enum Verb {
         /// Run the full set too
         #[arg(long)]
         all: bool,
+        /// Labs that are up at once, each with its share of the tests
+        #[arg(long, default_value_t = 1)]
+        lanes: u8,
+        /// Run the test of this name; may be given again
+        #[arg(long, hide = true)]
+        exactly: Vec<String>,
+        /// Take the lab down at the end
+        #[arg(long, hide = true)]
+        then_down: bool,
         #[command(flatten)]
         programs: Programs,
     },
@@ -104,8 +115,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
             timed("installed", || Lab::open()?.install(&Binaries::of_profile(&programs.profile)?))
         }
         Verb::Down => timed("down", Lab::down),
-        Verb::Test { name, all, programs } => {
-            let summary = run_tests(&Selection { name, all }, &Binaries::of_profile(&programs.profile)?)?;
+        Verb::Test { name, all, lanes, exactly, then_down, programs } => {
+            let selection = Selection { name, all, exactly };
+            let summary = match lanes {
+                1 => run_tests(&selection, &Binaries::of_profile(&programs.profile)?)?,
+                several => run_in_lanes(&selection, several, &programs.profile)?,
+            };
+            if then_down {
+                Lab::down()?;
+            }
             Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Verb::Build { kubernetes } => timed("built", || {

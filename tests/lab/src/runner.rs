@@ -26,6 +26,8 @@ pub struct Selection {
     pub name: Option<String>,
     /// The full set as well.
     pub all: bool,
+    /// Those of exactly these names, and no others.
+    pub exactly: Vec<String>,
 }
 
 /// How it went.
@@ -39,6 +41,9 @@ pub struct Summary {
 
 impl Selection {
     fn takes(&self, test: &TestCase) -> bool {
+        if !self.exactly.is_empty() {
+            return self.exactly.iter().any(|name| name == test.name);
+        }
         match &self.name {
             Some(part) => test.name.contains(part.as_str()),
             None => self.all || test.set == Set::Smoke,
@@ -47,6 +52,12 @@ impl Selection {
 }
 
 impl Summary {
+    /// The closing line of a run, if this is one.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+        Some(Self { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
+    }
+
     /// Nothing failed, and something was run.
     pub fn is_good(self) -> bool {
         self.failed == 0 && self.passed > 0
@@ -59,7 +70,7 @@ pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> 
     build::check_tools()?;
     let state = State::new(paths::state());
     let _lock = state.lock()?;
-    let mut tests: Vec<&TestCase> = ALL.iter().filter(|test| selection.takes(test)).collect();
+    let mut tests = selected(selection);
     tests.sort_by_key(|test| order(test.shape, test.cost));
     let mut summary = Summary::default();
     for test in tests {
@@ -82,8 +93,13 @@ pub fn run_tests(selection: &Selection, binaries: &Binaries) -> Result<Summary> 
     Ok(summary)
 }
 
+/// All tests of a selection.
+pub(crate) fn selected(selection: &Selection) -> Vec<&'static TestCase> {
+    ALL.iter().filter(|test| selection.takes(test)).collect()
+}
+
 /// Tests that can share a cluster come one after the other, cheap ones first.
-fn order(shape: Shape, cost: u32) -> impl Ord {
+pub(crate) fn order(shape: Shape, cost: u32) -> impl Ord {
     // Bare hosts are in nobody's way, so those who need some come first.
     (shape.release, shape.masters, shape.etcd, shape.entrance, Reverse(shape.bare), shape.workers, cost)
 }
@@ -182,6 +198,12 @@ mod tests {
         assert!(!suits(Shape { masters: 3, ..small }, small));
         assert!(!suits(small, Shape { fresh: true, ..small }));
         assert!(!suits(Shape { etcd: Etcd::External, ..Shape::WIDE }, Shape::WIDE));
+    }
+
+    #[test]
+    fn the_closing_line_is_told_from_those_of_tests() {
+        assert_eq!(Summary::parse("7 passed, 1 failed"), Some(Summary { passed: 7, failed: 1 }));
+        assert_eq!(Summary::parse("FAILED join_killed (3.0 s): 1 of 2 hosts passed, it failed"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::evidence::{ReadinessWatch, UpgradeWatch, all_is_at};
 use crate::lab::Lab;
 use crate::release::Release;
-use crate::scene::{REPLICAS, Web, bring_images, later_etcd_image};
+use crate::scene::{REPLICAS, Web, bring_images};
 use crate::slipway::Run;
 
 /// Longer than five hosts take on a busy machine.
@@ -18,12 +18,7 @@ pub(crate) const TO: Release = Release::V1_34;
 impl Lab {
     /// Starts the upgrade to a release on the default path and leaves the run to itself.
     pub(crate) fn start_upgrade(&self, to: Release) -> Result<Run<'_>> {
-        let image = later_etcd_image();
-        let mut words = vec!["upgrade", "start", to.version(), "--yes"];
-        if to.minor() > self.shape().release.minor() {
-            words.extend(["--etcd-image", &image]);
-        }
-        self.start(&words)
+        self.start(&["upgrade", "start", to.version(), "--yes"])
     }
 }
 

@@ -33,6 +33,15 @@ pub(super) struct Joining {
     pub(super) packages: Option<PackageWork>,
 }
 
+impl Joining {
+    /// What is to be known before the plan is approved.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &String> {
+        let of_packages = self.packages.iter().filter_map(PackageWork::warning);
+        let of_master = self.master.iter().flat_map(|master| &master.warnings);
+        self.before.warnings.iter().chain(of_packages).chain(of_master)
+    }
+}
+
 /// A kubelet is never newer than the API server that it speaks to.
 pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Result<(), Coded> {
     let server = world.cluster.version().await?.git_version;

@@ -34,8 +34,7 @@ pub(super) fn plan(flow: &'static str, facts: &Facts) -> Result<Plan<World>, Cod
     let mut plan = Plan::of(flow).title(title).claims(CONTROL_PLANE);
     for one in &facts.hosts {
         plan = plan.node(&one.host.node, MASTERS);
-        let warnings = one.before.warnings.iter().chain(one.master.iter().flat_map(|master| &master.warnings));
-        plan = warnings.fold(plan, |plan, warning| plan.warn(warning.as_str()));
+        plan = one.warnings().fold(plan, |plan, warning| plan.warn(warning.as_str()));
     }
     let lane = |name: &NodeName, lane: LaneBuilder<World>| {
         let one = facts.hosts.iter().find(|one| one.host.node == *name);

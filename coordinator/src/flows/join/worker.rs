@@ -22,7 +22,7 @@ pub(super) fn plan(flow: &'static str, facts: &Facts) -> Result<Plan<World>, Cod
     let mut plan = Plan::of(flow).title(format!("join of workers: {}, {}", names.join(", "), facts.version));
     for one in &facts.hosts {
         plan = plan.node(&one.host.node, WORKERS);
-        plan = one.before.warnings.iter().fold(plan, |plan, warning| plan.warn(warning.clone()));
+        plan = one.warnings().fold(plan, |plan, warning| plan.warn(warning.as_str()));
     }
     let lane = |name: &NodeName, lane: LaneBuilder<World>| match facts.hosts.iter().find(|one| one.host.node == *name) {
         Some(one) => lane_of(lane, one, facts),

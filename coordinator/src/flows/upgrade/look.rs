@@ -16,7 +16,7 @@ use super::{Facts, Parameters};
 use crate::endpoints::{masters_beside, refuse_dependents};
 use crate::etcd::{EtcdView, look};
 use crate::flows::etcd_part::with_agents;
-use crate::flows::packages::{Repository, packages};
+use crate::flows::packages::{Repository, locked, packages};
 use crate::flows::replace_etcd_member::Place;
 use crate::pools::{MASTERS, share_of};
 use crate::steps::tag;
@@ -220,6 +220,8 @@ fn of_hosts(all: &[Upgrading], to: KubernetesVersion) -> Vec<Finding> {
                 "look there whether it reaches the repository, and which mirror",
             ));
         }
+        let locked = locked(node.name.as_str(), &node.packages.locked_by);
+        findings.extend(locked.map(|text| found(Severity::Warn, text, "on the host, ps shows what it is at")));
         let warnings = node.evacuation.warnings.iter();
         findings.extend(warnings.map(|text| found(Severity::Warn, format!("{}: {text}", node.name), "")));
     }

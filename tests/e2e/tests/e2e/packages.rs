@@ -8,7 +8,7 @@ use slipway_coordinator::boot::Coordinator;
 use slipway_e2e::runs::{begun, completes, ends, until};
 use slipway_e2e::sites::Sites;
 use slipway_errors::Code;
-use slipway_events::RunState;
+use slipway_events::{Actor, RunState};
 use slipway_host::Holder;
 use slipway_host::fake::{FakeHandle, Mirror, State};
 
@@ -146,6 +146,12 @@ async fn a_lock_is_waited_for() {
     let (sites, coordinator) = bare().await;
     let holder = Holder { pid: 612, comm: "unattended-upgr".into() };
     machine(&sites).change(|state| state.packaging.holder = Some(holder));
+    let plan = coordinator.runs.plan("join", &join("1.33.13"), &Actor("operator/alice".to_owned())).await.unwrap();
+    assert!(
+        plan.warnings.iter().any(|warning| warning.contains("unattended-upgr (process 612)")),
+        "{:?}",
+        plan.warnings
+    );
     let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
     let waits = |book: &slipway_flow::Book| {
         let mut steps = book.steps.iter();

@@ -19,7 +19,7 @@ pub(crate) use fleet::{Fleet, budgets_held};
 pub(crate) use master::{
     add_ghost, join_master_again, make_hardest, make_leader, make_vip_holder, remove_member, wait_is_master,
 };
-pub(crate) use trouble::Trouble;
+pub(crate) use trouble::{Trouble, lock_dpkg, unlock_dpkg};
 pub(crate) use upgrade::{OfUsers, bring_images, later_etcd_image, take_image};
 pub(crate) use web::{NAMESPACE as WEB_NAMESPACE, REPLICAS, Web};
 pub(crate) use worker::{join_again, mask_is_off, power_cycle, wait_not_ready, wait_serves, wait_silent};

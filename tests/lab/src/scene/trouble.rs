@@ -8,11 +8,10 @@ use crate::mirror;
 use crate::release::Release;
 use crate::scene::lay_flannel_traces;
 
-/// A trouble, and a word that whoever is told of it must find in what is said.
+/// A trouble that a join is refused for, or taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     DuplicateMachineId,
-    DpkgLocked,
     DpkgHalfConfigured,
     MirrorDown,
     PackageDamaged,
@@ -24,9 +23,8 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::DuplicateMachineId,
-        Self::DpkgLocked,
         Self::DpkgHalfConfigured,
         Self::MirrorDown,
         Self::PackageDamaged,
@@ -37,20 +35,24 @@ impl Trouble {
         Self::ForeignAuthority,
     ];
 
-    /// What must be named, whatever else is said: one of these.
-    pub(crate) fn words(self) -> &'static [&'static str] {
+    /// What is said of it: the code, and a word that must stand there.
+    pub(crate) fn told(self) -> (&'static str, &'static str) {
         match self {
-            Self::DuplicateMachineId => &["machine-id", "machine id"],
-            Self::DpkgLocked => &["lock"],
-            Self::DpkgHalfConfigured => &["dpkg", "half", "configure"],
-            Self::MirrorDown => &["10.70.0.31", "repository", "mirror"],
-            Self::PackageDamaged => &["hash", "Hash", "size", "kubelet"],
-            Self::DiskFull => &["space", "disk", "room"],
-            Self::RuntimeStopped => &["containerd", "runtime"],
-            Self::FlannelLeftovers => &["flannel"],
-            Self::OtherCluster => &["/etc/kubernetes", "another cluster", "cluster"],
-            Self::ForeignAuthority => &["authority", "CA", "certificate"],
+            Self::DuplicateMachineId => ("SLIP-NODE-008", "machine id"),
+            Self::DpkgHalfConfigured => ("SLIP-PACKAGE-002", "kubectl"),
+            Self::MirrorDown => ("SLIP-PACKAGE-003", "10.70.0.31"),
+            Self::PackageDamaged => ("SLIP-PACKAGE-006", "kubelet"),
+            Self::DiskFull => ("SLIP-HOST-012", "/var/lib/kubelet"),
+            Self::RuntimeStopped => ("SLIP-HOST-014", "containerd"),
+            Self::FlannelLeftovers => ("SLIP-HOST-006", "flannel"),
+            Self::OtherCluster => ("SLIP-HOST-015", "another cluster"),
+            Self::ForeignAuthority => ("SLIP-JOIN-005", "authority"),
         }
+    }
+
+    /// Whether it can be known before anything changes. What a package holds is known once it was fetched.
+    pub(crate) fn is_known_before(self) -> bool {
+        self != Self::PackageDamaged
     }
 
     /// Brings it about.
@@ -62,7 +64,6 @@ impl Trouble {
                 host.write_file(MACHINE_ID, "0444", other)?;
                 restart_agent(host)
             }
-            Self::DpkgLocked => host.script("lock", LOCK, &[]).map(|_| ()),
             Self::DpkgHalfConfigured => {
                 let (address, release) = (mirror::template(lab.coordinator()?.plan()), lab.shape().release);
                 let file = format!("kubectl_{}_amd64.deb", release.package_version());
@@ -91,7 +92,6 @@ impl Trouble {
                 host.run_ok(&["cp", "/root/machine-id", MACHINE_ID])?;
                 restart_agent(host)
             }
-            Self::DpkgLocked => host.run_ok(&["systemctl", "stop", "lab-dpkg"]).map(|_| ()),
             Self::DpkgHalfConfigured => {
                 host.run_ok(&["apt-get", "-qq", "purge", "--yes", "kubectl"])?;
                 let audit = host.run_ok(&["dpkg", "--audit"])?;
@@ -105,11 +105,21 @@ impl Trouble {
                 host.run_ok(&["systemctl", "--quiet", "unmask", "containerd"])?;
                 host.run_ok(&["systemctl", "start", "containerd"]).map(|_| ())
             }
-            Self::FlannelLeftovers => host.script("no-flannel", NO_FLANNEL, &[]).map(|_| ()),
-            Self::OtherCluster => host.run_ok(&["rm", "-rf", "/etc/kubernetes"]).map(|_| ()),
+            Self::FlannelLeftovers => clean(lab, host, &[]),
+            Self::OtherCluster => clean(lab, host, &["--of-another-cluster"]),
             Self::ForeignAuthority => lab.kubectl(&["replace", "--force", "-f", "/root/cluster-info.yaml"]).map(|_| ()),
         }
     }
+}
+
+/// Holds dpkg's lock as apt does, in a process of its own, until `unlock_dpkg`.
+pub(crate) fn lock_dpkg(host: &Host) -> Result<()> {
+    host.script("lock", LOCK, &[]).map(|_| ())
+}
+
+/// Lets go of it.
+pub(crate) fn unlock_dpkg(host: &Host) -> Result<()> {
+    host.run_ok(&["systemctl", "stop", "lab-dpkg"]).map(|_| ())
 }
 
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -154,20 +164,13 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=kubernetes -keyout /
 sed -E "s,(certificate-authority-data: )[A-Za-z0-9+/=]+,\1$(base64 -w0 /root/foreign.crt)," /root/cluster-info.yaml > /root/foreign.yaml
 kubectl replace -f /root/foreign.yaml > /dev/null
 "#;
-const NO_FLANNEL: &str = r#"
-for link in flannel.1 cni0; do ip link del $link 2> /dev/null || true; done
-ip -o link | sed -nE 's/^[0-9]+: (flannel[^:@]*).*/\1/p' | while read -r link; do ip link del "$link"; done
-rm -rf /run/flannel /etc/cni/net.d/10-flannel.conflist /var/lib/cni/networks/cbr0
-for tool in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do
-  for table in nat filter mangle; do
-    $tool-save -t $table 2> /dev/null | grep -vE 'FLANNEL|flanneld|KUBE-' | $tool-restore -T $table 2> /dev/null || true
-  done
-done
-for family in ip ip6; do nft delete table $family flannel-ipv${family#ip} 2> /dev/null || true; done
-nft delete table ip flannel-ipv4 2> /dev/null || true; nft delete table ip6 flannel-ipv6 2> /dev/null || true
-ipset list -name | grep -E 'KUBE-|flannel' | while read -r set; do ipset destroy "$set"; done
-true
-"#;
+
+/// The way out that the refusal names.
+fn clean(lab: &Lab, host: &Host, more: &[&str]) -> Result<()> {
+    let output = lab.slipway(&[&["host", "clean", host.name(), "--yes", "-o", "json"], more].concat())?;
+    ensure!(output.is_ok(), "slipway host clean: {output}");
+    Ok(())
+}
 
 fn restart_agent(host: &Host) -> Result<()> {
     host.run_ok(&["systemctl", "restart", "slipway-agent"]).map(|_| ())

@@ -10,7 +10,7 @@ use crate::evidence::{Joining, Removal};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
-use crate::scene::{Trouble, make_bare};
+use crate::scene::{Trouble, lock_dpkg, make_bare, unlock_dpkg};
 use crate::shape::{Role, Shape};
 use crate::slipway::refused;
 
@@ -28,53 +28,69 @@ fn run(lab: &Lab) -> Result<()> {
         }
     }
     ensure!(failed.is_empty(), "not as they should be: {}", failed.join(", "));
-    token_deleted_in_the_middle(lab, host)?;
+    lock_is_waited_for(lab, host).context("dpkg's lock is held")?;
+    token_deleted_in_the_middle(lab, host).context("the token is deleted in the middle")?;
     make_bare(host)
 }
 
+fn words<'w>(lab: &'w Lab, name: &'w str) -> [&'w str; 7] {
+    ["node", "join", name, "--role", "worker", "--kubernetes", lab.shape().release.version()]
+}
+
 fn join(lab: &Lab, name: &str) -> Result<Output> {
-    let version = lab.shape().release.version();
-    lab.slipway(&["node", "join", name, "--role", "worker", "--kubernetes", version, "--yes", "-o", "json"])
+    lab.slipway(&[&words(lab, name)[..], &["--yes", "-o", "json"]].concat())
 }
 
 fn in_trouble(lab: &Lab, host: &Host, trouble: Trouble) -> Result<()> {
     let joining = Joining::ahead(lab, host)?;
     trouble.make(lab, host).context("make the trouble")?;
     let output = join(lab, host.name());
-    // A run that waits for a person is told to give up, as that person would.
-    let given_up = output.as_ref().map_err(|error| anyhow::anyhow!("{error:#}")).and_then(|said| give_up(lab, said));
     trouble.undo(lab, host).context("undo the trouble")?;
     let output = output?;
-    given_up?;
+    if output.is_ok() {
+        leaves_again(lab, host)?;
+        bail!("it was joined all the same");
+    }
+    let run = lab.run_of(&output).ok();
+    if let Some(run) = &run {
+        run.reaches("unwound", Duration::from_mins(2))?;
+    }
     told(&output, trouble)?;
+    ensure!(run.is_none() || !trouble.is_known_before(), "it was found only after the run had begun: {output}");
     joining.left_nothing(true)
 }
 
 fn told(output: &Output, trouble: Trouble) -> Result<()> {
     let said = format!("{}{}", output.stdout, output.stderr);
-    ensure!(!output.is_ok(), "it was joined all the same");
-    ensure!(said.contains("SLIP-") && !said.contains("SLIP-INTERNAL"), "there is no code: {output}");
-    ensure!(trouble.words().iter().any(|word| said.contains(word)), "none of {:?} is named: {output}", trouble.words());
-    println!("       {trouble:?}: exit {:?}, {}", output.code, codes(&said));
+    let (code, word) = trouble.told();
+    ensure!(said.contains(code) && said.contains(word), "{code} and {word:?} are expected: {output}");
+    println!("       {trouble:?}: exit {:?}, {code}", output.code);
     Ok(())
 }
 
-fn codes(said: &str) -> String {
-    let words = said.split(|of: char| !(of.is_ascii_alphanumeric() || of == '-'));
-    let mut codes: Vec<&str> = words.filter(|word| word.starts_with("SLIP-")).collect();
-    codes.dedup();
-    codes.join(" ")
+/// The next trouble is to find a bare host.
+fn leaves_again(lab: &Lab, host: &Host) -> Result<()> {
+    lab.start_removal(host.name())?.reaches("completed", Duration::from_mins(3))?;
+    make_bare(host)
 }
 
-/// Aborts the run that a verb began, if one is under way.
-fn give_up(lab: &Lab, output: &Output) -> Result<()> {
-    let Ok(run) = lab.run_of(output) else { return Ok(()) };
-    if ["unwound", "completed"].contains(&run.show()?.state.as_str()) {
-        return Ok(());
-    }
-    let aborted = lab.slipway(&["run", "abort", &run.id])?;
-    ensure!(aborted.is_ok(), "abort: {aborted}");
-    run.reaches("unwound", Duration::from_mins(2)).map(|_| ())
+/// Somebody's work is waited for, with his name, and nothing is lost by waiting.
+fn lock_is_waited_for(lab: &Lab, host: &Host) -> Result<()> {
+    let joining = Joining::ahead(lab, host)?;
+    lock_dpkg(host)?;
+    let plan = lab.slipway(&[&words(lab, host.name())[..], &["--dry-run"]].concat());
+    let waiting = lab.start(&[&words(lab, host.name())[..], &["--yes"]].concat()).and_then(|run| {
+        let step = format!("set-repository-{}", host.name());
+        run.step_says(&step, &["perl", "process", "lock"], Duration::from_mins(1))?;
+        Ok(run)
+    });
+    unlock_dpkg(host)?;
+    let (plan, run) = (plan?, waiting?);
+    let told = format!("{}{}", plan.stdout, plan.stderr);
+    ensure!(told.contains("perl"), "the plan does not name who holds the lock: {plan}");
+    run.reaches("completed", Duration::from_mins(5))?;
+    joining.made_a_worker()?;
+    leaves_again(lab, host)
 }
 
 /// An operator deletes it, or it runs out, while kubeadm is at work.
@@ -82,8 +98,7 @@ fn token_deleted_in_the_middle(lab: &Lab, host: &Host) -> Result<()> {
     let joining = Joining::ahead(lab, host)?;
     host.run_ok(&["systemctl", "is-active", "containerd"])?;
     host.slow_kubeadm(6)?;
-    let version = lab.shape().release.version();
-    let run = lab.start(&["node", "join", host.name(), "--role", "worker", "--kubernetes", version, "--yes"])?;
+    let run = lab.start(&[&words(lab, host.name())[..], &["--yes"]].concat())?;
     host.wait_kubeadm_runs("join", Duration::from_mins(3))?;
     let tokens = lab.kubectl(&["-n", "kube-system", "get", "secrets", "--field-selector", TOKENS, "-o", "name"])?;
     let Some(token) = tokens.lines().next() else { bail!("there is no token while kubeadm joins") };

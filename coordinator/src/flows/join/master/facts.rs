@@ -35,7 +35,7 @@ pub(in crate::flows::join) struct Master {
     pub(super) grows: String,
     pub(super) keepalived: Keepalived,
     /// What the operator should know before saying yes.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::flows::join) warnings: Vec<String>,
     /// When this was looked at, milliseconds since 1970.
     pub(super) planned_ms: i64,
 }
