@@ -233,7 +233,8 @@ impl Perform for InstallPackages {
         let versions: Vec<String> = exact.iter().map(|(name, version)| format!("{name}={version}")).collect();
         let verb = if self.only_download { "fetching" } else { "installing" };
         operation.progress.say(format!("{verb} {}", versions.join(", ")));
-        let ended = transaction::run(INSTALL, host, operation, manager.install(&exact, self.only_download)).await?;
+        let ended =
+            transaction::run(INSTALL, host, operation, manager.dialect().install(&exact, self.only_download)).await?;
         if self.only_download && ended.exit == 0 {
             transaction::note(host, FETCHED, &versions).await?;
         }

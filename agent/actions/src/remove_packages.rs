@@ -139,7 +139,7 @@ impl Perform for RemovePackages {
             return Ok(Done { changes: found.changes.clone(), record: vec![] });
         }
         operation.progress.say(format!("removing {}", names.join(", ")));
-        let ended = transaction::run(REMOVE, host, operation, manager.remove(&names)).await?;
+        let ended = transaction::run(REMOVE, host, operation, manager.dialect().remove(&names)).await?;
         self.done(host, &ended, found.changes.clone()).await
     }
 

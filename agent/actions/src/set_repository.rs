@@ -49,7 +49,7 @@ impl SetRepository {
     /// The keyring that our file names: what was asked for, our own, or the usual one that is there.
     async fn signed_by(&self, host: &Host, manager: &dyn Packages) -> Result<Option<String>, Error> {
         if !self.key.is_empty() {
-            return Ok(Some(manager.key_path().display().to_string()));
+            return Ok(Some(manager.dialect().key_path().display().to_string()));
         }
         keyring_of(host, manager, &self.keyring).await
     }
@@ -57,7 +57,7 @@ impl SetRepository {
     async fn wanted(&self, host: &Host, manager: &dyn Packages) -> Result<Check, Error> {
         let sources = manager.sources(&self.url).await?;
         let mut check = Check::default();
-        let ours = manager.source_path();
+        let ours = manager.dialect().source_path();
         let others: Vec<&Source> = sources.iter().filter(|source| source.path != ours).collect();
         // An operator's own file that says what is wanted is as good as ours, if an installation will know it for what it is.
         if let [only] = others[..]
@@ -95,8 +95,8 @@ impl SetRepository {
 
     /// Our files with their text, the key before what names it.
     fn files(&self, manager: &dyn Packages, keyring: &str) -> Vec<(PathBuf, String)> {
-        let key = (!self.key.is_empty()).then(|| (manager.key_path().to_owned(), self.key.clone()));
-        let source = (manager.source_path().to_owned(), manager.source_text(&self.url, keyring));
+        let key = (!self.key.is_empty()).then(|| (manager.dialect().key_path().to_owned(), self.key.clone()));
+        let source = (manager.dialect().source_path().to_owned(), manager.dialect().source_text(&self.url, keyring));
         key.into_iter().chain([source]).collect()
     }
 
@@ -112,7 +112,7 @@ impl SetRepository {
             }
             host.files.write(&path, wanted.as_bytes(), MODE).await?;
         }
-        let ours = manager.source_path();
+        let ours = manager.dialect().source_path();
         for source in manager.sources(&self.url).await?.iter().filter(|source| source.path != ours && source.alone) {
             operation.progress.say(format!("moving {} aside", source.path.display()));
             move_file(host, &source.path, &aside(&source.path)).await?;
@@ -150,7 +150,7 @@ pub(crate) async fn keyring_of(host: &Host, manager: &dyn Packages, keyring: &st
     if !keyring.is_empty() {
         return Ok(Some(keyring.to_owned()));
     }
-    for path in manager.keyrings() {
+    for path in manager.dialect().keyrings() {
         if host.files.entry(path).await?.is_some() {
             return Ok(Some(path.display().to_string()));
         }
@@ -177,7 +177,7 @@ async fn move_file(host: &Host, from: &Path, to: &Path) -> Result<(), Error> {
 
 /// Files that were moved aside, in the folder of ours.
 async fn moved(host: &Host, manager: &dyn Packages) -> Result<Vec<PathBuf>, Error> {
-    let Some(folder) = manager.source_path().parent() else { return Ok(vec![]) };
+    let Some(folder) = manager.dialect().source_path().parent() else { return Ok(vec![]) };
     let entries = host.files.list(folder).await?;
     Ok(entries.into_iter().map(|entry| entry.path).filter(|path| original(path).is_some()).collect())
 }
@@ -185,7 +185,7 @@ async fn moved(host: &Host, manager: &dyn Packages) -> Result<Vec<PathBuf>, Erro
 /// What there is to take back.
 async fn to_take_back(host: &Host, manager: &dyn Packages) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::new();
-    for path in [manager.source_path(), manager.key_path()] {
+    for path in [manager.dialect().source_path(), manager.dialect().key_path()] {
         if host.files.entry(path).await?.is_some() {
             changes.push(change("file", path.display().to_string(), "remove", "it is ours"));
         }
@@ -198,7 +198,7 @@ async fn to_take_back(host: &Host, manager: &dyn Packages) -> Result<Vec<Change>
 async fn take_back(host: &Host, operation: &OperationContext) -> Result<(), Error> {
     let manager = host.package_manager()?;
     operation.progress.say("putting the repositories back as they were");
-    for path in [manager.source_path(), manager.key_path()] {
+    for path in [manager.dialect().source_path(), manager.dialect().key_path()] {
         host.files.remove(path, &[path.to_owned()]).await?;
     }
     for path in moved(host, manager).await? {

@@ -93,7 +93,7 @@ pub(crate) async fn failed(command: LongCommand, host: &Host, ended: &Ended) -> 
             return HostError::Package { trouble: Trouble::Locked, what }.into();
         }
         (_, Ok(broken)) if !broken.is_empty() => Some(Trouble::Broken),
-        _ => manager.hint(&words(host, &ended.output).await),
+        _ => manager.dialect().hint(&words(host, &ended.output).await),
     };
     match trouble {
         Some(trouble) => {
@@ -117,7 +117,7 @@ async fn words(host: &Host, output: &Path) -> String {
 
 /// Reads the lists of the repositories that the file names.
 pub(crate) async fn refresh(host: &Host, operation: &OperationContext, source: &Path) -> Result<String, Error> {
-    let words = host.package_manager()?.refresh(source);
+    let words = host.package_manager()?.dialect().refresh(source);
     let ended = run(UPDATE, host, operation, words).await?;
     if ended.exit == 0 { Ok(ended.line(UPDATE)) } else { Err(failed(UPDATE, host, &ended).await) }
 }

@@ -36,7 +36,8 @@ pub use links::{Link, Links, Namespace, Route};
 pub use linux::{Exec, LinuxFiles, LinuxMounts, Program};
 pub use netfilter::{Iptables, Netfilter, Ruleset};
 pub use packages::{
-    CNI_PACKAGE, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source, Trouble,
+    CNI_PACKAGE, Dialect, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source,
+    Trouble,
 };
 pub use profile::{
     ChainRule, CommentRule, ConfigRule, LinkRule, OWN_PROFILES, PerContainer, Profile, Profiles, RouteRule, TableRule,

@@ -129,21 +129,9 @@ impl Trouble {
     }
 }
 
-/// The host's package manager.
-#[async_trait]
-pub trait Packages: Send + Sync + std::fmt::Debug {
-    /// Those of [`KUBERNETES_PACKAGES`] that are installed whole.
-    async fn installed(&self) -> Result<Vec<Package>, Error>;
-    /// Names of packages of any kind whose installation was broken off. Nothing else is installed before that is mended.
-    async fn broken(&self) -> Result<Vec<String>, Error>;
-    /// Who holds one of the locks that a transaction needs.
-    async fn holder(&self) -> Result<Option<Holder>, Error>;
-    /// What a repository has, configured or not. Neither the system's lists nor its configuration are touched.
-    async fn offered(&self, repository: &Repository) -> Result<Offer, Error>;
-    /// What the configured repositories have, as they were read last.
-    async fn known(&self) -> Result<Offer, Error>;
-    /// The repositories of Kubernetes that are configured: the public ones, by their form, and each that differs from `url` by its minor alone.
-    async fn sources(&self, url: &str) -> Result<Vec<Source>, Error>;
+/// How one kind of package manager is spoken to, as plain text: where files of its repositories lie, which commands change packages, and what its
+/// words hint at.
+pub trait Dialect: Sync {
     /// Our own file of a repository.
     fn source_path(&self) -> &'static Path;
     /// What has to stand in it.
@@ -158,12 +146,31 @@ pub trait Packages: Send + Sync + std::fmt::Debug {
     fn install(&self, exact: &[(String, String)], only_download: bool) -> PackageCommand;
     /// Removes these and nothing else; configuration files stay.
     fn remove(&self, names: &[String]) -> PackageCommand;
+    /// What the output of a command that failed hints at. Never more than a hint: the state is asked first.
+    fn hint(&self, output: &str) -> Option<Trouble>;
+}
+
+/// The host's package manager.
+#[async_trait]
+pub trait Packages: Send + Sync + std::fmt::Debug {
+    /// How its kind is spoken to.
+    fn dialect(&self) -> &'static dyn Dialect;
+    /// Those of [`KUBERNETES_PACKAGES`] that are installed whole.
+    async fn installed(&self) -> Result<Vec<Package>, Error>;
+    /// Names of packages of any kind whose installation was broken off. Nothing else is installed before that is mended.
+    async fn broken(&self) -> Result<Vec<String>, Error>;
+    /// Who holds one of the locks that a transaction needs.
+    async fn holder(&self) -> Result<Option<Holder>, Error>;
+    /// What a repository has, configured or not. Neither the system's lists nor its configuration are touched.
+    async fn offered(&self, repository: &Repository) -> Result<Offer, Error>;
+    /// What the configured repositories have, as they were read last.
+    async fn known(&self) -> Result<Offer, Error>;
+    /// The repositories of Kubernetes that are configured: the public ones, by their form, and each that differs from `url` by its minor alone.
+    async fn sources(&self, url: &str) -> Result<Vec<Source>, Error>;
     /// Packages of other names that would be removed with these.
     async fn removed_with(&self, names: &[String]) -> Result<Vec<String>, Error>;
     /// Those whose files would have to be fetched still.
     async fn not_fetched(&self, exact: &[(String, String)]) -> Result<Vec<String>, Error>;
     /// Holds packages, or releases them.
     async fn hold(&self, names: &[String], held: bool) -> Result<(), Error>;
-    /// What the output of a command that failed hints at. Never more than a hint: the state is asked first.
-    fn hint(&self, output: &str) -> Option<Trouble>;
 }

@@ -76,15 +76,15 @@ async fn looks(manager: &dyn Packages, stage: &dyn PackageStage) -> Verdict {
 
 async fn is_configured(host: &Host, manager: &dyn Packages, stage: &dyn PackageStage) -> Verdict {
     let repository = stage.repository();
-    let (key, source) = (manager.key_path(), manager.source_path());
+    let (key, source) = (manager.dialect().key_path(), manager.dialect().source_path());
     ok("making a folder", host.files.make_folder(key.parent().unwrap_or(key), 0o755).await)?;
     ok("writing a key", host.files.write(key, repository.key.as_bytes(), 0o644).await)?;
-    let text = manager.source_text(&repository.url, &key.display().to_string());
+    let text = manager.dialect().source_text(&repository.url, &key.display().to_string());
     ok("writing a source", host.files.write(source, text.as_bytes(), 0o644).await)?;
     let sources = ok("listing sources", manager.sources(&repository.url).await)?;
     let [one] = &sources[..] else { return Err(format!("one source was written, {sources:?} are found")) };
     ensure(one.path == source && one.alone && one.url == repository.url, &format!("a source is found as {one:?}"))?;
-    done(stage, "reading the lists", manager.refresh(source)).await?;
+    done(stage, "reading the lists", manager.dialect().refresh(source)).await?;
     ensure(!ok("reading lists", manager.known().await)?.is_empty(), "lists were read, and nothing is known")
 }
 
@@ -102,10 +102,10 @@ async fn is_at(manager: &dyn Packages, name: &str, release: &str) -> Verdict {
 async fn comes_and_changes(manager: &dyn Packages, stage: &dyn PackageStage) -> Verdict {
     let (lower, higher) = stage.releases();
     let fresh = exact(manager, &all(), &lower).await?;
-    done(stage, "fetching", manager.install(&fresh, true)).await?;
+    done(stage, "fetching", manager.dialect().install(&fresh, true)).await?;
     ensure(ok("listing", manager.installed().await)?.is_empty(), "fetching installed something")?;
     ensure(ok("asking what is to be fetched", manager.not_fetched(&fresh).await)?.is_empty(), "nothing was fetched")?;
-    done(stage, "installing", manager.install(&fresh, false)).await?;
+    done(stage, "installing", manager.dialect().install(&fresh, false)).await?;
     let installed = ok("listing what is installed", manager.installed().await)?;
     ensure(installed.len() == 4 && installed.iter().all(|package| !package.held), &format!("{installed:?}"))?;
 
@@ -114,13 +114,13 @@ async fn comes_and_changes(manager: &dyn Packages, stage: &dyn PackageStage) -> 
     ensure(held.iter().all(|package| package.held), "a hold is not seen")?;
     let kubeadm = ["kubeadm".to_owned()];
     let one = exact(manager, &kubeadm, &higher).await?;
-    done(stage, "upgrading one that is held", manager.install(&one, false)).await?;
+    done(stage, "upgrading one that is held", manager.dialect().install(&one, false)).await?;
     is_at(manager, "kubeadm", &higher).await?;
     is_at(manager, "kubelet", &lower).await?;
     ok("holding again", manager.hold(&kubeadm, true).await)?;
     let others = ok("listing", manager.installed().await)?;
     ensure(others.iter().all(|package| package.held), "a hold of another package was lost")?;
-    done(stage, "going back", manager.install(&exact(manager, &kubeadm, &lower).await?, false)).await?;
+    done(stage, "going back", manager.dialect().install(&exact(manager, &kubeadm, &lower).await?, false)).await?;
     is_at(manager, "kubeadm", &lower).await?;
     ok("releasing", manager.hold(&kubeadm, false).await)?;
     let released = ok("listing", manager.installed().await)?;
@@ -130,18 +130,24 @@ async fn comes_and_changes(manager: &dyn Packages, stage: &dyn PackageStage) -> 
 async fn fails(manager: &dyn Packages, stage: &dyn PackageStage) -> Verdict {
     let before = ok("listing", manager.installed().await)?;
     let none = [("kubelet".to_owned(), "0.0.1-1.1".to_owned())];
-    let (exit, said) = stage.run(&manager.install(&none, false)).await?;
-    ensure(exit != 0 && manager.hint(&said) == Some(Trouble::Missing), &format!("an unknown version: {exit} {said}"))?;
+    let (exit, said) = stage.run(&manager.dialect().install(&none, false)).await?;
+    ensure(
+        exit != 0 && manager.dialect().hint(&said) == Some(Trouble::Missing),
+        &format!("an unknown version: {exit} {said}"),
+    )?;
     ensure(ok("listing", manager.installed().await)? == before, "a transaction that failed changed something")
 }
 
 async fn goes(host: &Host, manager: &dyn Packages, stage: &dyn PackageStage) -> Verdict {
     ensure(ok("asking", manager.removed_with(&all()).await)?.is_empty(), "others would be removed too")?;
-    done(stage, "removing", manager.remove(&all())).await?;
+    done(stage, "removing", manager.dialect().remove(&all())).await?;
     ensure(ok("listing", manager.installed().await)?.is_empty(), "removed packages are installed")?;
-    for path in [manager.source_path(), manager.key_path()] {
+    for path in [manager.dialect().source_path(), manager.dialect().key_path()] {
         ok("removing", host.files.remove(path, &[path.to_owned()]).await)?;
     }
     let left = ok("listing sources", manager.sources(&stage.repository().url).await)?;
-    ensure(!left.iter().any(|source| source.path == Path::new(manager.source_path())), "a removed source is found")
+    ensure(
+        !left.iter().any(|source| source.path == Path::new(manager.dialect().source_path())),
+        "a removed source is found",
+    )
 }

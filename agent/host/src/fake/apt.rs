@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{FakeHost, Node, State, Unit};
 use crate::packages::CNI_PACKAGE;
+use crate::plan::apt_dialect::AptDialect;
 use crate::plan::{apt, apt_sources};
 use crate::{
-    Active, Enablement, Error, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository,
-    Source, Transient, Trouble,
+    Active, Dialect, Enablement, Error, Holder, KUBERNETES_PACKAGES, Offer, Package, Packages, Repository, Source,
+    Transient, Trouble,
 };
 
 const KUBELET: &str = "kubelet.service";
@@ -339,6 +340,10 @@ fn remove(state: &mut State, words: &[&str]) -> Result<(), String> {
 
 #[async_trait]
 impl Packages for FakeHost {
+    fn dialect(&self) -> &'static dyn Dialect {
+        &AptDialect
+    }
+
     async fn installed(&self) -> Result<Vec<Package>, Error> {
         let whole = |state: &State| {
             let all = state.packaging.installed.values();
@@ -378,34 +383,6 @@ impl Packages for FakeHost {
         .await
     }
 
-    fn source_path(&self) -> &'static Path {
-        Path::new(apt::SOURCE)
-    }
-
-    fn source_text(&self, url: &str, keyring: &str) -> String {
-        apt_sources::text(url, keyring)
-    }
-
-    fn key_path(&self) -> &'static Path {
-        Path::new(apt::KEY)
-    }
-
-    fn keyrings(&self) -> Vec<&'static Path> {
-        apt::KEYRINGS.iter().map(Path::new).collect()
-    }
-
-    fn refresh(&self, source: &Path) -> PackageCommand {
-        apt::refresh(source)
-    }
-
-    fn install(&self, exact: &[(String, String)], only_download: bool) -> PackageCommand {
-        apt::install(exact, only_download)
-    }
-
-    fn remove(&self, names: &[String]) -> PackageCommand {
-        apt::remove(names)
-    }
-
     async fn removed_with(&self, names: &[String]) -> Result<Vec<String>, Error> {
         self.look("packages.removed_with", |state| {
             let needing = state.packaging.needing.iter().filter(|(_, needs)| names.contains(needs));
@@ -435,9 +412,5 @@ impl Packages for FakeHost {
             Ok(())
         })
         .await
-    }
-
-    fn hint(&self, output: &str) -> Option<Trouble> {
-        apt::hint(output)
     }
 }

@@ -10,10 +10,9 @@ use nix::libc;
 use super::blocking;
 use super::exec::{Exec, Program};
 use super::files::private_folder;
+use crate::plan::apt_dialect::AptDialect;
 use crate::plan::{apt, apt_sources};
-use crate::{
-    Error, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source, Trouble,
-};
+use crate::{Dialect, Error, Holder, KUBERNETES_PACKAGES, Offer, Package, Packages, Repository, Source, Trouble};
 
 /// Each has to be free for a transaction: of dpkg, of the lists, of the archives.
 const LOCKS: [&str; 4] =
@@ -184,6 +183,10 @@ fn unmerged() -> Result<bool, Error> {
 
 #[async_trait]
 impl Packages for Apt {
+    fn dialect(&self) -> &'static dyn Dialect {
+        &AptDialect
+    }
+
     async fn installed(&self) -> Result<Vec<Package>, Error> {
         Ok(apt::installed(&self.statuses().await?))
     }
@@ -233,34 +236,6 @@ impl Packages for Apt {
         Ok(apt_sources::sources(&blocking("reading apt's sources", source_files).await?, url))
     }
 
-    fn source_path(&self) -> &'static Path {
-        Path::new(apt::SOURCE)
-    }
-
-    fn source_text(&self, url: &str, keyring: &str) -> String {
-        apt_sources::text(url, keyring)
-    }
-
-    fn key_path(&self) -> &'static Path {
-        Path::new(apt::KEY)
-    }
-
-    fn keyrings(&self) -> Vec<&'static Path> {
-        apt::KEYRINGS.iter().map(Path::new).collect()
-    }
-
-    fn refresh(&self, source: &Path) -> PackageCommand {
-        apt::refresh(source)
-    }
-
-    fn install(&self, exact: &[(String, String)], only_download: bool) -> PackageCommand {
-        apt::install(exact, only_download)
-    }
-
-    fn remove(&self, names: &[String]) -> PackageCommand {
-        apt::remove(names)
-    }
-
     async fn removed_with(&self, names: &[String]) -> Result<Vec<String>, Error> {
         let mut words = vec!["remove", "--simulate", "-qq", "--allow-change-held-packages"];
         words.extend(names.iter().map(String::as_str));
@@ -287,9 +262,5 @@ impl Packages for Apt {
         let mut words = vec![if held { "hold" } else { "unhold" }, "-qq"];
         words.extend(names.iter().map(String::as_str));
         self.exec.run(Program::AptMark, &words, None).await.map(drop)
-    }
-
-    fn hint(&self, output: &str) -> Option<Trouble> {
-        apt::hint(output)
     }
 }

@@ -2,6 +2,7 @@
 //! that the dangerous part can be tested with plain data. Beside it what package managers are told, and what they say.
 
 pub mod apt;
+pub mod apt_dialect;
 pub mod apt_sources;
 pub mod compare;
 pub mod iptables;

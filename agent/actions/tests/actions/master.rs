@@ -1,32 +1,25 @@
 //! A master's etcd over three fake machines that share one: members that go, leaders that move, learners that come, data that is wiped, with
 //! every call failing once, and with what must be refused refused.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
-#[path = "master/data.rs"]
 mod data;
-#[path = "master/install.rs"]
 mod install;
-#[path = "master/joins.rs"]
 mod joins;
-#[path = "master/members.rs"]
 mod members;
-#[path = "master/servers.rs"]
 mod servers;
-#[path = "master/units.rs"]
 mod units;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use slipway_actions::{Applied, Error, OperationContext, Perform, Progress, from_wire};
+use slipway_actions::{Applied, Error, OperationContext, Perform, Progress};
 use slipway_errors::Code;
 use slipway_host::fake::{FakeHandle, FakeHost, Fault, SharedEtcd, preset};
 use slipway_host::{Enablement, Host, Mount, etcd};
 use slipway_proto::types::action::Action as Wire;
-use slipway_proto::types::{self, Action, EtcdStatus};
-use slipway_types::{Clock, OperationId, SystemClock};
-use tokio_util::sync::CancellationToken;
+use slipway_proto::types::{self, EtcdStatus};
+use slipway_types::SystemClock;
+
+use crate::asked::{action, operation};
 
 const DATA: &str = "/var/lib/etcd";
 
@@ -69,21 +62,6 @@ impl Masters {
     fn power_off(&self, number: usize) {
         self.handle(number).change(slipway_host::fake::State::power_off);
     }
-}
-
-fn operation(id: &str) -> OperationContext {
-    OperationContext {
-        operation: OperationId::from(id),
-        clock: Arc::new(SystemClock),
-        deadline: SystemClock.since_boot() + Duration::from_mins(5),
-        progress: Progress::silent(),
-        cancelled: CancellationToken::new(),
-        secret: None,
-    }
-}
-
-fn action(wire: Wire) -> Box<dyn Perform> {
-    from_wire(Action { action: Some(wire) }).unwrap()
 }
 
 fn remove(member_id: u64, name: &str, peer_urls: &[String]) -> Box<dyn Perform> {

@@ -1,39 +1,20 @@
 //! A worker leaves its cluster, over the fake machine: every action in its order, twice, with every single call failing once, and with a
 //! user's own things beside it that must be there afterwards.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_actions::{Applied, Error, OperationContext, Perform, Progress, from_wire};
+use slipway_actions::{Applied, Error, OperationContext, Perform};
 use slipway_errors::Code;
 use slipway_host::fake::{FakeHandle, FakeHost, Fault, Node, State, preset};
 use slipway_host::{Active, Enablement, Host, Iptables, Mount, Transient};
 use slipway_proto::types::action::Action as Wire;
-use slipway_proto::types::{self, Action};
-use slipway_types::{Clock, ManualClock, OperationId, SystemClock, Timestamp};
-use tokio_util::sync::CancellationToken;
+use slipway_proto::types::{self};
+use slipway_types::{ManualClock, OperationId, Timestamp};
+
+use crate::asked::{action, host_in, operation};
 
 const KUBEADM: &str = "run /usr/bin/kubeadm reset";
-
-fn host_in(state: State) -> (Host, FakeHandle) {
-    FakeHost::of(state, Arc::new(SystemClock))
-}
-
-fn operation(id: &str) -> OperationContext {
-    OperationContext {
-        operation: OperationId::from(id),
-        clock: Arc::new(SystemClock),
-        deadline: SystemClock.since_boot() + Duration::from_mins(5),
-        progress: Progress::silent(),
-        cancelled: CancellationToken::new(),
-        secret: None,
-    }
-}
-
-fn action(wire: Wire) -> Box<dyn Perform> {
-    from_wire(Action { action: Some(wire) }).unwrap()
-}
 
 fn reset() -> Box<dyn Perform> {
     action(Wire::ResetKubeadm(types::ResetKubeadm::default()))

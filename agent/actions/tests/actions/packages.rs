@@ -1,45 +1,26 @@
 //! Packages come, change and go on the fake machine: what is held stays held, what is the operator's is put back, and each kind of trouble is
 //! told by its own code before or after, never by the exit code alone.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
-use slipway_actions::{Applied, Error, OperationContext, Perform, Progress, from_wire, packages};
+use slipway_actions::{Applied, Error, OperationContext, Perform, Progress, packages};
 use slipway_errors::Code;
 use slipway_host::fake::{FakeHandle, FakeHost, Fault, Node, State, preset};
 use slipway_host::{Enablement, Holder, Host};
 use slipway_proto::agent::PackagesQuery;
 use slipway_proto::types::action::Action as Wire;
-use slipway_proto::types::{self, Action};
-use slipway_types::{Clock, ManualClock, OperationId, SystemClock, Timestamp};
-use tokio_util::sync::CancellationToken;
+use slipway_proto::types::{self};
+use slipway_types::{ManualClock, Timestamp};
+
+use crate::asked::{action, host_in, operation};
 
 const URL: &str = "https://pkgs.k8s.io/core:/stable:/v1.34/deb/";
 const OLD_FILE: &str = "/etc/apt/sources.list.d/kubernetes.list";
 const OUR_FILE: &str = "/etc/apt/sources.list.d/slipway-kubernetes.sources";
 const APT_INSTALL: &str = "run /usr/bin/apt-get install";
-
-fn host_in(state: State) -> (Host, FakeHandle) {
-    FakeHost::of(state, Arc::new(SystemClock))
-}
-
-fn operation(id: &str) -> OperationContext {
-    OperationContext {
-        operation: OperationId::from(id),
-        clock: Arc::new(SystemClock),
-        deadline: SystemClock.since_boot() + Duration::from_mins(5),
-        progress: Progress::silent(),
-        cancelled: CancellationToken::new(),
-        secret: None,
-    }
-}
-
-fn action(wire: Wire) -> Box<dyn Perform> {
-    from_wire(Action { action: Some(wire) }).unwrap()
-}
 
 fn repository(minor: &str) -> Box<dyn Perform> {
     let (url, key) = (URL.replace("1.34", minor), preset::REPOSITORY_KEY.to_owned());

@@ -1,28 +1,24 @@
 //! What an upgrade asks of hosts, over fake machines: images, kubeadm with its bad days, kubelets that live and kubelets that do not, the way back,
 //! and etcd's image.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surprises a test ends it")]
 
-#[path = "upgrade/etcd_image.rs"]
 mod etcd_image;
-#[path = "upgrade/images.rs"]
 mod images;
-#[path = "upgrade/kubeadm.rs"]
 mod kubeadm;
-#[path = "upgrade/kubelet.rs"]
 mod kubelet;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_actions::{Applied, Error, OperationContext, Perform, Progress, from_wire};
+use slipway_actions::{Applied, Error, OperationContext};
 use slipway_errors::Code;
 use slipway_host::Host;
 use slipway_host::fake::{FakeHandle, FakeHost, Fault, SharedEtcd, State, UpgradeFault, preset};
 use slipway_proto::types::action::Action as Wire;
-use slipway_proto::types::{self, Action};
-use slipway_types::{Clock, OperationId, Timestamp};
-use tokio_util::sync::CancellationToken;
+use slipway_proto::types::{self};
+use slipway_types::{Clock, Timestamp};
+
+use crate::asked::{action, operation};
 
 const TO: &str = "v1.34.4";
 const RUN: &str = "run /usr/bin/kubeadm upgrade";
@@ -69,12 +65,9 @@ impl Machine {
 
     fn operation(&self, id: &str) -> OperationContext {
         OperationContext {
-            operation: OperationId::from(id),
             clock: self.clock.clone(),
             deadline: self.clock.since_boot() + Duration::from_hours(1),
-            progress: Progress::silent(),
-            cancelled: CancellationToken::new(),
-            secret: None,
+            ..operation(id)
         }
     }
 
@@ -108,10 +101,6 @@ impl Machine {
     fn goes_wrong(&self, fault: UpgradeFault) {
         self.handle.change(|state| state.upgrade_fault = Some(fault));
     }
-}
-
-fn action(wire: Wire) -> Box<dyn Perform> {
-    from_wire(Action { action: Some(wire) }).unwrap()
 }
 
 fn apply() -> Wire {
