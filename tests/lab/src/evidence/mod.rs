@@ -23,5 +23,5 @@ pub(crate) use join::{Joining, installed, joins};
 pub(crate) use master::{MasterRemoval, nobody_is_sent_to};
 pub(crate) use readiness::ReadinessWatch;
 pub(crate) use removal::Removal;
-pub(crate) use upgrade::{UpgradeWatch, all_is_at, node_is_at, nothing_was_upgraded, upgrades};
+pub(crate) use upgrade::{UpgradeWatch, all_is_at, node_is_at, nothing_was_upgraded, serves_at, upgrades};
 pub(crate) use vip::{vip_answers_once, vip_holders};

@@ -43,6 +43,12 @@ pub(crate) fn all_is_at(lab: &Lab, release: Release) -> Result<()> {
 
 /// Checks that a node is at a release: by the kubelet's own word to the API server, and by its packages.
 pub(crate) fn node_is_at(lab: &Lab, host: &Host, release: Release) -> Result<()> {
+    serves_at(lab, host, release)?;
+    installed(host, release)
+}
+
+/// Checks that a node serves at a release, whatever lies ready on it.
+pub(crate) fn serves_at(lab: &Lab, host: &Host, release: Release) -> Result<()> {
     let name = host.name();
     eventually(&format!("{name} to be ready at {}", release.version()), SETTLES, || {
         let node = lab.kubectl_json(&["get", "node", name])?;
@@ -52,8 +58,7 @@ pub(crate) fn node_is_at(lab: &Lab, host: &Host, release: Release) -> Result<()>
         let ready = conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
         ensure!(ready, "it is not ready");
         Ok(())
-    })?;
-    installed(host, release)
+    })
 }
 
 fn half_installed(host: &Host) -> Result<bool> {

@@ -16,6 +16,7 @@ rm -f /etc/modules-load.d/*slipway* /etc/modules-load.d/*k8s* /etc/sysctl.d/*sli
 rm -f /etc/containerd/config.toml.before-slipway
 rm -rf /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/cni /opt/cni
 rm -f /var/lib/apt/lists/*_Packages /var/lib/apt/lists/*Release
+apt-get clean
 systemctl daemon-reload
 ";
 const CONTAINERD: &str = include_str!("../../assets/containerd-bare.toml");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::calls::Mood;
-use crate::evidence::{all_is_at, node_is_at, upgrades};
+use crate::evidence::{all_is_at, node_is_at, serves_at, upgrades};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
@@ -35,7 +35,7 @@ fn run(lab: &Lab) -> Result<()> {
     let run = lab.start_upgrade(NEXT)?;
     stands_still(&run, "m1")?;
     ensure!(upgrades(master)? > 0, "kubeadm was not even asked");
-    node_is_at(lab, lab.host("w1")?, lab.shape().release)?;
+    serves_at(lab, lab.host("w1")?, lab.shape().release)?;
 
     // All is done, and it says that nothing is.
     master.upset_kubeadm(Mood::FailAfter, "upgrade apply")?;
