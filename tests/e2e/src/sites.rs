@@ -208,9 +208,16 @@ impl Sites {
 
     /// The same for a master: its member has left etcd too, and its keepalived stands still.
     pub async fn waiting_master(&self, name: &str) -> anyhow::Result<()> {
-        self.waiting(name).await?;
-        let idle = preset::with_idle_keepalived(preset::waiting(name), workload::VIP);
-        self.site(name)?.machine.change(|state| *state = idle);
+        self.master_taken_out(name, preset::waiting(name)).await
+    }
+
+    /// The same with a host that has nothing of Kubernetes on it.
+    pub async fn bare_master(&self, name: &str) -> anyhow::Result<()> {
+        self.master_taken_out(name, preset::bare(name)).await
+    }
+
+    async fn master_taken_out(&self, name: &str, host: State) -> anyhow::Result<()> {
+        self.taken_out(name, preset::with_idle_keepalived(host, workload::VIP)).await?;
         Ok(self.etcd.with(|cluster| cluster.members.retain(|member| member.name != name))?)
     }
 
