@@ -38,6 +38,9 @@ pub(super) struct Packages {
     pub(super) installed: Vec<String>,
     /// The repository that an agent has configured there; none: the operator's own is in use.
     pub(super) ours: Option<String>,
+    /// The upgrade that its agent began last: to which release, and from which one where that was noted.
+    #[serde(default)]
+    pub(super) last_upgrade: Option<(String, String)>,
 }
 
 impl Repository {
@@ -103,7 +106,8 @@ fn read(said: &Wire) -> Packages {
         let held = if package.held { ", held" } else { "" };
         format!("{} {}{held}", package.name, package.version)
     });
-    Packages { available, installed: installed.collect(), ours: ours(said) }
+    let last_upgrade = said.last_upgrade.as_ref().map(|last| (last.to.clone(), last.from.clone()));
+    Packages { available, installed: installed.collect(), ours: ours(said), last_upgrade }
 }
 
 /// The repository that a file of ours names on the host.

@@ -154,7 +154,10 @@ async fn a_worker_goes_back_to_what_it_had_and_a_master_never() {
     let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1"]}))).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
     assert_ne!(flags(&sites), before);
-    let back = |name: &str| json!({"nodes": [name], "to": "1.33.13", "delete_emptydir_data": true, "force": true});
+    let back = |name: &str| json!({"nodes": [name], "delete_emptydir_data": true, "force": true});
+    let unknown = begun(&coordinator, "roll-back-worker", back("w2")).await.unwrap_err();
+    assert_eq!(unknown.code, Code::UPGRADE_ROLL_BACK);
+    assert!(unknown.way_out.as_ref().is_some_and(|way| way.contains("--to")), "{unknown}");
     let run = begun(&coordinator, "roll-back-worker", back("w1")).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
     assert_eq!((version(&sites, "w1"), flags(&sites)), ("v1.33.13".to_owned(), before));
