@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use slipway_proto::types::{
-    Action, CleanCni, CleanFiles, CleanNetfilter, InstallPackages, MaskKubelet, PrepareHost, RemovePackages,
-    ResetKubeadm, ScanLeftovers, SetRepository, StopService, UnmaskKubelet, action::Action as Wire,
+    Action, CleanCni, CleanFiles, CleanNetfilter, InstallPackages, MaskKubelet, PrepareHost, PullImages,
+    RemovePackages, ResetKubeadm, RestartKubelet, RollBackKubelet, ScanLeftovers, SetEtcdImage, SetRepository,
+    StopService, UnmaskKubelet, UpgradeKubeadm, action::Action as Wire,
 };
 
 /// Slipway's agent: does a closed list of typed things to this host, asked by the coordinator that leads.
@@ -121,15 +122,28 @@ pub struct CheckArgs {
     /// A cleanup profile, for the clean actions (may be repeated); without it all that left traces
     #[arg(long)]
     pub profile: Vec<String>,
-    /// The version, for install-packages; its minor, for set-repository
+    /// The version, for install-packages, pull-images, upgrade-kubeadm and restart-kubelet; its minor, for set-repository; for
+    /// roll-back-kubelet it is the last upgrade that this agent began
     #[arg(long, default_value = "1.34.0", value_name = "VERSION")]
     pub kubernetes: String,
     /// The URL, for set-repository; without it what it would take to have everything as before
     #[arg(long, default_value = "", value_name = "URL")]
     pub repository: String,
+    /// Where images come from, for pull-images; without it kubeadm's own
+    #[arg(long, default_value = "", value_name = "REGISTRY")]
+    pub image_repository: String,
+    /// The host is a control-plane node, for pull-images and upgrade-kubeadm
+    #[arg(long)]
+    pub control_plane: bool,
+    /// It is the one that `kubeadm upgrade apply` runs on, for upgrade-kubeadm; without it `kubeadm upgrade node`
+    #[arg(long, requires = "control_plane")]
+    pub first: bool,
+    /// The image, for set-etcd-image
+    #[arg(long, default_value = "registry.k8s.io/etcd:3.5.26-0", value_name = "IMAGE")]
+    pub image: String,
 }
 
-const ACTIONS: [&str; 12] = [
+const ACTIONS: [&str; 17] = [
     "stop-service",
     "mask-kubelet",
     "unmask-kubelet",
@@ -142,6 +156,11 @@ const ACTIONS: [&str; 12] = [
     "install-packages",
     "remove-packages",
     "prepare-host",
+    "pull-images",
+    "upgrade-kubeadm",
+    "restart-kubelet",
+    "roll-back-kubelet",
+    "set-etcd-image",
 ];
 
 impl CheckArgs {
@@ -164,9 +183,31 @@ impl CheckArgs {
             })),
             "remove-packages" => Some(Wire::RemovePackages(RemovePackages::default())),
             "prepare-host" => Some(Wire::PrepareHost(PrepareHost::default())),
-            _ => None,
+            _ => self.of_upgrade(),
         };
         Action { action }
+    }
+
+    fn of_upgrade(&self) -> Option<Wire> {
+        let kubernetes = self.kubernetes.clone();
+        match self.action.as_str() {
+            "pull-images" => Some(Wire::PullImages(PullImages {
+                kubernetes,
+                image_repository: self.image_repository.clone(),
+                control_plane: self.control_plane,
+                more_images: Vec::new(),
+            })),
+            "upgrade-kubeadm" => Some(Wire::UpgradeKubeadm(UpgradeKubeadm {
+                kubernetes,
+                first: self.first,
+                control_plane: self.control_plane,
+                ..Default::default()
+            })),
+            "restart-kubelet" => Some(Wire::RestartKubelet(RestartKubelet { kubernetes })),
+            "roll-back-kubelet" => Some(Wire::RollBackKubelet(RollBackKubelet::default())),
+            "set-etcd-image" => Some(Wire::SetEtcdImage(SetEtcdImage { image: self.image.clone() })),
+            _ => None,
+        }
     }
 
     fn repository(&self) -> SetRepository {

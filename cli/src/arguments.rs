@@ -175,8 +175,8 @@ pub enum RunVerb {
     Show(run_show::Args),
     /// Follow a run to its end
     Watch(run_watch::Args),
-    /// Let the running step end, begin no other
-    Pause(run_steer::Args),
+    /// Finish the nodes that are being worked on and begin no other; with --now, or where the run is about one node, only let the running step end
+    Pause(run_steer::Pause),
     /// Go on with a paused run
     Resume(run_steer::Args),
     /// Undo a run, as long as its point of no return is ahead

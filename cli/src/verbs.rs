@@ -160,7 +160,7 @@ async fn of_run(context: Context<'_>, verb: RunVerb) -> Result<Exit, Failure> {
         RunVerb::List(args) => run_list::run(context, args).await,
         RunVerb::Show(args) => run_show::run(context, args).await,
         RunVerb::Watch(args) => run_watch::run(context, args).await,
-        RunVerb::Pause(args) => run_steer::run(context, run_steer::Steer::Pause, args).await,
+        RunVerb::Pause(args) => run_steer::run(context, args.steer(), args.args).await,
         RunVerb::Resume(args) => run_steer::run(context, run_steer::Steer::Resume, args).await,
         RunVerb::Abort(args) => run_steer::run(context, run_steer::Steer::Abort, args).await,
         RunVerb::Approve(args) => run_steer::run(context, run_steer::Steer::Approve, args).await,

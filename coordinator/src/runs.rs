@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slipway_errors::{Code, Coded};
 use slipway_events::{Actor, RunState};
-use slipway_flow::{Book, Command, Flow, Follow, PlanView, Request, Runner};
+use slipway_flow::engine::pausing;
+use slipway_flow::{Book, Command, Flow, Follow, Plan, PlanView, Request, Runner};
 use slipway_proto::coordinator::RunSummary;
 use slipway_store::{Error as StoreError, Store};
 use slipway_types::{Fence, IdGen, NodeName, RunId};
@@ -149,12 +150,16 @@ impl Runs {
 
     /// The plan that a run was made from.
     pub fn view(&self, book: &Book) -> Result<PlanView, Coded> {
+        Ok(PlanView::of(&self.plan_of(book)?))
+    }
+
+    fn plan_of(&self, book: &Book) -> Result<Plan<World>, Coded> {
         let flow: Arc<dyn Flow<World>> = self.runner.flows().get(&book.flow)?;
         let read = |text: &str| {
             serde_json::from_str::<Value>(text)
                 .map_err(|error| Coded::new(Code::STORE_CORRUPT, format!("run {} cannot be read: {error}", book.run)))
         };
-        Ok(PlanView::of(&flow.plan(&read(&book.params)?, &read(&book.facts)?)?))
+        flow.plan(&read(&book.params)?, &read(&book.facts)?)
     }
 
     /// What a step of an open run says just now.
@@ -175,13 +180,14 @@ impl Runs {
 
     /// One row about a run.
     pub fn summary(&self, book: &Book) -> RunSummary {
-        let total = self.view(book).map_or(book.steps.len(), |view| view.steps.len());
+        let plan = self.plan_of(book).ok();
+        let total = plan.as_ref().map_or(book.steps.len(), |plan| plan.steps().count());
         RunSummary {
             run: book.run.0.clone(),
             flow: book.flow.clone(),
             title: book.title.clone(),
             state: book.state.to_string(),
-            why: book.why.clone(),
+            why: plan.and_then(|plan| pausing(&plan, book)).unwrap_or_else(|| book.why.clone()),
             started_ms: book.started_ms,
             ended_ms: book.ended_ms.unwrap_or_default(),
             steps_done: u32::try_from(book.steps_done()).unwrap_or(u32::MAX),

@@ -3,9 +3,10 @@
 use slipway_errors::Coded;
 use slipway_host::{Error as HostError, Host, Repository, Trouble};
 use slipway_proto::agent::PackagesQuery;
-use slipway_proto::types::{InstalledPackage, OfferedPackage, PackageSource, Packages};
+use slipway_proto::types::{BegunUpgrade, InstalledPackage, OfferedPackage, PackageSource, Packages};
 
 use crate::set_repository::{keyring_of, repository};
+use crate::upgrade_kept;
 
 /// What is installed on the host, and, with a URL, what that repository has.
 pub async fn packages(host: &Host, query: PackagesQuery) -> Result<Packages, Coded> {
@@ -21,6 +22,8 @@ pub async fn packages(host: &Host, query: PackagesQuery) -> Result<Packages, Cod
         answer.sources.push(PackageSource { path, url: source.url, alone: source.alone });
     }
     answer.locked_by = manager.holder().await.map_err(told)?.map(|holder| holder.to_string()).unwrap_or_default();
+    let last = upgrade_kept::all(host).await.map_err(|error| error.coded())?.into_iter().next();
+    answer.last_upgrade = last.map(|record| BegunUpgrade { to: record.release, from: record.from.unwrap_or_default() });
     if answer.locked_by.is_empty() {
         answer.broken = manager.broken().await.map_err(told)?;
     }

@@ -79,7 +79,7 @@ pub struct Run {
     pub title: String,
     /// `running`, `paused`, `completed`, `unwound`, `needs-operator`, ...
     pub state: String,
-    /// Why it is paused, or how it ended.
+    /// Why it is paused, or how it ended; while it runs: what it finishes before it pauses.
     pub why: Option<String>,
     /// When it began.
     pub started_ms: Option<i64>,

@@ -23,11 +23,29 @@ pub struct Args {
     watch: bool,
 }
 
+/// What a pause takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Pause {
+    #[command(flatten)]
+    pub(super) args: Args,
+    /// Do not finish the nodes that are being worked on: they stay as they are, out of service
+    #[arg(long)]
+    now: bool,
+}
+
+impl Pause {
+    pub(super) const fn steer(&self) -> Steer {
+        if self.now { Steer::PauseNow } else { Steer::Pause }
+    }
+}
+
 /// Which word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Steer {
-    /// Let the running step end, begin no other.
+    /// Finish the nodes that are being worked on, begin no other.
     Pause,
+    /// Let the running step end, begin no other.
+    PauseNow,
     /// Go on.
     Resume,
     /// Undo.
@@ -40,10 +58,16 @@ pub enum Steer {
 pub async fn run(context: Context<'_>, steer: Steer, args: Args) -> Result<Exit, Failure> {
     let session = context.session().await?;
     let (answer, summary) = look_up(&session, args.run).await?;
-    let state = say(&session, steer, summary.run.clone()).await?;
+    let (state, says) = say(&session, steer, summary.run.clone()).await?;
     match context.screen.format() {
-        Format::Json => context.screen.json_line(&json!({"type": "steered", "run": summary.run, "state": state}))?,
-        Format::Text => context.screen.line(format!("run {}: {state}", short(&summary.run)))?,
+        Format::Json => {
+            let says = (!says.is_empty()).then_some(says);
+            context.screen.json_line(&json!({"type": "steered", "run": summary.run, "state": state, "says": says}))?;
+        }
+        Format::Text => {
+            let says = if says.is_empty() { says } else { format!(": {says}") };
+            context.screen.line(format!("run {}: {state}{says}", short(&summary.run)))?;
+        }
     }
     if !args.watch {
         return Ok(Exit::Done);
@@ -53,12 +77,18 @@ pub async fn run(context: Context<'_>, steer: Steer, args: Args) -> Result<Exit,
         .await
 }
 
-async fn say(session: &Session, steer: Steer, run: String) -> Result<String, Failure> {
+/// The state afterwards, and a sentence about it where there is one.
+async fn say(session: &Session, steer: Steer, run: String) -> Result<(String, String), Failure> {
     let mut flows = session.flows();
-    Ok(match steer {
-        Steer::Pause => flows.pause_run(within(SHORT, PauseRunRequest { run })).await?.into_inner().state,
+    let state = match steer {
+        Steer::Pause | Steer::PauseNow => {
+            let now = steer == Steer::PauseNow;
+            let answer = flows.pause_run(within(SHORT, PauseRunRequest { run, now })).await?.into_inner();
+            return Ok((answer.state, answer.says));
+        }
         Steer::Resume => flows.resume_run(within(SHORT, ResumeRunRequest { run })).await?.into_inner().state,
         Steer::Abort => flows.abort_run(within(SHORT, AbortRunRequest { run })).await?.into_inner().state,
         Steer::Approve => flows.approve_run(within(SHORT, ApproveRunRequest { run })).await?.into_inner().state,
-    })
+    };
+    Ok((state, String::new()))
 }

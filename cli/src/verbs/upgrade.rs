@@ -67,9 +67,9 @@ pub struct RollBack {
     /// The worker
     #[arg(value_name = "NODE")]
     pub node: String,
-    /// The release that it had before, such as 1.33.13
+    /// The release that it had before, such as 1.33.13; without it the one that its agent noted when it began the upgrade
     #[arg(long, value_name = "VERSION")]
-    pub to: String,
+    pub to: Option<String>,
     /// How pods are evicted.
     #[command(flatten)]
     pub eviction: Eviction,
@@ -83,7 +83,7 @@ impl RollBack {
     pub fn wish(&self) -> Wish {
         let mut params = Params::default();
         params.set("nodes", json!([self.node]));
-        params.set("to", json!(self.to));
+        params.set_some("to", self.to.as_ref());
         self.eviction.put(&mut params);
         Wish { flow: "roll-back-worker", params: params.into_json() }
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_back_is_of_one_worker_to_a_version_that_is_named() {
+    fn a_roll_back_is_of_one_worker_to_a_version_that_is_named_or_known() {
         let UpgradeVerb::RollBack(args) = parsed("slipway upgrade roll-back w1 --to 1.33.13") else {
             panic!("another verb")
         };
@@ -129,6 +129,7 @@ mod tests {
             (wish.flow, &wish.params["nodes"], &wish.params["to"]),
             ("roll-back-worker", &json!(["w1"]), &"1.33.13".into())
         );
-        assert!(Arguments::try_parse_from(["slipway", "upgrade", "roll-back", "w1"]).is_err());
+        let UpgradeVerb::RollBack(args) = parsed("slipway upgrade roll-back w1") else { panic!("another verb") };
+        assert_eq!(args.wish().params.get("to"), None);
     }
 }

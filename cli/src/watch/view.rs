@@ -179,8 +179,10 @@ impl ProgressView {
                 self.committed = true;
                 vec![Notice::of_run("----", self.passed(before.as_str()))]
             }
-            Event::PauseRequested => {
-                vec![Notice::of_run("pause", format!("asked for by {}; running steps end first", entry.actor.0))]
+            Event::PauseRequested { after_nodes } => {
+                let first =
+                    if *after_nodes { "nodes that are being worked on are finished" } else { "running steps end" };
+                vec![Notice::of_run("pause", format!("asked for by {}; {first} first", entry.actor.0))]
             }
             Event::TurnedBack { why } => self
                 .moves_on(RunState::Unwinding, Notice::of_run("back", format!("undoing, the last step first: {why}"))),

@@ -232,9 +232,11 @@ impl FlowService for Scripted {
         }))
     }
 
-    async fn pause_run(&self, _: Request<PauseRunRequest>) -> Answer<PauseRunResponse> {
-        self.script().seen_words.push("pause".into());
-        Ok(Response::new(PauseRunResponse { state: "running".into() }))
+    async fn pause_run(&self, request: Request<PauseRunRequest>) -> Answer<PauseRunResponse> {
+        let now = request.into_inner().now;
+        self.script().seen_words.push(if now { "pause now" } else { "pause" }.into());
+        let says = if now { "" } else { "pausing: after w1 (2 of 5) nothing more is begun" };
+        Ok(Response::new(PauseRunResponse { state: "running".into(), says: says.into() }))
     }
 
     async fn resume_run(&self, _: Request<ResumeRunRequest>) -> Answer<ResumeRunResponse> {

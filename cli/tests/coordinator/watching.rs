@@ -203,3 +203,13 @@ async fn a_resumed_run_can_be_followed_at_once() {
     assert_eq!(came.exit(), Exit::Done);
     assert_eq!(coordinator.script().seen_words, ["resume"]);
 }
+
+#[tokio::test]
+async fn a_pause_says_what_is_finished_first_and_now_is_passed_on() {
+    let coordinator = scripted("running", vec![]);
+    let came = coordinator.typed("slipway run pause deadbeef", "").await;
+    assert_eq!(came.out, "run deadbeef: running: pausing: after w1 (2 of 5) nothing more is begun\n");
+    let came = coordinator.typed("slipway run pause deadbeef --now", "").await;
+    assert_eq!(came.out, "run deadbeef: running\n");
+    assert_eq!(coordinator.script().seen_words, ["pause", "pause now"]);
+}

@@ -116,8 +116,13 @@ pub enum Event {
         /// The first step behind it.
         before: StepId,
     },
-    /// Somebody asked the run to stand still when its running steps have ended.
-    PauseRequested,
+    /// Somebody asked the run to stand still.
+    PauseRequested {
+        /// Nodes that are being worked on are finished first; otherwise the run stands still when its running steps have ended. Lines from
+        /// before there was a choice meant the latter.
+        #[serde(default)]
+        after_nodes: bool,
+    },
     /// The run stands still.
     Paused {
         /// Why, and how to go on.
@@ -229,7 +234,7 @@ impl Event {
             | Self::Approved
             | Self::TurnedBack { .. }
             | Self::Committed { .. }
-            | Self::PauseRequested
+            | Self::PauseRequested { .. }
             | Self::Paused { .. }
             | Self::Resumed
             | Self::AbortRequested
@@ -249,6 +254,12 @@ mod tests {
         let event: Event = serde_json::from_str(old).unwrap();
         assert_eq!(event.step().map(StepId::as_str), Some("drain-w2"));
         assert!(matches!(event, Event::Attempted { effect: Effect::Unknown, .. }), "what is not said is not known");
+    }
+
+    #[test]
+    fn a_pause_of_a_release_that_knew_only_one_kind_stops_after_the_running_step() {
+        let event: Event = serde_json::from_str(r#"{"event":"pause-requested"}"#).unwrap();
+        assert_eq!(event, Event::PauseRequested { after_nodes: false });
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub struct Book {
     pub term: Term,
     /// Whether somebody has said yes.
     pub approved: bool,
-    /// Whether the run should stand still when its running steps have ended.
-    pub pause_requested: bool,
+    /// Whether somebody asked the run to stand still, and when it shall.
+    pub pause_requested: Option<Pause>,
     /// Why the run turned back, if it did.
     pub turned_back: Option<String>,
     /// The first steps behind points of no return that were passed.
@@ -50,6 +50,15 @@ pub struct Book {
     /// The steps that have begun.
     pub steps: BTreeMap<StepId, StepBook>,
     begun: u64,
+}
+
+/// When a run that was asked to stand still does so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// When its running steps have ended.
+    AfterSteps,
+    /// When the nodes that it works on are finished.
+    AfterNodes,
 }
 
 /// The state of a step.
@@ -187,7 +196,7 @@ impl Book {
             seq: 0,
             term: Term(0),
             approved: false,
-            pause_requested: false,
+            pause_requested: None,
             turned_back: None,
             committed: BTreeSet::new(),
             steps: BTreeMap::new(),
@@ -230,18 +239,21 @@ impl Book {
             }
             Event::TurnedBack { why } => {
                 self.turned_back = Some(why.clone());
-                (self.state, self.pause_requested, self.why) = (RunState::Unwinding, false, why.clone());
+                (self.state, self.pause_requested, self.why) = (RunState::Unwinding, None, why.clone());
                 self.steps.values_mut().for_each(|step| step.tries = 0);
             }
             Event::Committed { before } => drop(self.committed.insert(before.clone())),
-            Event::PauseRequested => self.pause_requested = true,
+            Event::PauseRequested { after_nodes } => {
+                self.pause_requested = Some(if *after_nodes { Pause::AfterNodes } else { Pause::AfterSteps });
+            }
             Event::Paused { why } => {
-                (self.state, self.pause_requested, self.why) = (RunState::Paused, false, why.clone());
+                (self.state, self.pause_requested, self.why) = (RunState::Paused, None, why.clone());
             }
             Event::Resumed => self.resume(),
             Event::TakenOver => self.steps.values_mut().for_each(StepBook::cut_off),
             Event::Finished { state, why } => {
                 (self.state, self.why, self.ended_ms) = (*state, why.clone(), Some(at_ms));
+                self.pause_requested = None;
             }
             _ => {}
         }
@@ -253,7 +265,7 @@ impl Book {
     }
 
     fn resume(&mut self) {
-        self.pause_requested = false;
+        self.pause_requested = None;
         self.why = self.turned_back.clone().unwrap_or_default();
         self.state = match (&self.turned_back, self.approved) {
             (Some(_), _) => RunState::Unwinding,

@@ -8,6 +8,7 @@ mod back_off;
 mod commands;
 mod forward;
 mod outcome;
+mod pausing;
 mod shape;
 mod unwind;
 
@@ -24,6 +25,7 @@ use slipway_types::{StepId, Term};
 
 pub use commands::Command;
 pub use outcome::Outcome;
+pub use pausing::pausing;
 pub use shape::{SectionShape, Shape, StepShape};
 
 use crate::journal::Line;
@@ -172,7 +174,10 @@ impl Engine {
         } else if self.book.turned_back.is_some() {
             self.unwind(now);
         } else if !self.held {
-            self.forward(now);
+            match self.nodes_first() {
+                Some(lanes) => self.finish(&lanes, now),
+                None => self.forward(now),
+            }
         }
     }
 

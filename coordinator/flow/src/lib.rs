@@ -15,7 +15,7 @@ mod runner;
 mod step;
 pub mod view;
 
-pub use book::{Book, StepBook, StepState};
+pub use book::{Book, Pause, StepBook, StepState};
 pub use context::{Attempt, SayFn, StepCx};
 pub use engine::Command;
 pub use flow::{Flow, Registry};

@@ -35,6 +35,14 @@ impl FlowApi {
         Ok(self.runs.command(&run, command, actor).await?.to_string())
     }
 
+    async fn pause(&self, request: &wire::PauseRunRequest, actor: Actor) -> Result<wire::PauseRunResponse, Coded> {
+        let run = self.runs.find(&request.run).await?;
+        let command = if request.now { Command::PauseNow } else { Command::Pause };
+        self.runs.command(&run, command, actor).await?;
+        let summary = self.runs.summary(&self.runs.book(&run).await?);
+        Ok(wire::PauseRunResponse { state: summary.state, says: summary.why })
+    }
+
     async fn get(&self, text: &str) -> Result<wire::GetRunResponse, Coded> {
         let run = self.runs.find(text).await?;
         Ok(show(&self.runs, &self.runs.book(&run).await?))
@@ -96,8 +104,7 @@ impl FlowService for FlowApi {
 
     async fn pause_run(&self, request: Request<wire::PauseRunRequest>) -> Answer<wire::PauseRunResponse> {
         let actor = actor(&request)?;
-        let state = self.steer(&request.into_inner().run, Command::Pause, actor).await;
-        done(state.map(|state| wire::PauseRunResponse { state }))
+        done(self.pause(&request.into_inner(), actor).await)
     }
 
     async fn resume_run(&self, request: Request<wire::ResumeRunRequest>) -> Answer<wire::ResumeRunResponse> {

@@ -41,6 +41,9 @@ pub(super) struct Packages {
     /// Who holds the package manager's lock; empty: nobody.
     #[serde(default)]
     pub(super) locked_by: String,
+    /// The upgrade that its agent began last: to which release, and from which one where that was noted.
+    #[serde(default)]
+    pub(super) last_upgrade: Option<(String, String)>,
 }
 
 impl Repository {
@@ -106,7 +109,13 @@ fn read(said: &Wire) -> Packages {
         let held = if package.held { ", held" } else { "" };
         format!("{} {}{held}", package.name, package.version)
     });
-    Packages { available, installed: installed.collect(), ours: ours(said), locked_by: said.locked_by.clone() }
+    Packages {
+        available,
+        installed: installed.collect(),
+        ours: ours(said),
+        locked_by: said.locked_by.clone(),
+        last_upgrade: said.last_upgrade.as_ref().map(|last| (last.to.clone(), last.from.clone())),
+    }
 }
 
 /// What there is to say of a lock that somebody holds: mostly it is gone before the run comes to it.

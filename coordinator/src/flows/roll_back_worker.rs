@@ -1,6 +1,8 @@
 //! `roll-back-worker`: a worker goes back to the packages and the kubelet's configuration that it had before its upgrade. A master never does: its
 //! control plane has written newer objects.
 
+mod before;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ struct Parameters {
     /// The worker; one for each run.
     #[serde(default)]
     nodes: Vec<String>,
-    /// The release that it had before, such as `1.33.13`.
+    /// The release that it had before, such as `1.33.13`; empty: the one that its agent noted when it began the last upgrade there.
     #[serde(default)]
     to: String,
     #[serde(flatten)]
@@ -124,10 +126,6 @@ impl Flow<World> for RollBackWorker {
 
     async fn facts(&self, world: &World, params: &Value) -> Result<Value, Coded> {
         let parameters: Parameters = read(params)?;
-        let to: KubernetesVersion = parameters.to.parse().map_err(|error: slipway_types::InvalidVersion| {
-            Coded::new(Code::RUN_BAD_PARAMETER, error.to_string())
-                .do_this("--to 1.33.13, the release that it had before")
-        })?;
         let names = super::choose::names(&parameters.nodes)?;
         let mut one = names.iter();
         let (Some(name), None) = (one.next(), one.next()) else {
@@ -137,6 +135,10 @@ impl Flow<World> for RollBackWorker {
         let nodes = world.cluster.nodes(None).await?;
         let place = Place::of(world, &nodes, name).await?;
         let node = &place.node;
+        let to = match parameters.to.as_str() {
+            "" => before::noted(world, &place).await?,
+            text => named(text)?,
+        };
         let from = possible(node.role, &node.version, to)?;
         served(&world.versions, &world.cluster.version().await?.git_version, to)?;
         let repository = Repository::of(world, &minor(to));
@@ -218,6 +220,12 @@ impl Flow<World> for RollBackWorker {
         })
         .build()
     }
+}
+
+fn named(text: &str) -> Result<KubernetesVersion, Coded> {
+    text.parse().map_err(|error: slipway_types::InvalidVersion| {
+        Coded::new(Code::RUN_BAD_PARAMETER, error.to_string()).do_this("--to 1.33.13, the release that it had before")
+    })
 }
 
 /// What the node has now, if it may go back to `to`.

@@ -57,8 +57,6 @@ pub struct HostFacts {
     pub kubelet_flags: Vec<KubeletFlag>,
     /// The `server` of kubelet.conf, such as `https://10.0.0.100:6443`.
     pub kubelet_server: String,
-    /// The release in which the running kubelet says that it gives this runtime up (metric `kubelet_cri_losing_support`), such as `1.38`.
-    pub losing_support: Option<String>,
     /// When the certificates of kubeadm on this host end.
     pub certificates: Vec<CertificateEnd>,
 }

@@ -87,8 +87,6 @@ pub struct NodeIs {
     pub runtime: Option<String>,
     /// The runtime's version is older.
     pub runtime_below: Option<Dotted>,
-    /// The running kubelet says that it gives the runtime up in the target's minor or before.
-    pub runtime_given_up: Option<bool>,
     /// The cgroups of the host.
     pub cgroup: Option<Cgroup>,
     /// `failCgroupV1`; what is not configured counts as true.
@@ -135,7 +133,7 @@ impl Rule {
     pub(super) fn placeholders(&self) -> Vec<&'static str> {
         let mut names = vec!["target", "minor", "tag", "brought"];
         if self.node.is_some() {
-            names.extend(["node", "kubelet", "runtime", "server", "given-up"]);
+            names.extend(["node", "kubelet", "runtime", "server"]);
         }
         if self.member.is_some() {
             names.extend(["member", "etcd", "raised"]);

@@ -38,8 +38,9 @@ pub fn worker_done(sites: &Sites, name: &str) {
                 let text = state.text(&format!("/var/lib/kubelet/{file}")).unwrap_or_default().to_owned();
                 state.write(&format!("{KEPT}/v{NEW}/{file}"), &text);
             }
-            let record =
-                format!(r#"{{"release":"v{NEW}","begun_ms":1,"stamps":{{}},"result":"0","taken_back":false}}"#);
+            let record = format!(
+                r#"{{"release":"v{NEW}","from":"{OLD}","begun_ms":1,"stamps":{{}},"result":"0","taken_back":false}}"#
+            );
             state.write(&format!("{KEPT}/v{NEW}/record.json"), &record);
             state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nmaxParallelImagePulls: 34\n");
             upgraded(state);

@@ -1,5 +1,6 @@
-//! The installed programs: their versions, what kubeadm says of images, and whether the kubelet that runs is the one that is installed. A program is asked once for each time that it is installed: the kubelet takes a tenth of a second to
-//! say its version, and facts are gathered every few seconds.
+//! The installed programs: their versions, what kubeadm says of images, and whether the kubelet that runs is the one that is installed. A program
+//! is asked once for each time that something is installed: the kubelet takes a tenth of a second to say its version, and facts are gathered
+//! every few seconds.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -17,20 +18,49 @@ use super::exec::{Exec, Program};
 use crate::{Error, Kubeadm, RunningKubelet, kubelet};
 
 const MOST_IMAGES: usize = 64;
-const ANSWER: u64 = 4096;
+const LONGEST_ANSWER: u64 = 4096;
 const DEADLINE: Duration = Duration::from_secs(3);
 /// So much may a boot time be off.
 const ROUGHLY_S: u64 = 2;
 
 type Stamp = (u64, i64, i64, u64);
-/// Of the program, and of the package manager's records: a wrapper in the program's place stays the same over an upgrade.
-type Stamps = (Stamp, Option<Stamp>);
-const RECORDS: &str = "/var/lib/dpkg/status";
+/// Where package managers write what they have done. A wrapper in a program's place (a `dpkg-divert`, a script of the site) stays the same over an
+/// upgrade; these do not.
+const RECORDS: [&str; 3] = ["/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite"];
+/// A wrapper may also start a program that no package manager knows of: no answer is believed for longer.
+const BELIEVED: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Installed {
     exec: Arc<Exec>,
-    known: Mutex<BTreeMap<PathBuf, (Stamps, String)>>,
+    known: Mutex<BTreeMap<PathBuf, Answer>>,
+}
+
+/// What a program said, and how it and the records stood right before it was asked.
+#[derive(Debug, Clone)]
+struct Answer {
+    stamps: Stamps,
+    asked: Duration,
+    version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamps {
+    program: Stamp,
+    records: Vec<Option<Stamp>>,
+}
+
+impl Stamps {
+    fn of(program: &Path, records: &[impl AsRef<Path>]) -> Option<Self> {
+        let records = records.iter().map(|path| stamp(path.as_ref())).collect();
+        Some(Self { program: stamp(program)?, records })
+    }
+}
+
+impl Answer {
+    fn holds(&self, stamps: &Stamps, now: Duration) -> bool {
+        self.stamps == *stamps && now.saturating_sub(self.asked) < BELIEVED
+    }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -45,15 +75,16 @@ impl Installed {
 
     async fn version(&self, program: Program, arguments: &[&str]) -> Result<Option<String>, Error> {
         let Some(path) = program.path() else { return Ok(None) };
-        let Some(of_program) = stamp(&path) else { return Ok(None) };
-        let stamps = (of_program, stamp(Path::new(RECORDS)));
+        let Some(stamps) = Stamps::of(&path, &RECORDS) else { return Ok(None) };
+        let asked = SystemClock.since_boot();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
-        if let Some((_, version)) = known.filter(|(at, _)| *at == stamps) {
-            return Ok(Some(version));
+        if let Some(answer) = known.filter(|answer| answer.holds(&stamps, asked)) {
+            return Ok(Some(answer.version));
         }
         let said = self.exec.run(program, arguments, None).await?;
         let version = last_word(&String::from_utf8_lossy(&said));
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path, (stamps, version.clone()));
+        let answer = Answer { stamps, asked, version: version.clone() };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path, answer);
         Ok(Some(version))
     }
 }
@@ -109,7 +140,7 @@ async fn well(address: &str) -> Result<bool, std::io::Error> {
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.take(ANSWER).read_to_end(&mut answer).await?;
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
     Ok(answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200"))
 }
 
@@ -148,6 +179,27 @@ mod tests {
         assert_eq!(last_word("Kubernetes v1.33.13\n"), "v1.33.13");
         assert_eq!(last_word("v1.34.4\n"), "v1.34.4");
         assert_eq!(last_word(""), "");
+    }
+
+    #[test]
+    fn a_program_is_asked_anew_after_any_change_of_packages_even_if_it_is_a_wrapper_that_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (wrapper, status) = (folder.path().join("kubeadm"), folder.path().join("status"));
+        let records = [status.clone(), folder.path().join("no-rpm-here")];
+        std::fs::write(&wrapper, "#!/bin/sh\nexec /usr/bin/kubeadm.real\n").unwrap();
+        std::fs::write(&status, "Version: 1.33.13-1.1\n").unwrap();
+        let stamps = || Stamps::of(&wrapper, &records).unwrap();
+        let answer = Answer { stamps: stamps(), asked: Duration::from_secs(100), version: "v1.33.13".to_owned() };
+        assert!(answer.holds(&stamps(), Duration::from_secs(101)));
+        // As dpkg does it: a new file takes the place of the old one, and may be as long and as old.
+        let fresh = folder.path().join("status-new");
+        std::fs::write(&fresh, "Version: 1.34.4-1.1a\n").unwrap();
+        std::fs::rename(&fresh, &status).unwrap();
+        assert!(!answer.holds(&stamps(), Duration::from_secs(101)), "an upgrade behind a wrapper is not seen");
+        let answer = Answer { stamps: stamps(), ..answer };
+        assert!(!answer.holds(&stamps(), Duration::from_secs(100) + BELIEVED), "an answer is believed for ever");
+        std::fs::remove_file(&wrapper).unwrap();
+        assert_eq!(Stamps::of(&wrapper, &records), None);
     }
 
     #[test]

@@ -4,14 +4,17 @@ use slipway_errors::{Code, Coded};
 use slipway_events::{Actor, Event, RunState};
 
 use super::{Engine, Now};
+use crate::Pause;
 
 /// What somebody wants of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Say yes.
     Approve,
-    /// Stand still when the running steps have ended.
+    /// Stand still when the nodes that are being worked on are finished; where the run is about one node, when the running steps have ended.
     Pause,
+    /// Stand still when the running steps have ended.
+    PauseNow,
     /// Go on.
     Resume,
     /// Undo what was done, and end.
@@ -23,7 +26,7 @@ impl Command {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
-            Self::Pause => "pause",
+            Self::Pause | Self::PauseNow => "pause",
             Self::Resume => "resume",
             Self::Abort => "abort",
         }
@@ -35,14 +38,11 @@ impl Engine {
     pub(super) fn command(&mut self, command: Command, actor: &Actor, now: Now) -> Result<(), Coded> {
         match (command, self.book.state) {
             (Command::Approve, RunState::AwaitingApproval) => self.note_by(actor.clone(), Event::Approved, now),
-            (Command::Pause, RunState::Running | RunState::Unwinding) => {
-                if !self.book.pause_requested {
-                    self.note_by(actor.clone(), Event::PauseRequested, now);
-                }
-            }
+            (Command::Pause, RunState::Running | RunState::Unwinding) => self.ask_for(Pause::AfterNodes, actor, now),
+            (Command::PauseNow, RunState::Running | RunState::Unwinding) => self.ask_for(Pause::AfterSteps, actor, now),
             (Command::Resume, RunState::Paused) => self.note_by(actor.clone(), Event::Resumed, now),
             (Command::Resume, RunState::Running | RunState::Unwinding) => {
-                if self.book.pause_requested {
+                if self.book.pause_requested.is_some() {
                     self.note_by(actor.clone(), Event::Resumed, now);
                 }
             }
@@ -52,10 +52,22 @@ impl Engine {
             ) => {
                 self.abort(actor, now)?;
             }
-            (Command::Approve, RunState::Running | RunState::Unwinding) | (Command::Pause, RunState::Paused) => {}
+            (Command::Approve, RunState::Running | RunState::Unwinding)
+            | (Command::Pause | Command::PauseNow, RunState::Paused) => {}
             (command, state) => return Err(wrong_state(self.book.run.short(), command, state)),
         }
         Ok(())
+    }
+
+    /// The shorter pause may follow the longer one; the longer one takes nothing of the shorter back.
+    fn ask_for(&mut self, pause: Pause, actor: &Actor, now: Now) {
+        let known = match pause {
+            Pause::AfterSteps => self.book.pause_requested == Some(Pause::AfterSteps),
+            Pause::AfterNodes => self.book.pause_requested.is_some(),
+        };
+        if !known {
+            self.note_by(actor.clone(), Event::PauseRequested { after_nodes: pause == Pause::AfterNodes }, now);
+        }
     }
 
     fn abort(&mut self, actor: &Actor, now: Now) -> Result<(), Coded> {

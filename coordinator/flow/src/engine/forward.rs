@@ -134,7 +134,7 @@ impl Engine {
         steps.iter().all(|step| self.is_step_over(step))
     }
 
-    fn has_begun(&self, steps: &[StepId]) -> bool {
+    pub(super) fn has_begun(&self, steps: &[StepId]) -> bool {
         steps.iter().any(|step| self.book.steps.contains_key(step))
     }
 }

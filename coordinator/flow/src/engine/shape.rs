@@ -39,6 +39,8 @@ pub struct StepShape {
     pub policy: Policy,
     /// Whether it only looks.
     pub reads_only: bool,
+    /// Whether it takes a node out of service.
+    pub disrupts: bool,
     /// The node of its lane; none for the plan's trunk.
     pub lane: Option<NodeName>,
     /// Whether a point of no return lies right before it.
@@ -71,6 +73,7 @@ impl Shape {
             let known = StepShape {
                 policy: step.policy(),
                 reads_only: step.reads_only(),
+                disrupts: step.disrupts().is_some(),
                 lane: lane.cloned(),
                 first_behind_line: index == 0 && stage.no_return.is_some(),
             };

@@ -5,6 +5,7 @@ mod commands;
 mod failures;
 mod forward;
 mod groups;
+mod pausing;
 mod recovery;
 
 use std::sync::Arc;
@@ -35,7 +36,7 @@ fn policy() -> Policy {
 
 fn step(lane: Option<&str>) -> StepShape {
     let lane = lane.map(|name| NodeName::new(name).unwrap());
-    StepShape { policy: policy(), reads_only: false, lane, first_behind_line: false }
+    StepShape { policy: policy(), reads_only: false, disrupts: false, lane, first_behind_line: false }
 }
 
 /// Steps one after the other; a `|` is a point of no return.
@@ -69,6 +70,13 @@ fn add(shape: &mut Shape, lane: Option<&str>, steps: &str) -> Vec<StepId> {
         ids.push(id);
     }
     ids
+}
+
+/// The steps of this name take their nodes out of service.
+fn disruptive(mut shape: Shape, name: &str) -> Shape {
+    let of_name = |id: &StepId| id.as_str().split('-').next() == Some(name);
+    shape.steps.iter_mut().filter(|(id, _)| of_name(id)).for_each(|(_, step)| step.disrupts = true);
+    shape
 }
 
 fn on_failure(mut shape: Shape, step: &str, meaning: OnFailure) -> Shape {

@@ -5,8 +5,8 @@ use slipway_events::{Event, RunState};
 use slipway_types::StepId;
 
 use super::{Engine, Now, Order, SectionShape};
-use crate::OnFailure;
 use crate::book::StepState;
+use crate::{OnFailure, Pause};
 
 impl Engine {
     /// Why the run has to turn back now, if it has to and has not yet.
@@ -19,7 +19,7 @@ impl Engine {
 
     /// Why the run has to stand still, if it has to.
     pub(super) fn reason_to_stand_still(&self) -> Option<String> {
-        if self.book.pause_requested {
+        if self.book.pause_requested == Some(Pause::AfterSteps) {
             return Some("somebody asked for a pause; resume it to go on".to_owned());
         }
         let stuck = self.steps_in(StepState::UndoFailed).find(|step| !self.retried(step));
@@ -27,7 +27,8 @@ impl Engine {
             Some(_) => self.is_final(step) && self.nothing_to_undo(),
             None => !self.unwinds(step),
         });
-        stuck.or(failed).map(|step| self.sentence_of(step))
+        // A failure is told before a pause: whoever comes back to the run has to know of it first.
+        stuck.or(failed).map(|step| self.sentence_of(step)).or_else(|| self.pause_is_reached())
     }
 
     pub(super) fn unwind(&mut self, now: Now) {

@@ -86,7 +86,6 @@ fn host(said: &Said, gates: &GatesAnswer, now_ms: i64) -> HostFacts {
             })
             .collect(),
         kubelet_server: kubelet.map(|file| file.server.clone()).unwrap_or_default(),
-        losing_support: None,
         certificates: said
             .certificates
             .iter()

@@ -54,7 +54,7 @@ pub(super) fn matched(rule: &Rule, table: &Table, facts: &Facts) -> Vec<Matched>
         return Vec::new();
     }
     if let Some(is) = &rule.node {
-        return facts.nodes.iter().flat_map(|node| on_node(is, facts, node, &words)).collect();
+        return facts.nodes.iter().flat_map(|node| on_node(is, node, &words)).collect();
     }
     if let Some(is) = &rule.member {
         let raised = rule.raises_etcd_to.as_deref().unwrap_or_default();
@@ -94,24 +94,21 @@ fn on_cluster(is: &ClusterIs, facts: &Facts, words: &Words) -> Vec<Matched> {
     found
 }
 
-fn on_node(is: &NodeIs, facts: &Facts, node: &NodeFacts, words: &Words) -> Vec<Matched> {
+fn on_node(is: &NodeIs, node: &NodeFacts, words: &Words) -> Vec<Matched> {
     let host = node.host.as_ref();
     let server = host.map(|host| host.kubelet_server.clone()).unwrap_or_default();
-    let given_up = host.and_then(|host| host.losing_support.clone()).unwrap_or_default();
     let mut words = words
         .clone()
         .with("node", &node.name)
         .with("kubelet", node.kubelet)
         .with("runtime", node.runtime.replacen("://", " ", 1))
-        .with("server", server)
-        .with("given-up", given_up);
+        .with("server", server);
     words.node = Some(node.name.clone());
     let answers = [
         asked(is.role, |role| Some(node.role == role)),
         asked(is.ready, |ready| Some(node.ready == ready)),
         asked(is.runtime.as_ref(), |name| runtime(node).map(|(of_node, _)| of_node == name)),
         asked(is.runtime_below, |least| runtime(node).map(|(_, version)| version < least)),
-        asked(is.runtime_given_up, |wanted| host.map(|host| gives_up(host, facts.target.into()) == wanted)),
         asked(is.cgroup, |cgroup| host.map(|host| host.cgroup == cgroup)),
         asked(is.fail_cgroup_v1, |wanted| host.map(|host| host.fail_cgroup_v1.unwrap_or(true) == wanted)),
         asked(is.swap, |wanted| host.map(|host| host.swap == wanted)),
@@ -191,9 +188,4 @@ fn together<const N: usize>(answers: [Asked; N]) -> Option<bool> {
 fn runtime(node: &NodeFacts) -> Option<(&str, Dotted)> {
     let (name, version) = node.runtime.split_once("://")?;
     Some((name, version.parse().ok()?))
-}
-
-fn gives_up(host: &HostFacts, target: Minor) -> bool {
-    let said = host.losing_support.as_deref().and_then(|said| said.parse::<Minor>().ok());
-    said.is_some_and(|said| said <= target)
 }

@@ -21,7 +21,6 @@ fn host(address: &str) -> HostFacts {
         fail_swap_on: true,
         kubelet_flags: Vec::new(),
         kubelet_server: format!("https://{address}:6443"),
-        losing_support: None,
         certificates: Vec::new(),
     }
 }

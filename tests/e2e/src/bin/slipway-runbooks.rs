@@ -69,7 +69,7 @@ async fn upgrades(arguments: &Arguments) -> anyhow::Result<()> {
     worker_done(&sites, "w2");
     let coordinator = sites.coordinator(sites.store()?).await?;
     sites.settled().await?;
-    let back = json!({"nodes": ["w2"], "to": "1.33.13", "delete_emptydir_data": true, "force": true});
+    let back = json!({"nodes": ["w2"], "delete_emptydir_data": true, "force": true});
     keep(arguments, &coordinator, ("roll-back-worker", "roll-back-worker", &back)).await
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
-use slipway_e2e::runs::{OPERATOR, begun, completes, until};
+use slipway_e2e::runs::{OPERATOR, begun, completes, ends, until};
 use slipway_e2e::sites::Sites;
 use slipway_e2e::upgrades::masters_done;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
-use slipway_flow::Command;
+use slipway_flow::{Book, Command};
 
 const MASTERS: [&str; 3] = ["m1", "m2", "m3"];
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/20-site.conf";
@@ -45,7 +45,7 @@ async fn a_whole_cluster_ends_at_the_version_and_everything_else_is_as_before() 
     let run = begun(&coordinator, "upgrade", upgrade(json!({"budget": 2}))).await.unwrap();
     // Each kubelet has to live for some seconds before it is believed.
     for _ in 0..4 {
-        let still = |book: &slipway_flow::Book| book.state.is_final() || book.state == RunState::Paused;
+        let still = |book: &Book| book.state.is_final() || book.state == RunState::Paused;
         if until(&coordinator, &run, "the upgrade is over", still).await.is_ok() {
             break;
         }
@@ -154,11 +154,55 @@ async fn a_worker_goes_back_to_what_it_had_and_a_master_never() {
     let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1"]}))).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
     assert_ne!(flags(&sites), before);
-    let back = |name: &str| json!({"nodes": [name], "to": "1.33.13", "delete_emptydir_data": true, "force": true});
+    let back = |name: &str| json!({"nodes": [name], "delete_emptydir_data": true, "force": true});
+    let unknown = begun(&coordinator, "roll-back-worker", back("w2")).await.unwrap_err();
+    assert_eq!(unknown.code, Code::UPGRADE_ROLL_BACK);
+    assert!(unknown.way_out.as_ref().is_some_and(|way| way.contains("--to")), "{unknown}");
     let run = begun(&coordinator, "roll-back-worker", back("w1")).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
     assert_eq!((version(&sites, "w1"), flags(&sites)), ("v1.33.13".to_owned(), before));
     assert_eq!(node(&sites, "w1")["spec"]["unschedulable"], Value::Null);
     assert_eq!(begun(&coordinator, "roll-back-worker", back("m1")).await.unwrap_err().code, Code::UPGRADE_ROLL_BACK);
+    coordinator.runs.runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_in_the_middle_of_a_worker_finishes_it_even_over_a_crash_and_begins_no_other() {
+    let (sites, coordinator) = led(async |sites| masters_done(sites, &MASTERS)).await;
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1", "w2"]}))).await.unwrap();
+    let half = |book: &Book| book.steps.contains_key(&"install-kubelet-w1".into());
+    until(&coordinator, &run, "w1 is half done", half).await.unwrap();
+    let actor = || Actor(OPERATOR.into());
+    coordinator.runs.command(&run, Command::Pause, actor()).await.unwrap();
+    let says = coordinator.runs.summary(&coordinator.runs.book(&run).await.unwrap()).why;
+    assert_eq!(says, "pausing: after w1 (1 of 2) nothing more is begun");
+    coordinator.runs.runner.stop().await;
+    drop(coordinator);
+
+    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
+    let paused = ends(&coordinator, &run, RunState::Paused).await.unwrap();
+    assert_eq!(paused.why, "somebody asked for a pause with 1 of 2 nodes done; resume it to go on");
+    assert_eq!((version(&sites, "w1"), version(&sites, "w2")), ("v1.34.4".to_owned(), "v1.33.13".to_owned()));
+    for name in ["w1", "w2"] {
+        assert_eq!(node(&sites, name)["spec"]["unschedulable"], Value::Null, "{name} is out of service");
+    }
+    coordinator.runs.command(&run, Command::Resume, actor()).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    assert_eq!(version(&sites, "w2"), "v1.34.4");
+    coordinator.runs.runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_now_leaves_the_worker_where_it_stands() {
+    let (sites, coordinator) = led(async |sites| masters_done(sites, &MASTERS)).await;
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1", "w2"]}))).await.unwrap();
+    let half = |book: &Book| book.steps.contains_key(&"drain-w1".into());
+    until(&coordinator, &run, "w1 is drained", half).await.unwrap();
+    coordinator.runs.command(&run, Command::PauseNow, Actor(OPERATOR.into())).await.unwrap();
+    ends(&coordinator, &run, RunState::Paused).await.unwrap();
+    assert_eq!(node(&sites, "w1")["spec"]["unschedulable"], true);
+    assert_eq!(version(&sites, "w1"), "v1.33.13");
+    coordinator.runs.command(&run, Command::Resume, Actor(OPERATOR.into())).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
     coordinator.runs.runner.stop().await;
 }

@@ -113,3 +113,25 @@ async fn without_an_upgrade_of_ours_there_is_no_way_back() {
     assert_eq!(code, Code::UPGRADE_NOTHING_KEPT);
     assert!(says.contains("v1.35.1"), "{says}");
 }
+
+async fn noted(machine: &Machine) -> (String, String) {
+    let answer =
+        slipway_actions::packages(&machine.host, slipway_proto::agent::PackagesQuery::default()).await.unwrap();
+    answer.last_upgrade.map(|last| (last.to, last.from)).unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn which_kubelet_there_was_before_is_noted_once_and_kept_over_further_attempts() {
+    let machine = Machine::worker();
+    assert_eq!(noted(&machine).await, (String::new(), String::new()));
+    let before = machine.handle.state().kubelet.unwrap();
+    machine.goes_wrong(UpgradeFault::NoEffect);
+    let _ = machine.apply(node(), "one").await;
+    with_new_kubelet(&machine);
+    machine.handle.change(|state| state.upgrade_fault = None);
+    machine.done(node(), "two").await;
+    assert_eq!(noted(&machine).await, (TO.to_owned(), before.clone()));
+    machine.done(back(), "back").await;
+    machine.done(node(), "three").await;
+    assert_eq!(noted(&machine).await, (TO.to_owned(), before));
+}

@@ -12,6 +12,7 @@ fn happen(bench: &mut Bench, what: u8, which: usize) {
     let pick = (!bench.open.is_empty()).then(|| bench.open[which % bench.open.len()].clone());
     match (what, pick) {
         (0, _) => bench.crash(),
+        (1, _) if which.is_multiple_of(3) => drop(bench.command(Command::PauseNow)),
         (1, _) => drop(bench.command(Command::Pause)),
         (2 | 3, _) => drop(bench.command(Command::Resume)),
         (4, _) if which.is_multiple_of(4) => drop(bench.command(Command::Abort)),
@@ -72,7 +73,7 @@ proptest! {
     fn the_journal_is_a_legal_history_and_tells_everything(
         events in prop::collection::vec((0_u8..16, any::<usize>()), 0..120), width in 1_usize..4,
     ) {
-        let mut bench = Bench::begin(group(width, &["w1", "w2", "w3"], "a b | c d"));
+        let mut bench = Bench::begin(disruptive(group(width, &["w1", "w2", "w3"], "a b | c d"), "b"));
         for (what, which) in events {
             happen(&mut bench, what, which);
             prop_assert_eq!(illegal(&bench, width), None);
@@ -85,12 +86,12 @@ proptest! {
 
     #[test]
     fn when_the_trouble_stops_every_run_comes_to_its_end(events in prop::collection::vec((0_u8..16, any::<usize>()), 0..80)) {
-        let mut bench = Bench::begin(group(2, &["w1", "w2", "w3"], "a b | c d"));
+        let mut bench = Bench::begin(disruptive(group(2, &["w1", "w2", "w3"], "a b | c d"), "b"));
         for (what, which) in events {
             happen(&mut bench, what, which);
         }
         for _ in 0..200 {
-            if bench.state() == RunState::Paused || bench.engine.book().pause_requested {
+            if bench.state() == RunState::Paused || bench.engine.book().pause_requested.is_some() {
                 bench.command(Command::Resume).unwrap();
             }
             happen(&mut bench, 15, 0);

@@ -200,13 +200,6 @@ const OF_HOSTS: &[Row] = &[
         |f| f.nodes[3].runtime = "cri-o://1.27.9".into(),
         "block SLIP-UPGRADE-004 rules.crio-old w1",
     ),
-    (
-        "1.35.4",
-        "1.36.3",
-        "3.6.8",
-        |f| host_of(f, 3).losing_support = Some("1.36".into()),
-        "warn SLIP-UPGRADE-004 rules.runtime-given-up w1",
-    ),
     ("1.33.13", "1.34.4", "3.5.26", |f| host_of(f, 3).swap = true, "block SLIP-UPGRADE-004 rules.swap w1"),
     (
         "1.30.0",
