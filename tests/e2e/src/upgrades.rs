@@ -33,22 +33,25 @@ pub fn etcd_raised(sites: &Sites, name: &str) {
 /// As if an agent had upgraded that worker: what it kept lies there.
 pub fn worker_done(sites: &Sites, name: &str) {
     for site in sites.agents.sites.values().filter(|site| site.name == name) {
-        site.machine.change(|state| {
-            for file in ["config.yaml", "kubeadm-flags.env"] {
-                let text = state.text(&format!("/var/lib/kubelet/{file}")).unwrap_or_default().to_owned();
-                state.write(&format!("{KEPT}/v{NEW}/{file}"), &text);
-            }
-            let record =
-                format!(r#"{{"release":"v{NEW}","begun_ms":1,"stamps":{{}},"result":"0","taken_back":false}}"#);
-            state.write(&format!("{KEPT}/v{NEW}/record.json"), &record);
-            state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nmaxParallelImagePulls: 34\n");
-            upgraded(state);
-        });
+        site.machine.change(upgraded_by_agent);
     }
     sites.agents.keep_in_step();
 }
 
-fn upgraded(state: &mut State) {
+/// As if an agent had upgraded that worker's machine.
+pub fn upgraded_by_agent(state: &mut State) {
+    for file in ["config.yaml", "kubeadm-flags.env"] {
+        let text = state.text(&format!("/var/lib/kubelet/{file}")).unwrap_or_default().to_owned();
+        state.write(&format!("{KEPT}/v{NEW}/{file}"), &text);
+    }
+    let record = format!(r#"{{"release":"v{NEW}","begun_ms":1,"stamps":{{}},"result":"0","taken_back":false}}"#);
+    state.write(&format!("{KEPT}/v{NEW}/record.json"), &record);
+    state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nmaxParallelImagePulls: 34\n");
+    upgraded(state);
+}
+
+/// As if the machine had been upgraded long ago.
+pub fn upgraded(state: &mut State) {
     state.packaging.install(NEW, "1.7.1", true);
     (state.kubeadm, state.kubelet) = (Some(format!("v{NEW}")), Some(format!("v{NEW}")));
     for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
