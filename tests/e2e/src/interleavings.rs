@@ -1,6 +1,6 @@
-//! Random interleavings: three masters and ten workers, several runs at once, and at every append, every call of an agent and every call of the
-//! API chance decides who goes next and what goes wrong. After every event the invariants are judged by the world itself. A seed says it all:
-//! the same one gives the same story.
+//! Random interleavings: three masters, ten workers and three hosts that wait to be joined, several runs at once, and at every append, every
+//! call of an agent and every call of the API chance decides who goes next and what goes wrong. After every event the invariants are judged by
+//! the world itself. A seed says it all: the same one gives the same story.
 
 pub mod admission;
 pub mod chance;
@@ -9,7 +9,9 @@ pub mod game;
 pub mod hosts;
 pub mod invariants;
 pub mod judge;
+pub mod menu;
 pub mod notes;
+pub mod operators;
 pub mod planted;
 pub mod scene;
 pub mod server;

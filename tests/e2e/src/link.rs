@@ -12,6 +12,7 @@ use slipway_cluster::fake::FakeApiServer;
 use slipway_host::Active;
 use slipway_host::fake::preset::AUTHORITY;
 use slipway_host::fake::{FakeHandle, Joinable, State};
+use slipway_types::KubernetesVersion;
 
 use crate::says::Says;
 use crate::workload::VIP;
@@ -46,8 +47,21 @@ pub fn joinable(api: &FakeApiServer) -> BTreeMap<String, Joinable> {
     let hash = HASH.get_or_init(|| slipway_cluster::ca_cert_hashes(AUTHORITY.as_bytes()).concat());
     let certificates = api.object("secrets", "kube-system", CERTIFICATES);
     let certificates = certificates.and_then(|secret| secret["data"]["sealed-with"].as_str().map(text_of));
-    let cluster = Joinable { tokens, ca_cert_hash: hash.clone(), certificates };
+    let control_plane = newest_api_server(api);
+    let cluster = Joinable { tokens, ca_cert_hash: hash.clone(), certificates, control_plane };
     BTreeMap::from([(format!("{VIP}:6443"), cluster)])
+}
+
+/// What kubeadm has written down as the version of the control plane: what the first master has that was upgraded.
+fn newest_api_server(api: &FakeApiServer) -> String {
+    let mut newest: Option<KubernetesVersion> = None;
+    api.each("pods", |pod| {
+        if pod["metadata"]["labels"]["component"] == "kube-apiserver" {
+            let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
+            newest = newest.max(image.rsplit_once(':').and_then(|(_, tag)| tag.parse().ok()));
+        }
+    });
+    newest.map(|version| version.to_string()).unwrap_or_default()
 }
 
 fn text_of(encoded: &str) -> String {

@@ -18,38 +18,29 @@ pub fn masters_done(sites: &Sites, names: &[&str]) {
     sites.agents.keep_in_step();
 }
 
-/// As if the member of that master had been raised to the patch release that 1.34 wants before it.
-pub fn etcd_raised(sites: &Sites, name: &str) {
-    const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
-    for site in sites.agents.sites.values().filter(|site| site.name == name) {
-        site.machine.change(|state| {
-            let text = state.text(MANIFEST).unwrap_or_default().replace("etcd:3.5.24-0", "etcd:3.5.26-0");
-            state.write(MANIFEST, &text);
-        });
-    }
-    sites.agents.keep_in_step();
-}
-
 /// As if an agent had upgraded that worker: what it kept lies there.
 pub fn worker_done(sites: &Sites, name: &str) {
     for site in sites.agents.sites.values().filter(|site| site.name == name) {
-        site.machine.change(|state| {
-            for file in ["config.yaml", "kubeadm-flags.env"] {
-                let text = state.text(&format!("/var/lib/kubelet/{file}")).unwrap_or_default().to_owned();
-                state.write(&format!("{KEPT}/v{NEW}/{file}"), &text);
-            }
-            let record = format!(
-                r#"{{"release":"v{NEW}","from":"{OLD}","begun_ms":1,"stamps":{{}},"result":"0","taken_back":false}}"#
-            );
-            state.write(&format!("{KEPT}/v{NEW}/record.json"), &record);
-            state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nmaxParallelImagePulls: 34\n");
-            upgraded(state);
-        });
+        site.machine.change(upgraded_by_agent);
     }
     sites.agents.keep_in_step();
 }
 
-fn upgraded(state: &mut State) {
+/// As if an agent had upgraded that worker's machine.
+pub fn upgraded_by_agent(state: &mut State) {
+    for file in ["config.yaml", "kubeadm-flags.env"] {
+        let text = state.text(&format!("/var/lib/kubelet/{file}")).unwrap_or_default().to_owned();
+        state.write(&format!("{KEPT}/v{NEW}/{file}"), &text);
+    }
+    let record =
+        format!(r#"{{"release":"v{NEW}","from":"{OLD}","begun_ms":1,"stamps":{{}},"result":"0","taken_back":false}}"#);
+    state.write(&format!("{KEPT}/v{NEW}/record.json"), &record);
+    state.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nmaxParallelImagePulls: 34\n");
+    upgraded(state);
+}
+
+/// As if the machine had been upgraded long ago.
+pub fn upgraded(state: &mut State) {
     state.packaging.install(NEW, "1.7.1", true);
     (state.kubeadm, state.kubelet) = (Some(format!("v{NEW}")), Some(format!("v{NEW}")));
     for component in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {

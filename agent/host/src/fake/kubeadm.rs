@@ -156,20 +156,25 @@ fn join(state: &mut State, file: &Path, etcd: Option<&SharedEtcd>) -> i32 {
     preset::join(state, server.split(':').next().unwrap_or_default());
     match asked["controlPlane"]["localAPIEndpoint"]["advertiseAddress"].as_str() {
         None => 0,
-        Some(address) => etcd.map_or(1, |etcd| i32::from(!become_master(state, address, etcd))),
+        Some(address) => {
+            let release = state.clusters.get(&server).map(|cluster| cluster.control_plane.clone()).unwrap_or_default();
+            etcd.map_or(1, |etcd| i32::from(!become_master(state, (address, &release), etcd)))
+        }
     }
 }
 
 /// The member comes as a learner and is let vote before kubeadm says that all is well.
-fn become_master(state: &mut State, address: &str, etcd: &SharedEtcd) -> bool {
+fn become_master(state: &mut State, (address, release): (&str, &str), etcd: &SharedEtcd) -> bool {
     let (peer_url, stops) = (format!("https://{address}:2380"), state.join_stops.take());
     preset::components(state);
+    super::upgrade::of_release(state, release);
     static_pods::settle(state);
     let added = etcd.with(|cluster| cluster.admit(&peer_url)).unwrap_or_default();
     if !added || stops == Some(JoinStop::Added) {
         return false;
     }
     preset::etcd_manifest(state);
+    super::upgrade::of_release(state, release);
     static_pods::settle(state);
     if etcd::sit(state, etcd, false).is_err() || stops == Some(JoinStop::Learner) {
         return false;

@@ -86,6 +86,10 @@ pub struct Joinable {
     /// The hash of the key that opens its certificates, while they are uploaded.
     #[serde(default)]
     pub certificates: Option<String>,
+    /// The version that kubeadm last made control planes of, such as `v1.34.4`: a new master gets that, whatever kubeadm it has; empty: what the
+    /// preset has.
+    #[serde(default)]
+    pub control_plane: String,
 }
 
 /// How far a `kubeadm join` of a control plane comes before it fails.

@@ -88,6 +88,13 @@ pub(super) fn run(state: &mut State, words: &[&str], cut: bool) -> (i32, String)
     }
 }
 
+/// Gives the manifests that are there the images of a release; an empty one: they stay as they are.
+pub(super) fn of_release(state: &mut State, release: &str) {
+    if !release.is_empty() {
+        changed(state, release, false, usize::MAX);
+    }
+}
+
 /// Changes up to `most` manifests, and gives what they were before. A machine without manifests has nothing to change.
 fn changed(state: &mut State, release: &str, keep_etcd: bool, most: usize) -> Vec<(String, String)> {
     let mut before = Vec::new();

@@ -35,7 +35,8 @@ pub struct Lead {
 /// Starts one, which takes the leadership and goes on with what is open.
 pub async fn lead(world: Arc<World>, holder: String, budget: u32) -> Result<Lead, Coded> {
     let store: Arc<dyn Store> = Arc::new(SlowStore { inner: world.store.clone(), turns: world.turns.clone() });
-    let server = SlowServer { api: world.api.clone(), turns: world.turns.clone(), planted: world.planted };
+    let (api, turns, agents) = (world.api.clone(), world.turns.clone(), world.agents.clone());
+    let server = SlowServer { api, turns, agents, planted: world.planted };
     let hosts = SlowHosts {
         inner: world.agents.clone(),
         etcd: world.etcd.clone(),
@@ -45,6 +46,9 @@ pub async fn lead(world: Arc<World>, holder: String, budget: u32) -> Result<Lead
     };
     let mut settings = Settings::default();
     settings.budget.max_disrupted = budget;
+    settings.join.soak_ms = 1000;
+    settings.join.canary_ms = 3000;
+    (settings.upgrade.settle_ms, settings.upgrade.soak_ms) = (60, 60);
     let foundation = Foundation {
         settings: settings.validated()?,
         versions: Table::embedded()?,

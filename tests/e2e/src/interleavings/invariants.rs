@@ -8,7 +8,9 @@ mod identity;
 mod masters;
 mod once;
 mod quorum;
+mod skew;
 mod start;
+mod tokens;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +53,8 @@ pub struct Known {
     pub resumes: u64,
     /// Nodes that a run has deleted.
     pub removed: BTreeSet<String>,
+    /// Those among them that a join has brought back.
+    pub rejoined: BTreeSet<String>,
 }
 
 /// A node that is out of service.
@@ -99,5 +103,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(evictions::NoPodPastItsBudget),
         Box::new(identity::TheMachineOfTheRecord),
         Box::new(credentials::GoneForGood),
+        Box::new(tokens::NoSecretOutlivesItsJoin),
+        Box::new(skew::ControlPlaneFirst),
     ]
 }

@@ -2,7 +2,9 @@
 
 use super::game::World;
 use super::invariants::{self, Event, Invariant, Known, Out};
+use super::scene::is_master;
 use super::sight::Sight;
+use super::wishes::{Stand, Wish};
 
 /// See the module.
 pub struct Judge {
@@ -36,7 +38,9 @@ impl Judge {
             self.known.taken = std::mem::take(&mut kept.taken);
             self.known.admitted.clone_from(&kept.admitted);
             self.known.resumes = kept.counts.get("resume").map_or(0, |resumes| *resumes as u64);
-            self.known.etcd_asked = kept.etcd_asked.front().copied().unwrap_or_default();
+            // One look asks every master.
+            let masters = next.nodes.keys().filter(|name| is_master(name)).count();
+            self.known.etcd_asked = kept.etcd_asked.iter().rev().take(masters).last().copied().unwrap_or_default();
         }
         let event = Event { before: &self.sight, after: &next, known: &self.known };
         for invariant in &mut self.invariants {
@@ -62,7 +66,7 @@ impl Judge {
         known.out.retain(|name, _| is_out(name));
         for (name, node) in next.nodes.iter().filter(|(_, node)| node.is_out()) {
             let wish = node.mark.as_deref().and_then(|run| known.wishes.iter().find(|wish| wish.run == run));
-            let by_us = node.cordoned && wish.is_some_and(super::wishes::Wish::disrupts);
+            let by_us = node.cordoned && wish.is_some_and(Wish::disrupts);
             let out = known.out.entry(name.clone()).or_insert(Out { since: next.at, by_us });
             out.by_us |= by_us;
         }
@@ -74,5 +78,21 @@ impl Judge {
         }
         let gone = next.writes.iter().filter(|write| write.resource == "nodes" && write.verb == "delete");
         known.removed.extend(gone.map(|write| write.name.clone()));
+        self.remember_newcomers(next);
+    }
+
+    /// A Node that was not there before may be the one that an open join brings, and the one that a run is planned on whose asker has heard
+    /// nothing yet.
+    fn remember_newcomers(&mut self, next: &Sight) {
+        let known = &mut self.known;
+        for (name, node) in next.nodes.iter().filter(|(name, _)| !self.sight.nodes.contains_key(*name)) {
+            let about = known.wishes.iter_mut().filter(|wish| wish.is_about(name));
+            about.filter(|wish| wish.joins() || wish.stand == Stand::Asked).for_each(|wish| {
+                wish.uids.insert(node.uid.clone());
+            });
+            if known.wishes.iter().any(|wish| wish.joins() && wish.is_about(name)) && known.removed.remove(name) {
+                known.rejoined.insert(name.clone());
+            }
+        }
     }
 }

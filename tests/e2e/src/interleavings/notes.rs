@@ -42,7 +42,7 @@ impl Notes {
     /// A host is asked about etcd.
     pub fn etcd_asked(&self, at: u64) {
         let mut kept = self.kept();
-        if kept.etcd_asked.len() == super::scene::MASTERS.len() {
+        if kept.etcd_asked.len() > super::scene::MASTERS.len() {
             kept.etcd_asked.pop_front();
         }
         kept.etcd_asked.push_back(at);

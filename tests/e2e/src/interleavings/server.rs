@@ -1,17 +1,19 @@
 //! The API server behind the turnstile: every request waits for its turn, may be refused, may take effect and its answer be lost.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use serde_json::json;
 use slipway_cluster::fake::{FakeApiServer, FakeService, FaultKind, FaultRule, Refused};
 use tower::{Service, ServiceExt};
 
 use super::planted::Planted;
 use super::turns::Turns;
+use crate::local_agents::{LocalAgents, Site};
 
 /// Of a thousand requests, so many meet each kind of trouble.
 const TROUBLE: usize = 4;
@@ -25,6 +27,8 @@ pub struct SlowServer {
     pub api: FakeApiServer,
     /// Where everybody waits.
     pub turns: Arc<Turns>,
+    /// The masters, one of which answers.
+    pub agents: Arc<Mutex<LocalAgents>>,
     /// The fault of this interleaving.
     pub planted: Planted,
 }
@@ -56,6 +60,9 @@ impl SlowServer {
                 lost = true;
             }
         }
+        if let Some(answer) = self.of_version(&request) {
+            return Ok(answer);
+        }
         let service = self.api.service();
         self.betray(&service, &request).await;
         let request = if self.planted == Planted::PodsDeleted { deleting(request) } else { request };
@@ -64,6 +71,16 @@ impl SlowServer {
             self.turns.pass(format!("{what}: heard")).await;
         }
         answer
+    }
+
+    /// Which version the API server is of depends on who is asked: chance says behind which master the address is.
+    fn of_version(&self, request: &Request<Bytes>) -> Option<Response<Body>> {
+        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let sites = agents.sites.values().filter(|_| request.uri().path() == "/version");
+        let image = |site: &Site| site.machine.see(|state| state.pod_images.get("kube-apiserver").cloned());
+        let images: Vec<String> = sites.filter_map(image).collect();
+        let (_, version) = images.get(self.turns.below(images.len()))?.rsplit_once(':')?;
+        Some(Response::new(Body::from(json!({"major": "1", "minor": "33", "gitVersion": version}).to_string())))
     }
 
     /// The faults that lie in what is asked of the API server.

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use slipway_cluster::fake::AuditEntry;
-use slipway_cluster::{CORDON_OWNER, CORDON_RUN};
+use slipway_cluster::{CANARY_NAMESPACE, CORDON_OWNER, CORDON_RUN};
 use slipway_host::fake::State;
 use slipway_host::{Active, Enablement};
+use slipway_types::KubernetesVersion;
 
 use super::game::World;
 use crate::local_agents::Site;
@@ -43,6 +46,17 @@ pub struct Pod {
     pub ready: bool,
     /// It belongs to its node: of a DaemonSet, or the shadow of a static pod.
     pub of_node: bool,
+    /// It was made to prove a new node, and nobody's budget counts it.
+    pub canary: bool,
+}
+
+/// What lets a host into the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pass {
+    /// A bootstrap token, with what it says that it is for.
+    Token(String),
+    /// The certificates of the control plane, or the token that ends with them.
+    Certificates,
 }
 
 /// A machine.
@@ -62,6 +76,10 @@ pub struct Host {
     pub runs: bool,
     /// How often each thing was done to it.
     pub effects: BTreeMap<String, u64>,
+    /// The version of the kubelet that runs.
+    pub version: Option<KubernetesVersion>,
+    /// Images of the static pods that run.
+    pub static_pods: BTreeMap<String, String>,
     /// The operation that its agent has begun; empty: none.
     pub open: String,
 }
@@ -70,6 +88,11 @@ impl Host {
     /// Nothing on it could register a Node again.
     pub const fn is_clean(&self) -> bool {
         !self.kubelet && self.masked && !self.credentials && !self.runs
+    }
+
+    /// The version of the API server that runs there.
+    pub fn api_server(&self) -> Option<KubernetesVersion> {
+        self.static_pods.get("kube-apiserver")?.rsplit_once(':')?.1.parse().ok()
     }
 }
 
@@ -103,6 +126,8 @@ pub struct Sight {
     pub allowed: i64,
     /// Kubelets that are denied.
     pub denied: Arc<BTreeSet<String>>,
+    /// What lets hosts in now.
+    pub passes: Arc<Vec<Pass>>,
     /// Machines by name.
     pub hosts: BTreeMap<String, Arc<Host>>,
     /// Hosts that nobody reaches.
@@ -165,6 +190,9 @@ impl Sight {
                 denied.extend(object["data"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
             }
         });
+        let mut passes = Vec::new();
+        world.api.each("secrets", |object| passes.extend(pass(object)));
+        self.passes = Arc::new(passes);
         (self.nodes, self.pods, self.denied) = (Arc::new(nodes), Arc::new(pods), Arc::new(denied));
     }
 
@@ -213,7 +241,19 @@ fn pod(object: &Value) -> Pod {
     let of_daemon_set = object["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet";
     let mirror = !object["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
     let ready = text(object, "/status/conditions/0/status") == "True";
-    Pod { node: text(object, "/spec/nodeName").to_owned(), ready, of_node: of_daemon_set || mirror }
+    let canary = text(object, "/metadata/namespace") == CANARY_NAMESPACE;
+    Pod { node: text(object, "/spec/nodeName").to_owned(), ready, of_node: of_daemon_set || mirror, canary }
+}
+
+fn pass(object: &Value) -> Option<Pass> {
+    if text(object, "/metadata/name") == "kubeadm-certs" {
+        return Some(Pass::Certificates);
+    }
+    let decoded = BASE64_STANDARD.decode(text(object, "/data/description")).unwrap_or_default();
+    let says = String::from_utf8_lossy(&decoded).into_owned();
+    let of_certificates = says.starts_with("Proxy for managing TTL for the kubeadm-certs");
+    let token = text(object, "/type") == "bootstrap.kubernetes.io/token";
+    token.then(|| if of_certificates { Pass::Certificates } else { Pass::Token(says) })
 }
 
 fn host(site: &Site, open: String) -> Host {
@@ -230,6 +270,8 @@ fn of_state(state: &State, open: String) -> Host {
         credentials: state.files.contains_key(Path::new("/etc/kubernetes/kubelet.conf"))
             || state.files.contains_key(Path::new("/var/lib/kubelet/pki/kubelet-client-current.pem")),
         runs: !state.static_pods.is_empty() && state.processes.iter().any(|process| process.comm == "etcd"),
+        version: state.running_kubelet().and_then(|version| version.parse().ok()),
+        static_pods: state.pod_images.clone(),
         effects: state.effects.clone(),
         open,
     }

@@ -6,18 +6,30 @@ use std::sync::PoisonError;
 use serde_json::json;
 use slipway_cluster::fake::FaultKind;
 use slipway_cluster::fake::FaultRule;
-use slipway_host::fake::{Fault, State};
+use slipway_host::fake::{Fault, JoinStop, State, UpgradeFault};
 
 use super::chance::Chance;
 use super::game::World;
-use super::scene::{MASTERS, WORKERS};
+use super::scene::{MASTERS, NEWCOMERS, WORKERS};
 use crate::agents::open_agent;
 use crate::local_agents::Site;
 use crate::sites::host_id;
+use crate::upgrades::NEW;
 
 /// Calls of a host that may fail once.
-const CALLS: [&str; 6] =
-    ["services.stop", "services.mask", "files.remove", "files.read", "services.run_transient", "links.remove"];
+const CALLS: [&str; 11] = [
+    "services.stop",
+    "services.mask",
+    "services.unmask",
+    "services.start",
+    "services.restart",
+    "files.remove",
+    "files.read",
+    "files.write",
+    "services.run_transient",
+    "runtime.pull_image",
+    "links.remove",
+];
 
 /// Something that happened and will pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +42,8 @@ pub enum Passing {
     ApiDown,
     /// Somebody else's cordon.
     Cordon(String),
+    /// The new kubelet does not live there.
+    KubeletDies(String),
 }
 
 /// Lets something happen. What will pass comes back.
@@ -53,11 +67,12 @@ pub async fn strike(world: &World, chance: &mut Chance) -> Option<Passing> {
             Some(Passing::ApiDown)
         }
         52..70 => cordon(world, any(chance)).map(Passing::Cordon),
-        70..85 => {
+        70..80 => {
             fail_once(world, chance);
             None
         }
-        85..94 => {
+        80..88 => spoil(world, any(chance), chance),
+        88..95 => {
             reboot(world, any(chance), |_| ()).await;
             None
         }
@@ -82,6 +97,12 @@ pub fn heal(world: &World, passing: &Passing) {
             world.tell("!! the API server is back".to_owned());
             world.api.set_down(false);
         }
+        Passing::KubeletDies(name) => {
+            let agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(site) = agents.sites.get(&host_id(name)) {
+                site.machine.change(|state| state.kubelet_dies.clear());
+            }
+        }
         Passing::Cordon(name) => {
             world.tell(format!("!! somebody uncordons {name}"));
             world.api.edit("nodes", "", name, |node| node["spec"]["unschedulable"] = json!(null));
@@ -90,7 +111,30 @@ pub fn heal(world: &World, passing: &Passing) {
 }
 
 fn any(chance: &mut Chance) -> &'static str {
-    if chance.happens(300) { MASTERS[chance.below(3)] } else { WORKERS[chance.below(6)] }
+    match chance.below(100) {
+        0..30 => MASTERS[chance.below(3)],
+        30..45 => NEWCOMERS[chance.below(3)],
+        _ => WORKERS[chance.below(6)],
+    }
+}
+
+/// A kubeadm that does not do what it should, or a kubelet that does not live, until somebody has looked at it.
+fn spoil(world: &World, name: &str, chance: &mut Chance) -> Option<Passing> {
+    let agents = world.agents.lock().unwrap_or_else(PoisonError::into_inner);
+    let machine = &agents.sites.get(&host_id(name))?.machine;
+    let what = chance.below(8);
+    world.tell(format!("!! kubeadm or kubelet of {name} will meet trouble {what}"));
+    machine.change(|state| match what {
+        0 => state.join_fails = true,
+        1 => state.join_stops = Some(JoinStop::Added),
+        2 => state.join_stops = Some(JoinStop::Learner),
+        3 => state.join_stops = Some(JoinStop::Promoted),
+        4 => state.upgrade_fault = Some(UpgradeFault::FailsAfter(2)),
+        5 => state.upgrade_fault = Some(UpgradeFault::NoEffect),
+        6 => state.upgrade_fault = Some(UpgradeFault::FailsAfterwards),
+        _ => drop(state.kubelet_dies.insert(format!("v{NEW}"), "no such cgroup".to_owned())),
+    });
+    (what == 7).then(|| Passing::KubeletDies(name.to_owned()))
 }
 
 /// Cuts a host off, with its kubelet and its member of etcd, or lets it back.

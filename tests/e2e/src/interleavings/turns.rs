@@ -80,6 +80,11 @@ impl Turns {
         self.lock().chance.happens(of_thousand)
     }
 
+    /// A number below `limit`; 0 where there is none.
+    pub fn below(&self, limit: usize) -> usize {
+        self.lock().chance.below(limit)
+    }
+
     /// How many lines the story has.
     pub fn told(&self) -> u64 {
         self.lock().told

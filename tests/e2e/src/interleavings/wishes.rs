@@ -1,12 +1,9 @@
-//! What operators ask for in one interleaving: a few runs, of whatever nodes chance picks, so that two of them often want the same one.
+//! What operators ask for in one interleaving. Which wishes there are, chance decides (see [`super::menu`]).
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use slipway_events::RunState;
-
-use super::chance::Chance;
-use super::scene::{MASTERS, WORKERS};
 
 /// Where a wish stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +37,8 @@ pub struct Wish {
     pub cleaned: bool,
     /// Node objects of its nodes that it may have been planned on.
     pub uids: BTreeSet<String>,
+    /// It is asked for when that run is over.
+    pub after: Option<String>,
 }
 
 impl Wish {
@@ -50,12 +49,27 @@ impl Wish {
             params.extend(more);
         }
         let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
-        Self { run, flow, nodes, params, stand: Stand::Waiting, cleaned: false, uids: BTreeSet::new() }
+        Self { run, flow, nodes, params, stand: Stand::Waiting, cleaned: false, uids: BTreeSet::new(), after: None }
     }
 
     /// Takes its nodes out of service, which costs the budget.
     pub fn disrupts(&self) -> bool {
-        ["scale-in", "scale-in-unreachable", "drain"].contains(&self.flow)
+        ["scale-in", "scale-in-unreachable", "drain"].contains(&self.flow) || self.upgrades()
+    }
+
+    /// Its nodes go to another version, and serve again when it is over.
+    pub fn upgrades(&self) -> bool {
+        ["upgrade", "roll-back-worker"].contains(&self.flow)
+    }
+
+    /// Its hosts become nodes.
+    pub fn joins(&self) -> bool {
+        self.flow == "join"
+    }
+
+    /// It has that node, and may do something to it.
+    pub fn is_about(&self, node: &str) -> bool {
+        self.is_open() && self.nodes.iter().any(|name| name == node)
     }
 
     /// Its nodes leave the cluster.
@@ -77,59 +91,4 @@ impl Wish {
     pub const fn is_open(&self) -> bool {
         matches!(self.stand, Stand::Asked | Stand::Open)
     }
-}
-
-/// The wishes of one interleaving.
-pub fn wishes(chance: &mut Chance) -> Vec<Wish> {
-    let count = 2 + chance.below(2);
-    (1..=count).map(|number| wish(chance, number)).collect()
-}
-
-fn wish(chance: &mut Chance, number: usize) -> Wish {
-    // A few workers alone, so that wishes meet.
-    let worker = |chance: &mut Chance| WORKERS[chance.below(5)];
-    let run = |flow: &str| format!("r{number}-{flow}");
-    let drains = json!({"delete_emptydir_data": true, "force": true});
-    match chance.below(100) {
-        0..30 => Wish::new(run("scale-in"), "scale-in", &[worker(chance)], drains),
-        30..42 => {
-            let (first, second) = (worker(chance), WORKERS[5 + chance.below(5)]);
-            let mut more = drains;
-            more["accept_pending_pods"] = true.into();
-            if chance.happens(500) {
-                more["budget"] = 2.into();
-            }
-            Wish::new(run("scale-in"), "scale-in", &[first, second], more)
-        }
-        42..60 => {
-            let mut more = drains;
-            more["accept_less_tolerance"] = chance.happens(850).into();
-            more["leave_one_etcd_member"] = chance.happens(250).into();
-            Wish::new(run("scale-in"), "scale-in", &[MASTERS[chance.below(3)]], more)
-        }
-        60..72 => drain(chance, run("drain"), drains),
-        72..80 => Wish::new(run("isolate"), "isolate", &[any(chance)], json!({})),
-        80..88 => Wish::new(run("recover"), "recover", &[any(chance)], json!({})),
-        _ => {
-            let node = any(chance);
-            let mut more = json!({"accept_less_tolerance": chance.happens(500)});
-            if chance.happens(600) {
-                more["fenced"] = format!("{node} is powered off").into();
-            }
-            Wish::new(run("scale-in-unreachable"), "scale-in-unreachable", &[node], more)
-        }
-    }
-}
-
-fn drain(chance: &mut Chance, run: String, mut more: Value) -> Wish {
-    if chance.happens(300) {
-        let at = chance.below(3);
-        more["budget"] = 2.into();
-        return Wish::new(run, "drain", &[MASTERS[at], MASTERS[(at + 1) % 3]], more);
-    }
-    Wish::new(run, "drain", &[any(chance)], more)
-}
-
-fn any(chance: &mut Chance) -> &'static str {
-    if chance.happens(250) { MASTERS[chance.below(3)] } else { WORKERS[chance.below(5)] }
 }

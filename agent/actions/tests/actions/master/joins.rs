@@ -41,7 +41,8 @@ async fn uploaded() -> (Masters, Host, FakeHandle) {
     with(&*upload(), masters.host(1), &key()).await.unwrap();
     let certificates = masters.handle(1).see(|state| state.uploaded.clone());
     let (host, handle) = FakeHost::sharing(preset::machine("m4"), Arc::new(SystemClock), &masters.etcd);
-    let cluster = Joinable { tokens: [TOKEN.to_owned()].into(), ca_cert_hash: hash(), certificates };
+    let cluster =
+        Joinable { tokens: [TOKEN.to_owned()].into(), ca_cert_hash: hash(), certificates, ..Joinable::default() };
     handle.change(|state| state.clusters = [("10.70.0.10:6443".to_owned(), cluster)].into());
     (masters, host, handle)
 }

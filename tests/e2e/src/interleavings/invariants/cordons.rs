@@ -1,5 +1,5 @@
-//! I10: a node is uncordoned only if we cordoned it, and not while its host is being taken down; one whose run was undone does not stay cordoned;
-//! a cordon of somebody else stays as it is.
+//! I10: a node is uncordoned only if we cordoned it, and not while its host is being taken down; one whose run was undone, or was to bring it
+//! back, does not stay cordoned; a cordon of somebody else stays as it is.
 
 use slipway_events::RunState;
 
@@ -42,9 +42,14 @@ impl Invariant for OnlyOurOwnCordons {
     }
 
     fn at_rest(&self, sight: &Sight, known: &Known) -> Result<(), String> {
-        let undone = |run: &str| known.wish(run).is_some_and(|wish| wish.stand == Stand::Over(RunState::Unwound));
-        match sight.nodes.iter().find(|(_, node)| node.mark.as_deref().is_some_and(undone)) {
-            Some((name, node)) => Err(format!("{name} is still marked by a run that was undone: {node:?}")),
+        let done = |wish: &super::Wish| match wish.stand {
+            Stand::Over(RunState::Unwound) => true,
+            Stand::Over(RunState::Completed) => wish.upgrades(),
+            _ => false,
+        };
+        let is_over = |run: &str| known.wish(run).is_some_and(done);
+        match sight.nodes.iter().find(|(_, node)| node.mark.as_deref().is_some_and(is_over)) {
+            Some((name, node)) => Err(format!("{name} is still marked by a run that is over: {node:?}")),
             None => Ok(()),
         }
     }

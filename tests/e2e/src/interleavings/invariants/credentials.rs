@@ -1,5 +1,5 @@
 //! I14: a node that was removed stays away. Its Node goes only when its host is clean, or when the host is silent and its kubelet denied; its
-//! member of etcd goes before; and afterwards nobody can register it again.
+//! member of etcd goes before; and afterwards nobody can register it again but a join that somebody asked for.
 
 use slipway_events::RunState;
 
@@ -30,7 +30,9 @@ impl Invariant for GoneForGood {
                 return Err(format!("Node {} was deleted while it has a member of etcd", write.name));
             }
         }
-        match event.known.removed.iter().find(|name| event.after.nodes.contains_key(*name)) {
+        let joins = |name: &str| event.known.wishes.iter().any(|wish| wish.joins() && wish.is_about(name));
+        let again = |name: &&String| event.after.nodes.contains_key(*name) && !joins(name);
+        match event.known.removed.iter().find(again) {
             Some(name) => Err(format!("{name} was removed, and is a Node again")),
             None => Ok(()),
         }
@@ -39,7 +41,7 @@ impl Invariant for GoneForGood {
     fn at_rest(&self, sight: &Sight, known: &Known) -> Result<(), String> {
         let done = known.wishes.iter().filter(|wish| wish.stand == Stand::Over(RunState::Completed) && wish.removes());
         for wish in done {
-            for name in &wish.nodes {
+            for name in wish.nodes.iter().filter(|name| !known.rejoined.contains(*name)) {
                 let stays = wish.flow == "scale-in-unreachable" && !wish.is_fenced();
                 if sight.nodes.contains_key(name) && !stays {
                     return Err(format!("{} is completed, and {name} is a Node", wish.run));

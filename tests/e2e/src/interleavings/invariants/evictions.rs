@@ -1,5 +1,5 @@
-//! I11: no pod goes past its budget. A pod is evicted, unless it belongs to a node that is no more, or somebody has said that its host is off;
-//! a host is reset only when nobody's pods are left on it.
+//! I11: no pod goes past its budget. A pod is evicted, unless it belongs to a node that is no more, or somebody has said that its host is off, or
+//! it is our own that proves a new node; a host is reset, and its kubelet upgraded, only when nobody's pods are left on it.
 
 use super::{Event, Invariant};
 
@@ -19,7 +19,7 @@ impl Invariant for NoPodPastItsBudget {
             let Some(pod) = before.pods.get(&write.uid) else { continue };
             let node_is_gone = !before.nodes.contains_key(&pod.node);
             let fenced = known.wishes.iter().any(|wish| wish.is_fenced() && wish.nodes.contains(&pod.node));
-            if !(node_is_gone && pod.of_node || fenced) {
+            if !(node_is_gone && pod.of_node || fenced || pod.canary) {
                 return Err(format!("pod {} of {} was deleted and not evicted", write.name, pod.node));
             }
         }

@@ -1,11 +1,23 @@
-//! I4, as far as the world shows it: what cannot be done twice is done once. A reset that a reboot has cut off may begin again, and so may one that
-//! left something behind, each time that an operator has the run resumed.
+//! I4, as far as the world shows it: what cannot be done twice is done once. Each run about a host may do it there; what a reboot has cut off may
+//! begin again, and so may what left something behind, each time that an operator has the run resumed.
 
 use std::collections::BTreeMap;
 
-use super::{Event, Invariant};
+use super::{Event, Invariant, Known};
+use crate::interleavings::wishes::{Stand, Wish};
 
-const RESET: &str = "run /usr/bin/kubeadm reset";
+/// What is done to a host once for each run that may do it.
+const ONCE: [(&str, fn(&Wish) -> bool); 3] = [
+    ("run /usr/bin/kubeadm reset", |wish| wish.removes() || wish.joins() || wish.flow == "clean-host"),
+    ("run /usr/bin/kubeadm join", Wish::joins),
+    ("run /usr/bin/kubeadm upgrade", Wish::upgrades),
+];
+
+fn runs(name: &str, known: &Known, may: fn(&Wish) -> bool) -> u64 {
+    let asked = |wish: &&Wish| !matches!(wish.stand, Stand::Waiting | Stand::Refused(_));
+    let about = known.wishes.iter().filter(asked).filter(|wish| may(wish) && wish.nodes.iter().any(|one| one == name));
+    about.count() as u64
+}
 
 /// See the module.
 pub(super) struct EachEffectOnce;
@@ -17,13 +29,14 @@ impl Invariant for EachEffectOnce {
 
     fn at(&mut self, event: &Event<'_>) -> Result<(), String> {
         for (name, host) in &event.after.hosts {
-            let resets = host.effects.get(RESET).copied().unwrap_or_default();
-            let boots = 1 + host.boot_id.matches('+').count() as u64;
-            if resets > boots + event.known.resumes {
-                let resumes = event.known.resumes;
-                return Err(format!(
-                    "{name} was reset {resets} times in {boots} boots, and runs were resumed {resumes} times"
-                ));
+            let (boots, resumes) = (host.boot_id.matches('+').count() as u64, event.known.resumes);
+            for (what, may) in ONCE {
+                let (times, runs) = (host.effects.get(what).copied().unwrap_or_default(), runs(name, event.known, may));
+                if times > runs + boots + resumes {
+                    return Err(format!(
+                        "{what} happened {times} times on {name}: {runs} runs, {boots} reboots, runs were resumed {resumes} times"
+                    ));
+                }
             }
         }
         if let Some((change, times)) = event.after.changes.iter().find(|(change, times)| is_once(change) && **times > 1)
@@ -42,5 +55,5 @@ impl Invariant for EachEffectOnce {
 }
 
 fn is_once(change: &str) -> bool {
-    change.starts_with("etcd remove-member")
+    change.starts_with("etcd remove-member") || change.starts_with("etcd promote")
 }

@@ -1,8 +1,10 @@
 //! I2: etcd keeps its quorum. A member leaves only if those that are healthy afterwards are a quorum of those that vote afterwards, and a healthy
-//! one only with the operator's word; one that is in the list is stopped only if the others are a quorum; never two changes at once.
+//! one only with the operator's word or because the join is taken back that brought it; one comes only without a vote; one that is in the list is
+//! stopped only if the others are a quorum; never two changes at once.
 
-use super::{Event, Invariant, Known};
-use crate::interleavings::sight::{Member, Sight};
+use super::{Event, Invariant, Known, Wish};
+use crate::interleavings::scene::is_master;
+use crate::interleavings::sight::{Host, Member, Sight};
 
 /// See the module.
 pub(super) struct EtcdKeepsItsQuorum;
@@ -17,12 +19,9 @@ fn quorum(sight: &Sight) -> usize {
 
 /// Whether the operator gave the word that this removal of a healthy member costs.
 fn has_word(gone: &Member, left: usize, known: &Known) -> bool {
-    let about = |wish: &&super::Wish| wish.is_open() && wish.removes() && wish.nodes.contains(&gone.name);
-    known
-        .wishes
-        .iter()
-        .filter(about)
-        .any(|wish| wish.said("leave_one_etcd_member") || (left > 1 && wish.said("accept_less_tolerance")))
+    let word = |wish: &Wish| wish.said("leave_one_etcd_member") || (left > 1 && wish.said("accept_less_tolerance"));
+    let about = |wish: &&Wish| wish.is_about(&gone.name);
+    known.wishes.iter().filter(about).any(|wish| (wish.removes() && word(wish)) || wish.joins())
 }
 
 fn left(gone: &Member, event: &Event<'_>) -> Result<(), String> {
@@ -58,9 +57,18 @@ impl Invariant for EtcdKeepsItsQuorum {
                 Some(_) => {}
             }
         }
-        let changing = event.after.hosts.values().filter(|host| host.open.contains("/remove-etcd-member-")).count();
-        if changing > 1 {
-            return Err(format!("{changing} changes of etcd's members are in flight"));
+        for member in event.after.members.iter().filter(|member| member.votes) {
+            if !event.before.members.iter().any(|before| before.id == member.id) && event.before.members.len() > 1 {
+                return Err(format!("{} votes from its first moment on", member.name));
+            }
+        }
+        let learners = event.after.members.iter().filter(|member| !member.votes).count();
+        let changes = |(name, host): &(&String, &std::sync::Arc<Host>)| {
+            host.open.contains("/remove-etcd-member-") || (is_master(name) && host.open.contains("/join-"))
+        };
+        let changing = event.after.hosts.iter().filter(changes).count();
+        if changing > 1 || learners > 1 {
+            return Err(format!("{changing} changes of etcd's members are in flight, {learners} members do not vote"));
         }
         Ok(())
     }

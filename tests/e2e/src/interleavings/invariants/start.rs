@@ -1,5 +1,6 @@
 //! Where a voluntary disruption starts, as the world shows it: a node in service that a disruptive run cordons, or whose kubelet is stopped or
-//! whose host is reset, or whose member leaves etcd. Work on a node that is out of service anyway starts none.
+//! whose host is reset, or whose member leaves etcd, or whose static pods come from other images. Work on a node that is out of service anyway
+//! starts none.
 
 use super::{Event, Known};
 use crate::interleavings::sight::Sight;
@@ -37,10 +38,18 @@ fn touched(name: &str, before: &Sight, after: &Sight) -> Option<Start> {
         let of = |sight: &Sight| sight.members.iter().any(|member| member.name == name);
         (of(before) && !of(after)).then_some("its member left etcd")
     };
-    let how = effect.or_else(left)?;
+    let how =
+        effect.or_else(left).or_else(|| replaced(name, before, after).then_some("its static pods were replaced"))?;
     let open = after.hosts.get(name).map(|host| host.open.clone()).unwrap_or_default();
     let run = open.split('/').next().unwrap_or_default().to_owned();
     Some(Start { node: name.to_owned(), run, how: how.to_owned() })
+}
+
+/// One that runs from another image was away in between.
+fn replaced(name: &str, before: &Sight, after: &Sight) -> bool {
+    let (Some(before), Some(after)) = (before.hosts.get(name), after.hosts.get(name)) else { return false };
+    let mut both = before.static_pods.iter().filter_map(|(pod, image)| Some((image, after.static_pods.get(pod)?)));
+    both.any(|(before, after)| before != after)
 }
 
 /// The other nodes out of service that this start had to count: all that runs of ours took out, and those that failed by themselves before its

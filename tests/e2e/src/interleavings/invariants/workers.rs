@@ -2,7 +2,7 @@
 
 use super::start::{Start, counted, starts};
 use super::{Event, Invariant};
-use crate::interleavings::scene::WORKERS;
+use crate::interleavings::scene::is_master;
 
 /// See the module.
 pub(super) struct WithinTheBudget;
@@ -18,7 +18,7 @@ impl Invariant for WithinTheBudget {
     }
 
     fn at(&mut self, event: &Event<'_>) -> Result<(), String> {
-        let is_worker = |name: &str| WORKERS.contains(&name);
+        let is_worker = |name: &str| !is_master(name);
         for start in starts(event).into_iter().filter(|start| is_worker(&start.node)) {
             let (others, limit) = (counted(&start, event, is_worker), limit(&start, event));
             if others.len() + 1 > limit {
