@@ -7,6 +7,7 @@ mod goal;
 mod judged;
 mod lanes;
 mod look;
+mod proxy;
 mod work;
 
 use async_trait::async_trait;
@@ -81,6 +82,9 @@ struct Facts {
     /// The nodes that the run is about, masters first.
     nodes: Vec<Upgrading>,
     findings: Vec<Finding>,
+    /// kube-proxy is kubeadm's: it has a version that a node has.
+    #[serde(default)]
+    kube_proxy: bool,
     /// Hosts that can give a snapshot of etcd; none where it runs elsewhere.
     snapshot: Vec<HostTarget>,
     /// For how long a master has to be at rest.
@@ -147,7 +151,9 @@ fn plan(parameters: &Parameters, facts: &Facts) -> Result<Plan<World>, Coded> {
     let stop_after = parameters.stop_after.unwrap_or(1) as usize;
     plan = group(plan, canary, (1, 1), |lane, node| lanes::worker(lane, node, facts, parameters));
     plan = group(plan, others, (width, stop_after), |lane, node| lanes::worker(lane, node, facts, parameters));
-    plan.phase("verify", |phase| phase.step(UpgradeIsDone { version: facts.goal.version, nodes: names })).build()
+    let hosts = facts.nodes.iter().map(|node| node.host.clone()).collect();
+    let done = UpgradeIsDone { version: facts.goal.version, hosts, kube_proxy: facts.kube_proxy };
+    plan.phase("verify", |phase| phase.step(done)).build()
 }
 
 fn title(facts: &Facts, masters: usize, workers: usize) -> String {

@@ -54,12 +54,14 @@ pub(super) async fn facts(world: &World, parameters: &Parameters) -> Result<Fact
     of_addresses(world, &nodes, &all, &mut findings).await?;
     let masters = masters_beside(&nodes, None);
     let snapshot = if etcd.told_by.is_some() { with_agents(world, &masters).await? } else { Vec::new() };
+    let kube_proxy = super::proxy::goes_along(world, &nodes, goal.version, &mut findings).await?;
     findings.sort_by_key(|finding| finding.severity);
     Ok(Facts {
         from: nodes.iter().filter_map(|node| node.version.parse().ok()).min(),
         masters: masters.len(),
         nodes: all,
         goal,
+        kube_proxy,
         findings,
         snapshot,
         settle_ms: world.settings.upgrade.settle_ms.into(),

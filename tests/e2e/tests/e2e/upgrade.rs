@@ -206,3 +206,47 @@ async fn a_pause_now_leaves_the_worker_where_it_stands() {
     completes(&coordinator, &run).await.unwrap();
     coordinator.runs.runner.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_an_add_on_that_stayed_behind_and_a_lost_hold_are_named_and_waited_for() {
+    let proxy = |sites: &Sites, version: &str| {
+        let image = format!("kube.test/kube-proxy:{version}");
+        for pod in
+            sites.api.objects("pods").iter().filter(|pod| pod["metadata"]["ownerReferences"][0]["name"] == "kube-proxy")
+        {
+            let name = pod["metadata"]["name"].as_str().unwrap();
+            sites
+                .api
+                .edit("pods", "kube-system", name, |pod| pod["spec"]["containers"][0]["image"] = image.clone().into());
+        }
+    };
+    let (sites, coordinator) = led(async |sites| {
+        masters_done(sites, &MASTERS);
+        proxy(sites, "v1.33.13");
+    })
+    .await;
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1"]}))).await.unwrap();
+    let says = |words: &'static str| {
+        move |book: &Book| {
+            let step = book.steps.get(&"upgrade-is-done".into());
+            step.is_some_and(|step| step.says.contains(words))
+        }
+    };
+    let behind = "kube-proxy is not at v1.34.4 on: w1 (kube.test/kube-proxy:v1.33.13)";
+    until(&coordinator, &run, "the add-on is named", says(behind)).await.unwrap();
+    let machine = &sites.site("w1").unwrap().machine;
+    machine.change(|state| state.packaging.installed.get_mut("kubectl").unwrap().held = false);
+    proxy(&sites, "v1.34.4");
+    let unheld = async {
+        while !coordinator.runs.says(&run).values().any(|says| says.contains("packages are not held: w1 (kubectl)")) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_secs(20), unheld).await.is_ok(),
+        "the lost hold is not named"
+    );
+    machine.change(|state| state.packaging.installed.get_mut("kubectl").unwrap().held = true);
+    completes(&coordinator, &run).await.unwrap();
+    coordinator.runs.runner.stop().await;
+}
