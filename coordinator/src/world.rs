@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use slipway_cluster::ClusterApi;
 use slipway_errors::{Code, Coded};
+use slipway_proto::types::HostFacts;
 use slipway_types::{Clock, NodeName};
 
 use crate::agents::Agents;
@@ -47,5 +48,12 @@ impl World {
             Coded::new(Code::NODE_NO_AGENT, format!("no agent is enrolled for node {name}"))
                 .do_this(format!("slipway token create --host {name}, then slipway-agent enrol on that host"))
         })
+    }
+
+    /// What the host says of itself; refused where another machine answers than the one that was enrolled.
+    pub async fn said_by(&self, record: &HostRecord) -> Result<HostFacts, Coded> {
+        let facts = self.agents.describe(record).await?.facts.unwrap_or_default();
+        record.is_machine(&facts.machine_id)?;
+        Ok(facts)
     }
 }

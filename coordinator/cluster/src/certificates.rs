@@ -45,17 +45,16 @@ impl ClusterApi {
     /// Deletes them, and the token that they end with.
     pub async fn delete_uploaded_certificates(&self, found: &UploadedCertificates) -> Result<(), Error> {
         let path = |name: &str| format!("/api/v1/namespaces/{NAMESPACE}/secrets/{name}");
-        self.delete_by_uid("delete the uploaded certificates", &path(NAME), &found.uid).await?;
-        let Some(token) = self.secret("look at the token of uploaded certificates", &found.token).await? else {
-            return Ok(());
-        };
-        let data = token.data.unwrap_or_default();
-        let is_proxy = data.get("description").is_some_and(|ByteString(text)| text.as_slice() == PROXY.as_bytes());
-        if is_proxy && token.metadata.uid.as_ref() == Some(&found.token_uid) {
-            let doing = "delete the token of uploaded certificates";
-            self.delete_by_uid(doing, &path(&found.token), &found.token_uid).await?;
+        // The Secret goes last: whoever looks again after a failure finds the token by it.
+        if let Some(token) = self.secret("look at the token of uploaded certificates", &found.token).await? {
+            let data = token.data.unwrap_or_default();
+            let is_proxy = data.get("description").is_some_and(|ByteString(text)| text.as_slice() == PROXY.as_bytes());
+            if is_proxy && token.metadata.uid.as_ref() == Some(&found.token_uid) {
+                let doing = "delete the token of uploaded certificates";
+                self.delete_by_uid(doing, &path(&found.token), &found.token_uid).await?;
+            }
         }
-        Ok(())
+        self.delete_by_uid("delete the uploaded certificates", &path(NAME), &found.uid).await.map(drop)
     }
 
     async fn secret(&self, doing: &str, name: &str) -> Result<Option<core::Secret>, Error> {
@@ -71,6 +70,27 @@ impl ClusterApi {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[tokio::test]
+    async fn the_token_is_deleted_first_for_it_is_found_by_the_secret() {
+        let server = crate::fake::FakeApiServer::new(std::sync::Arc::new(crate::fake::TokioClock::at(
+            slipway_types::Timestamp::from_second(1_700_000_000).unwrap(),
+        )));
+        let description = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, PROXY);
+        let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}});
+        let mut token = secret("bootstrap-token-abcdef");
+        token["data"] = json!({"description": description});
+        let uid = server.apply(token).unwrap()["metadata"]["uid"].clone();
+        let mut uploaded = secret(NAME);
+        let owner = json!({"apiVersion": "v1", "kind": "Secret", "name": "bootstrap-token-abcdef", "uid": uid});
+        uploaded["metadata"]["ownerReferences"] = json!([owner]);
+        server.apply(uploaded).unwrap();
+        let client = server.client();
+        let found = client.uploaded_certificates().await.unwrap().unwrap();
+        client.delete_uploaded_certificates(&found).await.unwrap();
+        let deleted: Vec<String> = server.audit().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(deleted, ["bootstrap-token-abcdef", NAME], "a failure in between would leave the token for ever");
+    }
 
     #[test]
     fn they_are_known_by_the_token_that_they_end_with() {

@@ -166,6 +166,11 @@ impl FakeApiServer {
         })
     }
 
+    /// From now on it says that it is of that version.
+    pub fn says_version(&self, version: &str) {
+        self.change(|world, _| world.says_version = Some(version.to_owned()));
+    }
+
     /// Makes the server misbehave, for requests that the rule covers.
     pub fn inject(&self, rule: FaultRule) {
         self.change(|world, _| world.faults.push(rule));

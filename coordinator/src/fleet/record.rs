@@ -58,6 +58,18 @@ impl HostState {
 }
 
 impl HostRecord {
+    /// Refused where another machine answers in its place. A record from before machine ids were kept knows of none.
+    pub fn is_machine(&self, machine_id: &str) -> Result<(), Coded> {
+        if self.machine_id.is_empty() || self.machine_id == machine_id {
+            return Ok(());
+        }
+        let text = format!(
+            "the host {} was enrolled with machine id {}, and answers with {machine_id}",
+            self.name, self.machine_id
+        );
+        Err(Coded::new(Code::NODE_IDENTITY, text).do_this("find out which machine it is, and enrol it anew"))
+    }
+
     /// What it is for by what it says itself: a waiting host that somebody joined by hand serves again, and its kubelet shows it.
     pub fn state_now(&self, facts: Option<&HostFacts>) -> HostState {
         let runs = |facts: &HostFacts| {
@@ -221,6 +233,16 @@ mod tests {
             "its certificate was not read"
         );
         assert_eq!(enrolled.state_now(None), HostState::InService);
+    }
+
+    #[test]
+    fn a_machine_that_took_the_place_of_the_enrolled_one_is_refused() {
+        let value =
+            br#"{"id":"h2","name":"w2","address":"10.0.0.2:7443","machine_id":"m2","enrolled_ms":0,"state":"in-service"}"#;
+        let host = read(&Record { key: "hosts/h2".into(), value: value.to_vec(), version: 1 }).unwrap();
+        assert!(host.is_machine("m2").is_ok());
+        assert_eq!(host.is_machine("m3").unwrap_err().code, Code::NODE_IDENTITY);
+        assert!(HostRecord { machine_id: String::new(), ..host }.is_machine("m3").is_ok());
     }
 
     #[test]

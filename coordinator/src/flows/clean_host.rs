@@ -69,7 +69,7 @@ impl Flow<World> for CleanHost {
         };
         let record = world.host_of(name).await?;
         let back = record.state == HostState::ToBeCleaned;
-        let said = world.agents.describe(&record).await?.facts.unwrap_or_default();
+        let said = world.said_by(&record).await?;
         if !back {
             serves_nobody(world, name, &said, parameters.of_another_cluster).await?;
         }

@@ -114,6 +114,7 @@ impl HostAction {
     async fn target(&self, cx: &StepCx<'_, World>, host: &HostRecord) -> Result<Target, StepError> {
         let said = cx.world.agents.identify(host).await.map_err(|error| silent_or(cx, host, error))?;
         let facts = said.facts.unwrap_or_default();
+        host.is_machine(&facts.machine_id).map_err(StepError::Pause)?;
         if facts.machine_id != self.target.machine_id {
             let text = format!(
                 "{} has machine id {}, and the plan was made for {}",

@@ -36,7 +36,9 @@ pub(super) async fn ask_in_turn_with(
             Ok(record) => return Ok(record),
             // An attempt that may have arrived is looked into first.
             Err(StepError::Wait { why, .. }) => last = StepError::retry(why),
-            Err(StepError::Pause(why)) if why.code == Code::NODE_UNREACHABLE => last = StepError::retry(why),
+            Err(StepError::Pause(why)) if [Code::NODE_UNREACHABLE, Code::NODE_IDENTITY].contains(&why.code) => {
+                last = StepError::retry(why);
+            }
             // It has left since the plan was made.
             Err(StepError::Pause(why) | StepError::Failed(why)) if why.code == Code::ETCD_NONE => {
                 last = StepError::retry(why);

@@ -17,7 +17,7 @@ use super::request::ApiRequest;
 use super::server::{self, response};
 use super::{Shared, watch};
 
-/// The version that the fake server says it has.
+/// The version that the fake server says it has, unless it was told another one.
 const VERSION: &str = "v1.33.0";
 
 /// The connection broke.
@@ -101,7 +101,12 @@ impl FakeService {
 
     fn respond(&self, parsed: Result<ApiRequest, Failure>, request: &Request<Bytes>) -> Response<Body> {
         match (parsed, request.uri().path()) {
-            (_, "/version") => response(Ok((200, json!({"major": "1", "minor": "33", "gitVersion": VERSION})))),
+            (_, "/version") => {
+                let said = self.shared.change(|world, _| world.says_version.clone());
+                let version = said.as_deref().unwrap_or(VERSION);
+                let minor = version.split('.').nth(1).unwrap_or_default();
+                response(Ok((200, json!({"major": "1", "minor": minor, "gitVersion": version}))))
+            }
             (_, "/readyz" | "/livez" | "/healthz") => Response::new(Body::from("ok")),
             (Err(failure), _) => response(Err(failure)),
             (Ok(parsed), _) if parsed.verb == "watch" => {

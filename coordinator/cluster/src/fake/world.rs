@@ -68,6 +68,8 @@ pub(super) struct World {
     /// What is no object makes no version, so whoever changes that ends the rest.
     pub(super) rest: Option<Rest>,
     pub(super) audit: Audit,
+    /// What it says of its version; none: what it always does.
+    pub(super) says_version: Option<String>,
     pub(super) faults: Faults,
 }
 

@@ -10,8 +10,11 @@ use super::master::{Master, master};
 use crate::fleet::HostState;
 use crate::flows::package_work::{PackageWork, package_work};
 use crate::flows::scale_in::{HostWork, host_work};
-use crate::steps::{HostTarget, refuse_one_that_is_there};
+use crate::steps::{HostTarget, refuse_one_that_is_there, tag};
 use crate::world::World;
+
+/// Where the static pods of masters are seen.
+const KUBE_SYSTEM: &str = "kube-system";
 
 /// A host that is to join.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,14 +45,19 @@ impl Joining {
     }
 }
 
-/// A kubelet is never newer than the API server that it speaks to.
+/// A kubelet is never newer than an API server that it may speak to: behind the address for all stands each of them, and while masters are
+/// upgraded one by one they differ.
 pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Result<(), Coded> {
-    let server = world.cluster.version().await?.git_version;
-    let Ok(of_server) = server.parse::<KubernetesVersion>() else { return Ok(()) };
-    if (wanted.major, wanted.minor) <= (of_server.major, of_server.minor) {
-        return Ok(());
-    }
-    let text = format!("a kubelet of {wanted} is newer than the API server, which is {server}");
+    let mut servers = vec![("the one that answers".to_owned(), world.cluster.version().await?.git_version)];
+    let pods = world.cluster.pods_in(KUBE_SYSTEM).await?;
+    let of_masters = pods.iter().filter(|pod| pod.mirror && pod.id.name.starts_with("kube-apiserver-"));
+    servers.extend(of_masters.flat_map(|pod| pod.images.iter().map(|image| (pod.node.clone(), tag(image).to_owned()))));
+    let minor = |version: KubernetesVersion| (version.major, version.minor);
+    let older = |(_, server): &&(String, String)| {
+        server.parse::<KubernetesVersion>().is_ok_and(|version| minor(version) < minor(wanted))
+    };
+    let Some((which, server)) = servers.iter().find(older) else { return Ok(()) };
+    let text = format!("a kubelet of {wanted} is newer than an API server: {which} is {server}");
     Err(Coded::new(Code::JOIN_VERSION, text).do_this("join with the cluster's version; upgrade the cluster afterwards"))
 }
 
@@ -85,7 +93,7 @@ pub(super) async fn joining(
         );
     }
     refuse_one_that_is_there(world, name).await?;
-    let said = world.agents.describe(&record).await?.facts.unwrap_or_default();
+    let said = world.said_by(&record).await?;
     let before = before(world, name, (&record, &said), common).await?;
     let (host_id, machine_id) = (record.id.clone(), said.machine_id.clone());
     let host = HostTarget { node: name.clone(), host_id, machine_id };

@@ -84,7 +84,7 @@ impl Place {
                 .do_this("slipway node list shows what there is")
         })?;
         let record = world.host_of(name).await?;
-        let facts = world.agents.describe(&record).await?.facts.unwrap_or_default();
+        let facts = world.said_by(&record).await?;
         same_machine(&node, &facts)?;
         Ok(Self { node, record, facts })
     }

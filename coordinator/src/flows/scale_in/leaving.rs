@@ -50,7 +50,7 @@ pub(super) async fn leaving(
             .do_this("move the coordinator to another host first"));
     }
     let record = world.host_of(&node.name).await?;
-    let facts = world.agents.describe(&record).await?.facts.unwrap_or_default();
+    let facts = world.said_by(&record).await?;
     same_machine(node, &facts)?;
     let host = HostTarget { node: node.name.clone(), host_id: record.id.clone(), machine_id: facts.machine_id.clone() };
     let master = match node.role {

@@ -36,7 +36,7 @@ pub struct Lead {
 pub async fn lead(world: Arc<World>, holder: String, budget: u32) -> Result<Lead, Coded> {
     let store: Arc<dyn Store> = Arc::new(SlowStore { inner: world.store.clone(), turns: world.turns.clone() });
     let (api, turns, agents) = (world.api.clone(), world.turns.clone(), world.agents.clone());
-    let server = SlowServer { api, turns, agents, planted: world.planted };
+    let server = SlowServer { api, turns, agents, planted: world.planted, kept: Arc::default() };
     let hosts = SlowHosts {
         inner: world.agents.clone(),
         etcd: world.etcd.clone(),

@@ -90,7 +90,7 @@ const NAP: Duration = Duration::from_millis(700);
 /// Turns after which no more trouble comes.
 pub(super) const TROUBLED: u64 = 260;
 /// Turns after which an interleaving ends in any case.
-const LONGEST: u64 = 1_100;
+const LONGEST: u64 = 1_600;
 /// Naps in a row after which everything is at rest.
 const ENOUGH_NAPS: u32 = 6;
 /// Of a thousand turns, so many bring trouble.
@@ -240,6 +240,7 @@ impl Game {
             let Some(wish) = self.judge.known.wishes.iter_mut().find(|wish| wish.run == run) else { continue };
             wish.stand = match answer {
                 Ok(()) => Stand::Open,
+                Err(error) if wish.asks_again(&error) => Stand::Waiting,
                 Err(error) => Stand::Refused(error.to_string()),
             };
             self.world.turns.tell(format!("{run}: {:?}", wish.stand));

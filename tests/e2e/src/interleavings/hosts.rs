@@ -7,7 +7,7 @@ use futures::StreamExt;
 use slipway_coordinator::agents::{Agents, Messages, Query};
 use slipway_coordinator::fleet::HostRecord;
 use slipway_errors::{Code, Coded};
-use slipway_host::fake::SharedEtcd;
+use slipway_host::fake::{Member, SharedEtcd};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::{agent, types};
 use slipway_types::Fence;
@@ -85,6 +85,17 @@ impl SlowHosts {
                 let member = |etcd: &mut slipway_host::fake::Cluster| etcd.members.pop().map(|member| member.id);
                 let gone = self.etcd.with(member).ok().flatten().unwrap_or_default();
                 self.turns.tell(format!("planted: member {gone:x} leaves etcd"));
+            }
+            (Planted::NewerKubelet, Some(Kind::UnmaskKubelet(_))) if !checks && !site.master => {
+                site.machine.change(|state| state.kubelet = Some("v1.35.0".to_owned()));
+            }
+            (Planted::JoinedTwice, Some(Kind::JoinKubeadm(_))) if !checks => {
+                site.machine.change(|state| state.witness("run /usr/bin/kubeadm join"));
+            }
+            (Planted::StrangerInEtcd, Some(Kind::JoinKubeadm(_))) if !checks => {
+                let stranger = Member { id: 0x57a6_6e12, name: "stranger".to_owned(), ..Member::default() };
+                // Only one in a file can fail.
+                let _ = self.etcd.with(|etcd| etcd.members.push(stranger));
             }
             (Planted::SecondEffect, Some(Kind::ResetKubeadm(_))) if !checks => {
                 site.machine.change(|state| state.witness("run /usr/bin/kubeadm reset"));

@@ -25,6 +25,14 @@ pub enum Planted {
     PodsDeleted,
     /// A host that was replaced says that it is the one of the record.
     OtherMachineObeyed,
+    /// The kubelet of a host that joins is newer than any API server.
+    NewerKubelet,
+    /// A bootstrap token that was deleted is there again.
+    TokenKept,
+    /// A join is done twice.
+    JoinedTwice,
+    /// A member comes into etcd that nobody joins.
+    StrangerInEtcd,
 }
 
 impl Planted {
@@ -34,7 +42,7 @@ impl Planted {
     }
 
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::BudgetIgnored,
         Self::MastersTogether,
         Self::MemberRemovedUnasked,
@@ -44,5 +52,9 @@ impl Planted {
         Self::ForeignCordonUndone,
         Self::PodsDeleted,
         Self::OtherMachineObeyed,
+        Self::NewerKubelet,
+        Self::TokenKept,
+        Self::JoinedTwice,
+        Self::StrangerInEtcd,
     ];
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::json;
+use serde_json::Value;
 use slipway_cluster::fake::{FakeApiServer, FakeService, FaultKind, FaultRule, Refused};
 use tower::{Service, ServiceExt};
 
@@ -31,6 +31,8 @@ pub struct SlowServer {
     pub agents: Arc<Mutex<LocalAgents>>,
     /// The fault of this interleaving.
     pub planted: Planted,
+    /// What a planted fault brings back.
+    pub kept: Arc<Mutex<Option<Value>>>,
 }
 
 impl Service<Request<Bytes>> for SlowServer {
@@ -60,9 +62,7 @@ impl SlowServer {
                 lost = true;
             }
         }
-        if let Some(answer) = self.of_version(&request) {
-            return Ok(answer);
-        }
+        self.choose_version(&request);
         let service = self.api.service();
         self.betray(&service, &request).await;
         let request = if self.planted == Planted::PodsDeleted { deleting(request) } else { request };
@@ -74,13 +74,18 @@ impl SlowServer {
     }
 
     /// Which version the API server is of depends on who is asked: chance says behind which master the address is.
-    fn of_version(&self, request: &Request<Bytes>) -> Option<Response<Body>> {
+    fn choose_version(&self, request: &Request<Bytes>) {
+        if request.uri().path() != "/version" {
+            return;
+        }
         let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let sites = agents.sites.values().filter(|_| request.uri().path() == "/version");
+        let sites = agents.sites.values();
         let image = |site: &Site| site.machine.see(|state| state.pod_images.get("kube-apiserver").cloned());
         let images: Vec<String> = sites.filter_map(image).collect();
-        let (_, version) = images.get(self.turns.below(images.len()))?.rsplit_once(':')?;
-        Some(Response::new(Body::from(json!({"major": "1", "minor": "33", "gitVersion": version}).to_string())))
+        if let Some((_, version)) = images.get(self.turns.below(images.len())).and_then(|image| image.rsplit_once(':'))
+        {
+            self.api.says_version(version);
+        }
     }
 
     /// The faults that lie in what is asked of the API server.
@@ -102,7 +107,20 @@ impl SlowServer {
                     send(service, Method::PATCH, &format!("{path}/{name}"), r#"{"spec":{"unschedulable":null}}"#).await;
                 }
             }
+            Planted::TokenKept => self.keep_token(request),
             _ => {}
+        }
+    }
+
+    /// What is deleted now is there again when nobody looks at it any more.
+    fn keep_token(&self, request: &Request<Bytes>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = request.uri().path().strip_prefix("/api/v1/namespaces/kube-system/secrets/");
+        if let Some(name) = token.filter(|_| request.method() == Method::DELETE) {
+            *kept = self.api.object("secrets", "kube-system", name);
+        } else if let Some(again) = kept.take_if(|_| token.is_none()) {
+            // Whatever comes of it, the invariants see it.
+            let _ = self.api.apply(again);
         }
     }
 }

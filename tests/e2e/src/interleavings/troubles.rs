@@ -10,6 +10,7 @@ use slipway_host::fake::{Fault, JoinStop, State, UpgradeFault};
 
 use super::chance::Chance;
 use super::game::World;
+use super::planted::Planted;
 use super::scene::{MASTERS, NEWCOMERS, WORKERS};
 use crate::agents::open_agent;
 use crate::local_agents::Site;
@@ -71,8 +72,9 @@ pub async fn strike(world: &World, chance: &mut Chance) -> Option<Passing> {
             fail_once(world, chance);
             None
         }
-        80..88 => spoil(world, any(chance), chance),
-        88..95 => {
+        // A fault that lies in machines that were replaced wants more of them.
+        80..88 if world.planted != Planted::OtherMachineObeyed => spoil(world, any(chance), chance),
+        88..94 if world.planted != Planted::OtherMachineObeyed => {
             reboot(world, any(chance), |_| ()).await;
             None
         }

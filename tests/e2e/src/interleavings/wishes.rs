@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use slipway_errors::{Code, Coded};
 use slipway_events::RunState;
 
 /// Where a wish stands.
@@ -39,7 +40,12 @@ pub struct Wish {
     pub uids: BTreeSet<String>,
     /// It is asked for when that run is over.
     pub after: Option<String>,
+    /// How often it was asked for anew.
+    pub again: u32,
 }
+
+/// How often somebody asks anew where an answer was lost.
+const MOST_AGAIN: u32 = 40;
 
 impl Wish {
     /// A wish for a flow, which becomes the run `run`.
@@ -49,7 +55,27 @@ impl Wish {
             params.extend(more);
         }
         let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
-        Self { run, flow, nodes, params, stand: Stand::Waiting, cleaned: false, uids: BTreeSet::new(), after: None }
+        Self {
+            run,
+            flow,
+            nodes,
+            params,
+            stand: Stand::Waiting,
+            cleaned: false,
+            uids: BTreeSet::new(),
+            after: None,
+            again: 0,
+        }
+    }
+
+    /// What was refused because somebody did not answer is asked for again, for to look at many hosts takes many answers; and some of what was
+    /// refused because another run has the node.
+    pub fn asks_again(&mut self, error: &Coded) -> bool {
+        let said = error.to_string();
+        let lost = ["SLIP-KUBE-002", "SLIP-WIRE-003"].iter().any(|code| said.contains(code));
+        let held = (self.joins() || self.upgrades()) && error.code == Code::RUN_CONFLICT;
+        self.again += if held { MOST_AGAIN / 4 } else { 1 };
+        (lost || held) && self.again <= MOST_AGAIN
     }
 
     /// Takes its nodes out of service, which costs the budget.

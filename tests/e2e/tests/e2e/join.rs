@@ -7,6 +7,7 @@ use slipway_coordinator::fleet::HostState;
 use slipway_e2e::link::Approver;
 use slipway_e2e::runs::{begun, completes, ends, until};
 use slipway_e2e::sites::{Sites, host_id};
+use slipway_e2e::upgrades::masters_done;
 use slipway_e2e::workload;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
@@ -93,6 +94,29 @@ fn marked() -> Value {
         "nodes": ["w2"], "role": "worker", "kubernetes": "1.33.13",
         "labels": ["pool=web"], "annotations": ["example.com/owner=me"], "taints": ["dedicated=db:NoSchedule"],
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_as_new_as_some_masters_alone_is_refused_whichever_of_them_answers() {
+    let (sites, coordinator) = waiting().await;
+    masters_done(&sites, &["m1", "m2"]);
+    sites.agents.keep_in_step();
+    sites.api.says_version("v1.34.4");
+    let refused = begun(&coordinator, "join", join("1.34.4")).await.unwrap_err();
+    assert!(refused.code == Code::JOIN_VERSION && refused.message.contains("m3"), "{refused}");
+    masters_done(&sites, &["m3"]);
+    let run = begun(&coordinator, "join", join("1.34.4")).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_machine_in_the_place_of_the_enrolled_one_is_refused_though_its_node_says_the_same() {
+    let sites = Sites::build().await.unwrap();
+    let coordinator = sites.coordinator(sites.store().unwrap()).await.unwrap();
+    sites.site("w2").unwrap().machine.change(|state| state.identity.machine_id = "f".repeat(32));
+    sites.agents.keep_in_step();
+    let refused = begun(&coordinator, "scale-in", json!({"nodes": ["w2"], "force": true})).await.unwrap_err();
+    assert_eq!(refused.code, Code::NODE_IDENTITY, "{refused}");
 }
 
 fn requests(sites: &Sites) -> usize {

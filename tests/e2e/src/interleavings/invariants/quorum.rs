@@ -1,6 +1,6 @@
 //! I2: etcd keeps its quorum. A member leaves only if those that are healthy afterwards are a quorum of those that vote afterwards, and a healthy
-//! one only with the operator's word or because the join is taken back that brought it; one comes only without a vote; one that is in the list is
-//! stopped only if the others are a quorum; never two changes at once.
+//! one only with the operator's word or because the join is taken back that brought it; one comes only with a join; one that is in the list is stopped
+//! only if the others are a quorum; never two changes at once.
 
 use super::{Event, Invariant, Known, Wish};
 use crate::interleavings::scene::is_master;
@@ -57,9 +57,10 @@ impl Invariant for EtcdKeepsItsQuorum {
                 Some(_) => {}
             }
         }
-        for member in event.after.members.iter().filter(|member| member.votes) {
-            if !event.before.members.iter().any(|before| before.id == member.id) && event.before.members.len() > 1 {
-                return Err(format!("{} votes from its first moment on", member.name));
+        let is_new = |member: &&Member| !event.before.members.iter().any(|before| before.id == member.id);
+        for member in event.after.members.iter().filter(is_new).filter(|member| !member.name.is_empty()) {
+            if !event.known.wishes.iter().any(|wish| wish.joins() && wish.is_about(&member.name)) {
+                return Err(format!("{} has come into etcd, and nobody joins it", member.name));
             }
         }
         let learners = event.after.members.iter().filter(|member| !member.votes).count();

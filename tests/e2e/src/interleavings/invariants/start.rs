@@ -1,9 +1,10 @@
 //! Where a voluntary disruption starts, as the world shows it: a node in service that a disruptive run cordons, or whose kubelet is stopped or
 //! whose host is reset, or whose member leaves etcd, or whose static pods come from other images. Work on a node that is out of service anyway
-//! starts none.
+//! starts none, nor does a join that is taken back: its node has not come into service yet.
 
 use super::{Event, Known};
 use crate::interleavings::sight::Sight;
+use crate::interleavings::wishes::Wish;
 
 /// What takes a host out of service.
 const EFFECTS: [&str; 3] = ["stop kubelet.service", "mask kubelet.service", "run /usr/bin/kubeadm reset"];
@@ -23,16 +24,18 @@ pub(super) struct Start {
 pub(super) fn starts(event: &Event<'_>) -> Vec<Start> {
     let Event { before, after, known } = event;
     let in_service = before.nodes.iter().filter(|(_, node)| !node.is_out());
-    in_service.filter_map(|(name, _)| cordoned(name, after, known).or_else(|| touched(name, before, after))).collect()
+    in_service
+        .filter_map(|(name, _)| cordoned(name, after, known).or_else(|| touched(name, (before, after), known)))
+        .collect()
 }
 
 fn cordoned(name: &str, after: &Sight, known: &Known) -> Option<Start> {
     let run = after.nodes.get(name).filter(|node| node.cordoned)?.mark.clone()?;
-    let disrupts = known.wish(&run).is_none_or(crate::interleavings::wishes::Wish::disrupts);
+    let disrupts = known.wish(&run).is_none_or(Wish::disrupts);
     disrupts.then(|| Start { node: name.to_owned(), how: format!("{run} cordoned it"), run })
 }
 
-fn touched(name: &str, before: &Sight, after: &Sight) -> Option<Start> {
+fn touched(name: &str, (before, after): (&Sight, &Sight), known: &Known) -> Option<Start> {
     let effect = EFFECTS.into_iter().find(|effect| after.effect(name, effect) > before.effect(name, effect));
     let left = || {
         let of = |sight: &Sight| sight.members.iter().any(|member| member.name == name);
@@ -41,7 +44,11 @@ fn touched(name: &str, before: &Sight, after: &Sight) -> Option<Start> {
     let how =
         effect.or_else(left).or_else(|| replaced(name, before, after).then_some("its static pods were replaced"))?;
     let open = after.hosts.get(name).map(|host| host.open.clone()).unwrap_or_default();
-    let run = open.split('/').next().unwrap_or_default().to_owned();
+    let taken = known.taken.iter().find(|taken| taken.host == name).map(|taken| taken.operation.clone());
+    let run = taken.unwrap_or(open).split('/').next().unwrap_or_default().to_owned();
+    if known.wish(&run).is_some_and(Wish::joins) {
+        return None;
+    }
     Some(Start { node: name.to_owned(), run, how: how.to_owned() })
 }
 
