@@ -126,13 +126,11 @@ impl Step<World> for UpgradeIsDone {
         let cluster = &cx.world.cluster;
         let nodes = cluster.nodes(None).await.map_err(|error| api(error.into()))?;
         let pods = cluster.pods_in(NAMESPACE).await.map_err(|error| api(error.into()))?;
-        let missing = match self.missing(cx.run.as_str(), &nodes, &pods) {
-            Some(missing) => Some(missing),
-            None => {
-                let free = not_held(cx.world, &self.hosts).await;
-                named("packages are not held", &free, "there: apt-mark hold kubelet kubeadm kubectl")
-            }
-        };
+        let mut missing = self.missing(cx.run.as_str(), &nodes, &pods);
+        if missing.is_none() {
+            let free = not_held(cx.world, &self.hosts).await;
+            missing = named("packages are not held", &free, "there: apt-mark hold kubelet kubeadm kubectl");
+        }
         match missing {
             None => Ok(true),
             Some(Missing { what, way_out }) => {
