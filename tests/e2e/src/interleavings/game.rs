@@ -88,7 +88,7 @@ const TURN: Duration = Duration::from_millis(1);
 /// The most that is waited for while nobody wants a turn.
 const NAP: Duration = Duration::from_millis(700);
 /// Turns after which no more trouble comes.
-pub(super) const TROUBLED: u64 = 260;
+pub(super) const TROUBLED: u64 = 400;
 /// Turns after which an interleaving ends in any case.
 const LONGEST: u64 = 1_600;
 /// Naps in a row after which everything is at rest.

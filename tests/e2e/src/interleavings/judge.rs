@@ -40,7 +40,7 @@ impl Judge {
             self.known.resumes = kept.counts.get("resume").map_or(0, |resumes| *resumes as u64);
             // One look asks every master.
             let masters = next.nodes.keys().filter(|name| is_master(name)).count();
-            self.known.etcd_asked = kept.etcd_asked.iter().rev().take(masters).last().copied().unwrap_or_default();
+            self.known.etcd_asked = kept.etcd_asked.iter().rev().take(masters).next_back().copied().unwrap_or_default();
         }
         let event = Event { before: &self.sight, after: &next, known: &self.known };
         for invariant in &mut self.invariants {

@@ -92,7 +92,7 @@ impl Game {
             let run = RunId(wish.run.clone());
             let entries = self.world.store.journal(&run, 1, usize::MAX).await.unwrap_or_default();
             if entries.is_empty() {
-                wish.stand = Stand::Refused("its asker never heard".to_owned());
+                wish.was_lost();
                 continue;
             }
             let state = Book::fold(run, &entries).state;

@@ -253,7 +253,7 @@ fn pass(object: &Value) -> Option<Pass> {
     let says = String::from_utf8_lossy(&decoded).into_owned();
     let of_certificates = says.starts_with("Proxy for managing TTL for the kubeadm-certs");
     let token = text(object, "/type") == "bootstrap.kubernetes.io/token";
-    token.then(|| if of_certificates { Pass::Certificates } else { Pass::Token(says) })
+    token.then_some(if of_certificates { Pass::Certificates } else { Pass::Token(says) })
 }
 
 fn host(site: &Site, open: String) -> Host {

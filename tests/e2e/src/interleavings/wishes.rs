@@ -78,6 +78,13 @@ impl Wish {
         (lost || held) && self.again <= MOST_AGAIN
     }
 
+    /// The coordinator that was asked died before it had written anything.
+    pub fn was_lost(&mut self) {
+        self.again += 1;
+        let never = || Stand::Refused("its asker never heard".to_owned());
+        self.stand = if self.again > MOST_AGAIN { never() } else { Stand::Waiting };
+    }
+
     /// Takes its nodes out of service, which costs the budget.
     pub fn disrupts(&self) -> bool {
         ["scale-in", "scale-in-unreachable", "drain"].contains(&self.flow) || self.upgrades()

@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 use super::{Event, Invariant, Known};
 use crate::interleavings::wishes::{Stand, Wish};
 
+/// Whether a run may do it.
+type May = fn(&Wish) -> bool;
+
 /// What is done to a host once for each run that may do it.
-const ONCE: [(&str, fn(&Wish) -> bool); 3] = [
+const ONCE: [(&str, May); 3] = [
     ("run /usr/bin/kubeadm reset", |wish| wish.removes() || wish.joins() || wish.flow == "clean-host"),
     ("run /usr/bin/kubeadm join", Wish::joins),
     ("run /usr/bin/kubeadm upgrade", Wish::upgrades),
 ];
 
-fn runs(name: &str, known: &Known, may: fn(&Wish) -> bool) -> u64 {
+fn runs(name: &str, known: &Known, may: May) -> u64 {
     let asked = |wish: &&Wish| !matches!(wish.stand, Stand::Waiting | Stand::Refused(_));
     let about = known.wishes.iter().filter(asked).filter(|wish| may(wish) && wish.nodes.iter().any(|one| one == name));
     about.count() as u64
