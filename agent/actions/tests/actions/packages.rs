@@ -132,6 +132,46 @@ async fn an_operators_own_file_is_moved_aside_by_name_and_put_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_file_that_not_everybody_may_read_is_for_the_same_eyes_aside_and_afterwards() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.change(|state| state.modes.insert(OLD_FILE.into(), 0o600));
+    applied(&host, &*repository("1.34")).await;
+    let aside = format!("{OLD_FILE}.before-slipway.disabled");
+    assert_eq!(handle.see(|state| state.modes[Path::new(&aside)]), 0o600);
+    applied(&host, &*as_before()).await;
+    assert_eq!(handle.see(|state| state.modes[Path::new(OLD_FILE)]), 0o600);
+}
+
+#[tokio::test]
+async fn what_a_mirror_is_entered_with_stands_in_its_file_and_is_told_to_nobody() {
+    let with = |minor: &str| format!("https://user:secret@mirror.example/k8s/v{minor}/deb/");
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.change(|state| {
+        state.write(OLD_FILE, &format!("deb {} /\n", with("1.33")));
+        state.write("/etc/apt/sources.list", &format!("deb http://x/ main\ndeb {} /\n", with("1.32")));
+    });
+    let (minor, key) = ("1.34".to_owned(), preset::REPOSITORY_KEY.to_owned());
+    let wire = types::SetRepository { url: with("1.34"), minor, key, keyring: String::new() };
+    let set = action(Wire::SetRepository(wire.clone()));
+    let check = set.check(&host).await.unwrap();
+    let told = format!("{check:?} {:?}", set.by_hand());
+    assert!(told.contains("//mirror.example/k8s/v1.34") && told.contains("v1.33") && told.contains("v1.32"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    handle.change(|state| state.write("/etc/apt/sources.list", ""));
+    let said = Arc::new(std::sync::Mutex::new(String::new()));
+    let heard = said.clone();
+    let progress = Progress::to(move |sentence| heard.lock().unwrap().push_str(&sentence));
+    let error = set.apply(&host, &OperationContext { progress, ..operation("set") }).await.unwrap_err().coded();
+    assert_eq!(error.code, Code::PACKAGE_REPOSITORY);
+    assert!(error.message.contains("//mirror.example/") && !error.message.contains("secret"), "{error}");
+    assert!(!said.lock().unwrap().contains("secret"), "{said:?}");
+    assert!(handle.see(|state| state.text(OUR_FILE).unwrap().contains(&with("1.34"))));
+    let query = PackagesQuery { url: wire.url, key: wire.key, keyring: String::new() };
+    let error = packages(&host, query).await.unwrap_err();
+    assert!(error.message.contains("mirror.example") && !error.message.contains("secret"), "{error}");
+}
+
+#[tokio::test]
 async fn an_operators_own_file_that_is_right_stays() {
     let (host, handle) = host_in(preset::worker("w2"));
     assert!(applied(&host, &*repository("1.33")).await.already_true);
