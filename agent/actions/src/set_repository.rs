@@ -12,7 +12,7 @@ use slipway_host::{Host, Packages, Source};
 use slipway_proto::types::{self, Change};
 use slipway_types::{OperationId, without_credentials};
 
-use self::aside::{away, move_file, moved, original};
+use self::aside::Aside;
 use crate::kept::text;
 use crate::perform::{change, obstacle};
 use crate::transaction::{self, UPDATE};
@@ -108,7 +108,7 @@ impl SetRepository {
         key.into_iter().chain([source]).collect()
     }
 
-    async fn set(&self, host: &Host, operation: &OperationContext) -> Result<String, Error> {
+    async fn set(&self, host: &Host, operation: &OperationContext) -> Result<Vec<String>, Error> {
         let manager = host.package_manager()?;
         let Some(keyring) = self.signed_by(host, manager).await? else {
             let what = format!("there is no key for {}", self.told());
@@ -122,12 +122,14 @@ impl SetRepository {
             host.files.write(&path, wanted.as_bytes(), mode).await?;
         }
         let ours = manager.dialect().source_path();
+        let mut record = Vec::new();
         for source in manager.sources(&self.url).await?.iter().filter(|source| source.path != ours && source.alone) {
             operation.progress.say(format!("moving {} aside", source.path.display()));
-            away(host, &source.path).await?;
+            record.extend(aside::away(host, &source.path).await?);
         }
         operation.progress.say(format!("reading the lists of {}", self.told()));
-        transaction::refresh(host, operation, ours).await
+        record.push(transaction::refresh(host, operation, ours).await?);
+        Ok(record)
     }
 }
 
@@ -176,27 +178,21 @@ async fn to_take_back(host: &Host, manager: &dyn Packages) -> Result<Vec<Change>
             changes.push(change("file", path.display().to_string(), "remove", "it is ours"));
         }
     }
-    let put_back = |path: PathBuf| change("file", path.display().to_string(), "put back", "it was moved aside");
-    changes.extend(moved(host, manager).await?.into_iter().map(put_back));
+    changes.extend(aside::all(host, manager).await?.iter().filter_map(Aside::change));
     Ok(changes)
 }
 
-async fn take_back(host: &Host, operation: &OperationContext) -> Result<(), Error> {
+async fn take_back(host: &Host, operation: &OperationContext) -> Result<Vec<String>, Error> {
     let manager = host.package_manager()?;
     operation.progress.say("putting the repositories back as they were");
     for path in [manager.dialect().source_path(), manager.dialect().key_path()] {
         host.files.remove(path, &[path.to_owned()]).await?;
     }
-    for path in moved(host, manager).await? {
-        let Some(to) = original(&path) else { continue };
-        // Whoever has written a file of that name meanwhile meant it.
-        if host.files.entry(&to).await?.is_some() {
-            host.files.remove(&path, std::slice::from_ref(&path)).await?;
-        } else {
-            move_file(host, &path, &to).await?;
-        }
+    let mut record = Vec::new();
+    for aside in aside::all(host, manager).await? {
+        record.extend(aside.back(host).await?);
     }
-    Ok(())
+    Ok(record)
 }
 
 #[async_trait]
@@ -236,12 +232,8 @@ impl Perform for SetRepository {
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
-        let record = if self.url.is_empty() {
-            take_back(host, operation).await?;
-            vec![]
-        } else {
-            vec![self.set(host, operation).await?]
-        };
+        let record =
+            if self.url.is_empty() { take_back(host, operation).await? } else { self.set(host, operation).await? };
         Ok(Done { changes: found.changes.clone(), record })
     }
 

@@ -132,6 +132,43 @@ async fn an_operators_own_file_is_moved_aside_by_name_and_put_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_file_that_somebody_wrote_again_stays_and_so_does_the_copy_of_the_earlier_one() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let text = |path: &str| handle.see(|state| state.text(path).map(str::to_owned));
+    let earlier = text(OLD_FILE);
+    applied(&host, &*repository("1.34")).await;
+    let second = "deb https://pkgs.k8s.io/core:/stable:/v1.32/deb/ /\n";
+    handle.change(|state| state.write(OLD_FILE, second));
+    let aside = format!("{OLD_FILE}.before-slipway.disabled");
+    let done = applied(&host, &*as_before()).await;
+    assert!(done.record.iter().any(|line| line.contains(OLD_FILE) && line.contains(&aside)), "{done:?}");
+    assert_eq!((text(OLD_FILE).as_deref(), text(&aside)), (Some(second), earlier.clone()));
+    assert!(applied(&host, &*as_before()).await.already_true);
+    // Moved aside once more, it takes nobody's place.
+    let done = applied(&host, &*repository("1.34")).await;
+    let numbered = format!("{OLD_FILE}.before-slipway-1.disabled");
+    assert!(done.record.iter().any(|line| line.contains(&numbered)), "{done:?}");
+    assert_eq!((text(&aside).as_deref(), text(&numbered)), (Some(second), earlier));
+    applied(&host, &*as_before()).await;
+    assert_eq!((text(OLD_FILE).as_deref(), text(&aside)), (Some(second), None));
+}
+
+#[tokio::test]
+async fn a_move_that_was_cut_off_leaves_no_copy_behind() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let aside = format!("{OLD_FILE}.before-slipway.disabled");
+    let earlier = handle.see(|state| state.text(OLD_FILE).unwrap().to_owned());
+    handle.change(|state| state.write(&aside, &earlier));
+    let check = as_before().check(&host).await.unwrap();
+    assert!(check.changes.iter().any(|change| change.what == aside && change.verb == "remove"), "{check:?}");
+    applied(&host, &*as_before()).await;
+    assert_eq!(
+        handle.see(|state| (state.text(OLD_FILE).map(str::to_owned), state.text(&aside).is_none())),
+        (Some(earlier), true)
+    );
+}
+
+#[tokio::test]
 async fn a_file_that_not_everybody_may_read_is_for_the_same_eyes_aside_and_afterwards() {
     let (host, handle) = host_in(preset::worker("w2"));
     handle.change(|state| state.modes.insert(OLD_FILE.into(), 0o600));
