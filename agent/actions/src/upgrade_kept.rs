@@ -26,6 +26,9 @@ pub(crate) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-contro
 pub(crate) struct Record {
     /// The release that it goes to.
     pub(crate) release: String,
+    /// The kubelet that was installed when it began: what the host can be taken back to. Agents did not always note it.
+    #[serde(default)]
+    pub(crate) from: Option<String>,
     /// When it was begun.
     pub(crate) begun_ms: i64,
     /// Marks of the files as the last attempt found them.
@@ -93,7 +96,8 @@ pub(crate) async fn all(host: &Host) -> Result<Vec<Record>, Error> {
 /// Keeps what is there and notes that the upgrade begins. One that did not come to its end goes on with what was kept at its first attempt.
 pub(crate) async fn begin(host: &Host, release: &Release, now_ms: i64) -> Result<Record, Error> {
     let own = folder(release.as_str());
-    let open = record(host, release).await?.filter(|record| record.result.is_none() && !record.taken_back);
+    let known = record(host, release).await?;
+    let open = known.clone().filter(|record| record.result.is_none() && !record.taken_back);
     let mut stamps = BTreeMap::new();
     host.files.make_folder(Path::new(FOLDER), 0o700).await?;
     host.files.make_folder(&own, 0o700).await?;
@@ -106,10 +110,19 @@ pub(crate) async fn begin(host: &Host, release: &Release, now_ms: i64) -> Result
         }
     }
     let begun_ms = open.map_or(now_ms, |record| record.begun_ms);
-    let begun = Record { release: release.to_string(), begun_ms, stamps, ..Record::default() };
+    let from = from(host, release, known).await?;
+    let begun = Record { release: release.to_string(), from, begun_ms, stamps, ..Record::default() };
     write(host, &begun).await?;
     forget_old(host).await?;
     Ok(begun)
+}
+
+/// The kubelet from before. Where an earlier attempt got as far as the new one, that attempt knows.
+async fn from(host: &Host, release: &Release, known: Option<Record>) -> Result<Option<String>, Error> {
+    let installed = host.kubeadm.kubelet_version().await?.filter(|version| version != release.as_str());
+    let open = known.as_ref().is_some_and(|record| record.result.is_none() && !record.taken_back);
+    let noted = known.and_then(|record| record.from);
+    Ok(if open { noted.or(installed) } else { installed.or(noted) })
 }
 
 async fn keep(host: &Host, release: &Release, path: &Path) -> Result<(), Error> {
