@@ -11,9 +11,10 @@ use slipway_host::{Host, edit};
 use slipway_proto::types::Obstacle;
 
 use crate::cri_socket::CriSocket;
+use crate::image::is_image;
 use crate::kept::{Replacement, text};
 use crate::perform::{change, obstacle};
-use crate::pull_images::{is_image, pull};
+use crate::pull_images::pull;
 use crate::wire::bad;
 use crate::{Check, Done, Error, OperationContext, Perform};
 

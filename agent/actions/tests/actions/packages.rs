@@ -347,6 +347,28 @@ async fn needrestart_is_told_to_leave_the_kubelet_alone() {
 }
 
 #[tokio::test]
+async fn what_needrestart_was_told_goes_with_the_kubelet_also_where_nothing_was_installed_in_the_end() {
+    let file = "/etc/needrestart/conf.d/slipway-kubelet.conf";
+    let scan = || action(Wire::ScanLeftovers(types::ScanLeftovers {}));
+    let of = |check: slipway_actions::Check| check.changes.iter().any(|one| one.what == file && one.verb == "remove");
+    // An agent that was cut off between its file and its packages, or between the packages' end and the file's.
+    for clean in [remove(), action(Wire::CleanFiles(types::CleanFiles::default()))] {
+        let (host, handle) = host_in(preset::bare("w9"));
+        handle.change(|state| state.write(file, "# Written by slipway-agent\n"));
+        assert!(of(scan().check(&host).await.unwrap()) && of(clean.check(&host).await.unwrap()), "{}", clean.name());
+        applied(&host, &*clean).await;
+        assert!(handle.see(|state| state.text(file).is_none()), "{}", clean.name());
+        assert!(scan().check(&host).await.unwrap().satisfied && applied(&host, &*clean).await.already_true);
+    }
+    let (host, handle) = host_in(preset::waiting("w2"));
+    handle.change(|state| state.write(file, "# Written by slipway-agent\n"));
+    assert!(!of(scan().check(&host).await.unwrap()), "the kubelet's package is there and needs it");
+    let only = Wire::RemovePackages(types::RemovePackages { packages: vec!["kubectl".into()] });
+    applied(&host, &*action(only)).await;
+    assert!(handle.see(|state| state.text(file).is_some()), "the kubelet is still there");
+}
+
+#[tokio::test]
 async fn an_agent_that_dies_while_apt_runs_finds_it_again_and_the_holds_too() {
     let (host, handle) = host_in(preset::worker("w2"));
     applied(&host, &*repository("1.34")).await;
