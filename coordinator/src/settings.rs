@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_errors::{Code, Coded};
+use slipway_types::without_credentials;
 
 /// Where fragments are looked for, later ones winning.
 pub const FOLDERS: [&str; 2] = ["/usr/lib/slipway/coordinator.d", "/etc/slipway/coordinator.d"];
@@ -275,7 +276,11 @@ impl Settings {
         in_range("join.soak-ms", self.join.soak_ms, 0, 3_600_000)?;
         proof(&self.join)?;
         if !self.packages.url.contains("{minor}") {
-            return Err(bad("packages.url", &self.packages.url, "has {minor} where 1.34 is to stand"));
+            return Err(bad(
+                "packages.url",
+                &without_credentials(&self.packages.url),
+                "has {minor} where 1.34 is to stand",
+            ));
         }
         in_range("upgrade.settle-ms", self.upgrade.settle_ms, 0, 600_000)?;
         in_range("upgrade.soak-ms", self.upgrade.soak_ms, 0, 3_600_000)?;

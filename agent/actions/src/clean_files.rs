@@ -6,7 +6,7 @@ use slipway_errors::Code;
 use slipway_host::{Host, survey};
 
 use crate::running::still_running;
-use crate::{Check, Done, Error, OperationContext, Perform};
+use crate::{Check, Done, Error, OperationContext, Perform, needrestart};
 
 /// Removes files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,13 +36,14 @@ impl Perform for CleanFiles {
 
     async fn check(&self, host: &Host) -> Result<Check, Error> {
         let scope = survey::scope(host, &self.profiles).await?;
-        let (plan, in_the_way) = survey::files(host, &scope).await?;
+        let (mut plan, in_the_way) = survey::files(host, &scope).await?;
+        plan.changes.extend(needrestart::left(host).await?);
         let mut obstacles = if plan.changes.is_empty() { vec![] } else { still_running(host, &scope).await? };
         obstacles.extend(in_the_way);
         Ok(Check { satisfied: plan.changes.is_empty() && obstacles.is_empty(), changes: plan.changes, obstacles })
     }
 
-    async fn perform(&self, host: &Host, operation: &OperationContext, _found: &Check) -> Result<Done, Error> {
+    async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
         let scope = survey::scope(host, &self.profiles).await?;
         let (plan, _) = survey::files(host, &scope).await?;
         let mut count = 0;
@@ -52,6 +53,10 @@ impl Perform for CleanFiles {
             host.files.remove(root, paths).await?;
             count += paths.len();
         }
-        Ok(Done { changes: plan.changes, record: vec![format!("{count} files and folders removed")] })
+        if needrestart::left(host).await?.is_some() {
+            needrestart::forget(host).await?;
+            count += 1;
+        }
+        Ok(Done { changes: found.changes.clone(), record: vec![format!("{count} files and folders removed")] })
     }
 }

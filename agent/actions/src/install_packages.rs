@@ -1,20 +1,18 @@
 //! Installs packages of Kubernetes in exactly one version. What they are afterwards is asked of the package manager's records; its exit code and
 //! its words only say where to look when that is not as it should be.
 
-use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
-use slipway_host::{CNI_PACKAGE, EntryKind, Host, KUBERNETES_PACKAGES, Package, plan::apt};
+use slipway_host::{CNI_PACKAGE, Host, KUBERNETES_PACKAGES, Package, plan::apt};
 use slipway_proto::types::{self, Change};
 use slipway_types::{KubernetesVersion, OperationId};
 
 use crate::long_command::{Ended, LongCommand};
-use crate::perform::change;
 use crate::transaction::{self, UPDATE, of_package};
 use crate::wire::bad;
-use crate::{Check, Done, Error, OperationContext, Perform};
+use crate::{Check, Done, Error, OperationContext, Perform, needrestart};
 
 const INSTALL: LongCommand = LongCommand {
     action: "install-packages",
@@ -26,11 +24,6 @@ const INSTALL: LongCommand = LongCommand {
 const TO_HOLD: &str = "to-hold";
 /// What a transaction has fetched, as `name=version`.
 const FETCHED: &str = "fetched";
-/// needrestart runs after everybody's installations, not only after ours.
-const NEEDRESTART: &str = "/etc/needrestart/conf.d";
-const NEEDRESTART_FILE: &str = "/etc/needrestart/conf.d/slipway-kubelet.conf";
-const NEEDRESTART_TEXT: &str = "# Written by slipway-agent: a kubelet is restarted by whoever upgrades its node.\n$nrconf{override_rc}{qr(^kubelet\\.service$)} = 0;\n";
-
 /// Installs packages in one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallPackages {
@@ -151,16 +144,6 @@ async fn hold_again(host: &Host, operation: &OperationContext) -> Result<(), Err
     transaction::forget(host, TO_HOLD).await
 }
 
-/// Whether needrestart is there and may restart the kubelet.
-async fn needrestart_may(host: &Host) -> Result<bool, Error> {
-    let folder = host.files.entry(Path::new(NEEDRESTART)).await?;
-    if folder.is_none_or(|entry| entry.kind != EntryKind::Directory) {
-        return Ok(false);
-    }
-    let text = host.files.read(Path::new(NEEDRESTART_FILE), 1 << 16).await?;
-    Ok(text.as_deref() != Some(NEEDRESTART_TEXT.as_bytes()))
-}
-
 #[async_trait]
 impl Perform for InstallPackages {
     fn name(&self) -> &'static str {
@@ -199,9 +182,7 @@ impl Perform for InstallPackages {
         if !self.only_download {
             let noted = transaction::noted(host, TO_HOLD).await?;
             changes.extend(noted.iter().map(|name| of_package(name, "hold", "as before, or since it is new")));
-            if needrestart_may(host).await? {
-                changes.push(change("file", NEEDRESTART_FILE, "write", "so that needrestart leaves the kubelet alone"));
-            }
+            changes.extend(needrestart::to_tell(host).await?);
         }
         let satisfied = changes.is_empty();
         let obstacles = if satisfied { vec![] } else { transaction::broken(manager).await? };
@@ -210,8 +191,8 @@ impl Perform for InstallPackages {
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
         let manager = host.package_manager()?;
-        if !self.only_download && needrestart_may(host).await? {
-            host.files.write(Path::new(NEEDRESTART_FILE), NEEDRESTART_TEXT.as_bytes(), 0o644).await?;
+        if !self.only_download {
+            needrestart::tell(host).await?;
         }
         let installed = manager.installed().await?;
         let missing = self.missing(&installed);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use slipway_errors::Code;
 use slipway_host::{Host, Transient, TransientStatus};
 use slipway_proto::types::Change;
-use slipway_types::OperationId;
+use slipway_types::{OperationId, without_credentials};
 
 use crate::perform::change;
 use crate::{Error, OperationContext};
@@ -151,6 +151,6 @@ async fn last_words(host: &Host, output: &Path) -> String {
     if lines.is_empty() {
         "it said nothing".to_owned()
     } else {
-        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+        without_credentials(&lines.into_iter().rev().collect::<Vec<_>>().join(" / "))
     }
 }

@@ -4,6 +4,7 @@ use slipway_errors::Coded;
 use slipway_host::{Error as HostError, Host, Repository, Trouble};
 use slipway_proto::agent::PackagesQuery;
 use slipway_proto::types::{BegunUpgrade, InstalledPackage, OfferedPackage, PackageSource, Packages};
+use slipway_types::without_credentials;
 
 use crate::set_repository::{keyring_of, repository};
 use crate::upgrade_kept;
@@ -36,7 +37,8 @@ pub async fn packages(host: &Host, query: PackagesQuery) -> Result<Packages, Cod
         Some(String::new())
     };
     let Some(keyring) = keyring else {
-        let what = format!("no key was given for {url}, and none of the usual keyrings is on the host");
+        let told = without_credentials(&url);
+        let what = format!("no key was given for {told}, and none of the usual keyrings is on the host");
         return Err(HostError::Package { trouble: Trouble::Unsigned, what }.coded());
     };
     let offer = manager.offered(&Repository { url, key, keyring }).await.map_err(told)?;

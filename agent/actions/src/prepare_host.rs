@@ -5,6 +5,7 @@ mod containerd;
 mod kernel;
 mod kubelet;
 mod record;
+mod sysctls;
 mod wire;
 
 use std::path::{Path, PathBuf};

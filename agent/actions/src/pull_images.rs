@@ -9,6 +9,7 @@ use slipway_host::Host;
 use slipway_proto::types;
 
 use crate::cri_socket::CriSocket;
+use crate::image::{is_image, is_name};
 use crate::perform::change;
 use crate::release::Release;
 use crate::wire::bad;
@@ -67,23 +68,6 @@ impl PullImages {
 /// `kube-proxy` of `registry.k8s.io/kube-proxy:v1.34.4`.
 fn last_part(image: &str) -> &str {
     image.rsplit('/').next().and_then(|part| part.split([':', '@']).next()).unwrap_or_default()
-}
-
-/// A name without a tag: a registry and folders.
-fn is_name(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':');
-    let plain = |part: &str| !part.is_empty() && part.starts_with(|c: char| c.is_ascii_alphanumeric());
-    !name.is_empty() && name.len() <= 255 && name.chars().all(legal) && name.split('/').all(plain)
-}
-
-/// A whole name of an image, with a tag or a digest.
-pub(crate) fn is_image(image: &str) -> bool {
-    let tag = |tag: &str| {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        !tag.is_empty() && tag.len() <= 128 && tag.chars().all(legal)
-    };
-    let split = image.split_once('@').or_else(|| image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')));
-    image.contains('/') && split.is_some_and(|(name, end)| is_name(name) && tag(end))
 }
 
 /// Pulls one image, and is not kept from being cancelled by it.

@@ -15,7 +15,7 @@ use crate::long_command::{Ended, LongCommand};
 use crate::mask_kubelet::UNIT;
 use crate::perform::{change, obstacle};
 use crate::transaction::{self, of_package};
-use crate::{Check, Done, Error, OperationContext, Perform};
+use crate::{Check, Done, Error, OperationContext, Perform, needrestart};
 
 const REMOVE: LongCommand = LongCommand {
     action: "remove-packages",
@@ -24,7 +24,6 @@ const REMOVE: LongCommand = LongCommand {
     code: Code::PACKAGE_STATE,
 };
 const JOINED: [&str; 2] = ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf"];
-const NEEDRESTART_FILE: &str = "/etc/needrestart/conf.d/slipway-kubelet.conf";
 
 /// Removes packages of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +43,13 @@ impl RemovePackages {
         Ok(installed)
     }
 
+    fn takes_the_kubelet(&self) -> bool {
+        self.names.iter().any(|name| name == "kubelet")
+    }
+
     /// A mask outlives its unit only where the kubelet goes.
     async fn is_masked(&self, host: &Host) -> Result<bool, Error> {
-        let kubelet = self.names.iter().any(|name| name == "kubelet");
-        Ok(kubelet && host.services.state(UNIT).await?.enablement == Enablement::Masked)
+        Ok(self.takes_the_kubelet() && host.services.state(UNIT).await?.enablement == Enablement::Masked)
     }
 
     async fn done(&self, host: &Host, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
@@ -63,8 +65,10 @@ impl RemovePackages {
             host.services.unmask(UNIT).await?;
         }
         host.services.daemon_reload().await?;
-        let path = Path::new(NEEDRESTART_FILE);
-        Ok(host.files.remove(path, &[path.to_owned()]).await?)
+        if self.takes_the_kubelet() {
+            needrestart::forget(host).await?;
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +129,9 @@ impl Perform for RemovePackages {
             installed.iter().map(|package| of_package(&package.name, "remove", &*package.version)).collect();
         if self.is_masked(host).await? {
             changes.push(change("unit", UNIT, "unmask", "there is no kubelet any more"));
+        }
+        if self.takes_the_kubelet() {
+            changes.extend(needrestart::told(host).await?);
         }
         let satisfied = changes.is_empty();
         let obstacles = if satisfied { vec![] } else { obstacles(host, &installed).await? };

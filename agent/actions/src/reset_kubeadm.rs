@@ -1,5 +1,8 @@
 //! Runs `kubeadm reset` as a transient service named after the operation, so that it outlives this agent and the next one finds it. What it
-//! reached is read from the host: its exit code is 0 even where it failed, and its prose changes with every release.
+//! reached is read from the host: its exit code is 0 even where it failed, and its prose changes with every release. A host that has lost its
+//! kubeadm, and on which nothing lives, is emptied of the same files without it.
+
+mod by_files;
 
 use std::path::Path;
 use std::time::Duration;
@@ -56,7 +59,8 @@ impl Perform for ResetKubeadm {
 
     fn by_hand(&self) -> Vec<String> {
         let socket = self.socket.0.as_deref().unwrap_or("unix:///run/containerd/containerd.sock");
-        vec![format!("kubeadm reset -f --skip-phases remove-etcd-member --cri-socket {socket}")]
+        let kubeadm = format!("kubeadm reset -f --skip-phases remove-etcd-member --cri-socket {socket}");
+        std::iter::once(kubeadm).chain(by_files::by_hand()).collect()
     }
 
     fn failure(&self) -> Code {
@@ -74,12 +78,24 @@ impl Perform for ResetKubeadm {
         if changes.is_empty() {
             return Ok(Check { satisfied: true, ..Check::default() });
         }
+        if lost_kubeadm(host).await? {
+            let mut obstacles = links(host).await?;
+            obstacles.extend(by_files::in_the_way(host).await?);
+            return Ok(Check { satisfied: false, changes, obstacles });
+        }
         let obstacles = self.obstacles(host).await?;
         changes.insert(0, change("process", "kubeadm reset", "run", "does all of the following"));
         Ok(Check { satisfied: false, changes, obstacles })
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
+        if lost_kubeadm(host).await? {
+            upgrade_kept::forget(host).await?;
+            let count = by_files::remove(host, operation, self.name()).await?;
+            let line =
+                format!("there is no kubeadm, and nothing of Kubernetes lives: {count} files and folders removed");
+            return Ok(Done { changes: found.changes.clone(), record: vec![line] });
+        }
         let socket = self.socket.of(host, self).await?;
         upgrade_kept::forget(host).await?;
         let words = [KUBEADM, "reset", "-f", "--skip-phases", "remove-etcd-member", "--cri-socket", &socket];
@@ -97,14 +113,10 @@ impl ResetKubeadm {
     /// Why kubeadm is not let loose as things are: it unmounts and empties whatever it finds below the kubelet's folder.
     async fn obstacles(&self, host: &Host) -> Result<Vec<Obstacle>, Error> {
         let mut found = self.socket.obstacles(host).await?;
-        for path in EMPTIED {
-            if host.files.entry(Path::new(path)).await?.is_some_and(|entry| entry.kind == EntryKind::Symlink) {
-                let explain = format!(
-                    "{path} is a symbolic link, and kubeadm would empty what it leads to: remove the link yourself"
-                );
-                found.push(obstacle(Code::HOST_SYMLINK, path, explain));
-            }
+        if host.kubeadm.version().await?.is_none() {
+            found.extend(by_files::alive(host).await?);
         }
+        found.extend(links(host).await?);
         let below = |point: &Path| EMPTIED.iter().any(|root| point.starts_with(root) && point != Path::new(root));
         let mounts = host.mounts.list().await?;
         found.extend(
@@ -112,6 +124,23 @@ impl ResetKubeadm {
         );
         Ok(found)
     }
+}
+
+/// There is no kubeadm to do it, and nothing that would have to be ended first.
+async fn lost_kubeadm(host: &Host) -> Result<bool, Error> {
+    Ok(host.kubeadm.version().await?.is_none() && by_files::alive(host).await?.is_empty())
+}
+
+async fn links(host: &Host) -> Result<Vec<Obstacle>, Error> {
+    let mut found = Vec::new();
+    for path in EMPTIED {
+        if host.files.entry(Path::new(path)).await?.is_some_and(|entry| entry.kind == EntryKind::Symlink) {
+            let explain =
+                format!("{path} is a symbolic link, and what it leads to would be emptied: remove the link yourself");
+            found.push(obstacle(Code::HOST_SYMLINK, path, explain));
+        }
+    }
+    Ok(found)
 }
 
 fn done(ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {

@@ -1,5 +1,5 @@
 //! Brings the member of etcd on this host to a later patch release by its static pod's image. The member has to answer from the new image and be
-//! part of a majority; if it is not, the manifest from before comes back.
+//! part of a majority; if it is not, the manifest from before comes back, and the member is waited for with that.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use slipway_host::{Host, edit};
 use slipway_proto::types::Obstacle;
 
 use crate::cri_socket::CriSocket;
+use crate::image::is_image;
 use crate::kept::{Replacement, text};
 use crate::perform::{change, obstacle};
-use crate::pull_images::{is_image, pull};
+use crate::pull_images::pull;
 use crate::wire::bad;
 use crate::{Check, Done, Error, OperationContext, Perform};
 
@@ -131,6 +132,8 @@ impl SetEtcdImage {
         Ok(host.etcd.quorum_read(&local.access).await.err().map(|error| error.coded().message))
     }
 
+    /// Why it is not well with `image` after all that time; none: it is. Somebody who does not answer once among so many looks is no sick member,
+    /// so what a look fails with is only one more sentence.
     async fn gets_healthy(
         &self,
         host: &Host,
@@ -140,7 +143,7 @@ impl SetEtcdImage {
     ) -> Result<Option<String>, Error> {
         let mut last = None;
         for tried in 0..HEALTHY_WITHIN {
-            last = self.short(host, local, image).await?;
+            last = self.short(host, local, image).await.unwrap_or_else(|error| Some(error.coded().message));
             let Some(short) = &last else { return Ok(None) };
             operation.go_on(self.name())?;
             if tried % 10 == 9 {
@@ -152,6 +155,24 @@ impl SetEtcdImage {
             }
         }
         Ok(last)
+    }
+
+    /// Puts the manifest from before back, and tells how the member does with it.
+    async fn back(&self, host: &Host, operation: &OperationContext, found: &Found) -> Result<String, Error> {
+        operation.progress.say("etcd did not get healthy; putting the old manifest back");
+        if !found.replacement.put_back(host).await? {
+            return Ok("there is no older manifest to put back".to_owned());
+        }
+        let manifest = text(host, Path::new(MANIFEST)).await?.unwrap_or_default();
+        // What was found may have been the new image already, where an attempt before this one was cut off.
+        let before = edit::image(&manifest, CONTAINER).unwrap_or_default();
+        operation.progress.say(format!("waiting for etcd from {before}"));
+        let well = match self.gets_healthy(host, operation, &found.local, &before).await {
+            Ok(None) => "the member is healthy with it".to_owned(),
+            Ok(Some(short)) => format!("the member is not healthy with it after {HEALTHY_WITHIN} s: {short}"),
+            Err(_) => "there was no time to see the member healthy with it: slipway etcd status".to_owned(),
+        };
+        Ok(format!("the manifest before was put back, and {well}"))
     }
 }
 
@@ -221,11 +242,10 @@ impl Perform for SetEtcdImage {
             let line = format!("etcd runs from {}; the manifest before is kept in {}", self.image, kept.display());
             return Ok(Done { changes: check.changes.clone(), record: vec![line] });
         }
-        operation.progress.say("etcd did not get healthy; putting the old manifest back");
-        let back = found.replacement.put_back(host).await?;
+        let back = self.back(host, operation, &found).await?;
+        operation.progress.say(back.clone());
         let short = outcome?.unwrap_or_default();
-        let what = if back { "the manifest before was put back" } else { "there is no older manifest to put back" };
-        let what = format!("etcd did not get healthy within {HEALTHY_WITHIN} s: {short}; {what}");
+        let what = format!("etcd did not get healthy within {HEALTHY_WITHIN} s: {short}; {back}");
         Err(Error::NotReached { action: self.name(), code: self.failure(), what })
     }
 }

@@ -1,25 +1,27 @@
 //! Makes one repository the only one that packages of Kubernetes come from, and takes that back. Another file that names one is moved aside
 //! under a name that apt passes over without a word; one that names other things too is left to its owner.
 
-use std::path::{Path, PathBuf};
+mod aside;
+
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
 use slipway_host::plan::apt_sources::same;
 use slipway_host::{Host, Packages, Source};
 use slipway_proto::types::{self, Change};
-use slipway_types::OperationId;
+use slipway_types::{OperationId, without_credentials};
 
+use self::aside::Aside;
 use crate::kept::text;
 use crate::perform::{change, obstacle};
 use crate::transaction::{self, UPDATE};
 use crate::wire::bad;
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const ASIDE: &str = ".before-slipway.disabled";
 const KEY_LIMIT: usize = 64 << 10;
 const URL_LIMIT: usize = 512;
-/// apt reads both as a user of its own.
+/// apt reads both as a user of its own. A file that is there keeps the mode that it has.
 const MODE: u32 = 0o644;
 const KEYRING_FOLDERS: [&str; 2] = ["/etc/apt/keyrings/", "/usr/share/keyrings/"];
 
@@ -40,10 +42,15 @@ impl SetRepository {
             return Err(bad(format!("{:?} is no minor such as 1.34", set.minor)));
         }
         if !set.url.is_empty() && !set.url.contains(&set.minor) {
-            return Err(bad(format!("{:?} does not name the minor {}", set.url, set.minor)));
+            return Err(bad(format!("{:?} does not name the minor {}", without_credentials(&set.url), set.minor)));
         }
         let (url, key, keyring) = repository(set.url, set.key, set.keyring)?;
         Ok(Self { minor: set.minor, url, key, keyring })
+    }
+
+    /// The URL as people are told of it.
+    fn told(&self) -> String {
+        without_credentials(&self.url)
     }
 
     /// The keyring that our file names: what was asked for, our own, or the usual one that is there.
@@ -70,10 +77,11 @@ impl SetRepository {
         }
         for source in others {
             let path = source.path.display().to_string();
+            let url = without_credentials(&source.url);
             if source.alone {
-                check.changes.push(change("file", &*path, "move aside", format!("it names {}", source.url)));
+                check.changes.push(change("file", &*path, "move aside", format!("it names {url}")));
             } else {
-                let explain = format!("{path} names {} among others: take it out of the file", source.url);
+                let explain = format!("{path} names {url} among others: take it out of the file");
                 check.obstacles.push(obstacle(Code::PACKAGE_OTHER_SOURCE, path, explain));
             }
         }
@@ -82,12 +90,12 @@ impl SetRepository {
             let files = self.files(manager, &keyring);
             for (path, wanted) in &files {
                 if text(host, path).await?.as_deref() != Some(wanted) {
-                    check.changes.push(change("file", path.display().to_string(), "write", &*self.url));
+                    check.changes.push(change("file", path.display().to_string(), "write", self.told()));
                 }
             }
         } else {
             let explain = "no key was given, and none of the usual keyrings is on the host: packages.key";
-            check.obstacles.push(obstacle(Code::PACKAGE_SIGNATURE, &*self.url, explain));
+            check.obstacles.push(obstacle(Code::PACKAGE_SIGNATURE, self.told(), explain));
         }
         check.satisfied = check.changes.is_empty() && check.obstacles.is_empty();
         Ok(check)
@@ -100,25 +108,28 @@ impl SetRepository {
         key.into_iter().chain([source]).collect()
     }
 
-    async fn set(&self, host: &Host, operation: &OperationContext) -> Result<String, Error> {
+    async fn set(&self, host: &Host, operation: &OperationContext) -> Result<Vec<String>, Error> {
         let manager = host.package_manager()?;
         let Some(keyring) = self.signed_by(host, manager).await? else {
-            let what = format!("there is no key for {}", self.url);
+            let what = format!("there is no key for {}", self.told());
             return Err(slipway_host::Error::Package { trouble: slipway_host::Trouble::Unsigned, what }.into());
         };
         for (path, wanted) in self.files(manager, &keyring) {
             if let Some(folder) = path.parent() {
                 host.files.make_folder(folder, 0o755).await?;
             }
-            host.files.write(&path, wanted.as_bytes(), MODE).await?;
+            let mode = host.files.mode(&path).await?.unwrap_or(MODE);
+            host.files.write(&path, wanted.as_bytes(), mode).await?;
         }
         let ours = manager.dialect().source_path();
+        let mut record = Vec::new();
         for source in manager.sources(&self.url).await?.iter().filter(|source| source.path != ours && source.alone) {
             operation.progress.say(format!("moving {} aside", source.path.display()));
-            move_file(host, &source.path, &aside(&source.path)).await?;
+            record.extend(aside::away(host, &source.path).await?);
         }
-        operation.progress.say(format!("reading the lists of {}", self.url));
-        transaction::refresh(host, operation, ours).await
+        operation.progress.say(format!("reading the lists of {}", self.told()));
+        record.push(transaction::refresh(host, operation, ours).await?);
+        Ok(record)
     }
 }
 
@@ -128,7 +139,8 @@ pub(crate) fn repository(url: String, key: String, keyring: String) -> Result<(S
     let scheme = ["https://", "http://", "file:/"].iter().any(|scheme| url.starts_with(scheme));
     if !url.is_empty() && (!scheme || url.len() > URL_LIMIT || !url.chars().all(plain)) {
         return Err(bad(format!(
-            "{url:?} is no URL of a repository such as https://pkgs.k8s.io/core:/stable:/v1.34/deb/"
+            "{:?} is no URL of a repository such as https://pkgs.k8s.io/core:/stable:/v1.34/deb/",
+            without_credentials(&url)
         )));
     }
     let armoured = key.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
@@ -158,30 +170,6 @@ pub(crate) async fn keyring_of(host: &Host, manager: &dyn Packages, keyring: &st
     Ok(None)
 }
 
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ASIDE);
-    name.into()
-}
-
-fn original(aside: &Path) -> Option<PathBuf> {
-    aside.to_str()?.strip_suffix(ASIDE).map(PathBuf::from)
-}
-
-/// The copy is on the disk before the original goes, so a crash leaves both and never none.
-async fn move_file(host: &Host, from: &Path, to: &Path) -> Result<(), Error> {
-    let Some(content) = text(host, from).await? else { return Ok(()) };
-    host.files.write(to, content.as_bytes(), MODE).await?;
-    Ok(host.files.remove(from, &[from.to_owned()]).await?)
-}
-
-/// Files that were moved aside, in the folder of ours.
-async fn moved(host: &Host, manager: &dyn Packages) -> Result<Vec<PathBuf>, Error> {
-    let Some(folder) = manager.dialect().source_path().parent() else { return Ok(vec![]) };
-    let entries = host.files.list(folder).await?;
-    Ok(entries.into_iter().map(|entry| entry.path).filter(|path| original(path).is_some()).collect())
-}
-
 /// What there is to take back.
 async fn to_take_back(host: &Host, manager: &dyn Packages) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::new();
@@ -190,27 +178,21 @@ async fn to_take_back(host: &Host, manager: &dyn Packages) -> Result<Vec<Change>
             changes.push(change("file", path.display().to_string(), "remove", "it is ours"));
         }
     }
-    let put_back = |path: PathBuf| change("file", path.display().to_string(), "put back", "it was moved aside");
-    changes.extend(moved(host, manager).await?.into_iter().map(put_back));
+    changes.extend(aside::all(host, manager).await?.iter().filter_map(Aside::change));
     Ok(changes)
 }
 
-async fn take_back(host: &Host, operation: &OperationContext) -> Result<(), Error> {
+async fn take_back(host: &Host, operation: &OperationContext) -> Result<Vec<String>, Error> {
     let manager = host.package_manager()?;
     operation.progress.say("putting the repositories back as they were");
     for path in [manager.dialect().source_path(), manager.dialect().key_path()] {
         host.files.remove(path, &[path.to_owned()]).await?;
     }
-    for path in moved(host, manager).await? {
-        let Some(to) = original(&path) else { continue };
-        // Whoever has written a file of that name meanwhile meant it.
-        if host.files.entry(&to).await?.is_some() {
-            host.files.remove(&path, std::slice::from_ref(&path)).await?;
-        } else {
-            move_file(host, &path, &to).await?;
-        }
+    let mut record = Vec::new();
+    for aside in aside::all(host, manager).await? {
+        record.extend(aside.back(host).await?);
     }
-    Ok(())
+    Ok(record)
 }
 
 #[async_trait]
@@ -227,7 +209,7 @@ impl Perform for SetRepository {
             ];
         }
         vec![
-            format!("# /etc/apt/sources.list.d/kubernetes.list has {} and no other minor", self.url),
+            format!("# /etc/apt/sources.list.d/kubernetes.list has {} and no other minor", self.told()),
             "apt-get update".to_owned(),
         ]
     }
@@ -250,12 +232,8 @@ impl Perform for SetRepository {
     }
 
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
-        let record = if self.url.is_empty() {
-            take_back(host, operation).await?;
-            vec![]
-        } else {
-            vec![self.set(host, operation).await?]
-        };
+        let record =
+            if self.url.is_empty() { take_back(host, operation).await? } else { self.set(host, operation).await? };
         Ok(Done { changes: found.changes.clone(), record })
     }
 
@@ -296,11 +274,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_moved_aside_is_known_by_its_name() {
-        let path = Path::new("/etc/apt/sources.list.d/kubernetes.list");
-        assert_eq!(original(&aside(path)).as_deref(), Some(path));
-        assert_eq!(original(path), None);
+    fn a_repository_and_the_way_back_are_taken() {
         assert!(SetRepository::new(wire()).is_ok());
         assert!(SetRepository::new(types::SetRepository { url: String::new(), ..wire() }).is_ok());
+    }
+
+    #[test]
+    fn a_refused_url_is_told_without_what_opens_it() {
+        let url = |url: &str| SetRepository::new(types::SetRepository { url: url.into(), ..wire() }).unwrap_err();
+        for refused in [url("https://u:secret@m/v1.33/"), url("https://u:secret@m/v1.34/ [trusted=yes]")] {
+            assert!(!refused.to_string().contains("secret"), "{refused}");
+        }
     }
 }

@@ -181,8 +181,8 @@ impl UpgradeKubeadm {
     async fn done(&self, host: &Host, record: Record, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
         let seen = self.seen(host).await?;
         let stand = seen.stand(&self.release);
-        // A worker has nothing else to show; of a master it tells that kubeadm went past the static pods.
-        let shown = seen.written || (self.control_plane && ended.exit == 0);
+        // A worker has nothing else to show. On a master kubeadm goes on after that, with addons of the whole cluster.
+        let shown = if self.control_plane { ended.exit == 0 } else { seen.written };
         if ended.exit >= 0 && stand == Stand::Reached && shown {
             upgrade_kept::write(host, &Record { result: seen.configured, ..record }).await?;
             let mut lines = vec![ended.line(COMMAND)];
@@ -208,8 +208,33 @@ impl UpgradeKubeadm {
             ),
             exit => format!("it ended with {exit} ({})", ended.said),
         };
-        let words = stand.words(self.release.as_str(), written);
+        let words = match stand {
+            Stand::Reached if self.control_plane && ended.exit > 0 => {
+                format!("the static pods are of {}, but what kubeadm does after them failed", self.release)
+            }
+            stand => stand.words(self.release.as_str(), written),
+        };
         format!("{how}: {words}; it may be run again; its output is in {}", ended.output.display())
+    }
+
+    /// It failed only after the static pods: then it may be run once more, which begins nothing anew that is there.
+    async fn failed_late(&self, host: &Host, ended: &Ended) -> Result<bool, Error> {
+        let late = self.control_plane && ended.exit > 0;
+        Ok(late && self.seen(host).await?.stand(&self.release) == Stand::Reached)
+    }
+
+    /// Runs it, and once more where that may help.
+    async fn run(&self, host: &Host, operation: &OperationContext) -> Result<Ended, Error> {
+        let argv: Vec<String> = [KUBEADM.to_owned()].into_iter().chain(self.words()).collect();
+        let ended = self.command().run(host, operation, argv.clone()).await?;
+        if !self.failed_late(host, &ended).await? {
+            return Ok(ended);
+        }
+        operation.progress.say(format!(
+            "kubeadm upgrade ended with {} after its static pods ({}): running it once more",
+            ended.exit, ended.said
+        ));
+        self.command().run(host, operation, argv).await
     }
 
     /// Time that was over, with how far kubeadm came by then.
@@ -272,8 +297,7 @@ impl Perform for UpgradeKubeadm {
     async fn perform(&self, host: &Host, operation: &OperationContext, found: &Check) -> Result<Done, Error> {
         operation.progress.say("keeping what the kubelet is configured with, and the manifests");
         let record = upgrade_kept::begin(host, &self.release, operation.clock.now().as_millisecond()).await?;
-        let argv = [KUBEADM.to_owned()].into_iter().chain(self.words()).collect();
-        match self.command().run(host, operation, argv).await {
+        match self.run(host, operation).await {
             Ok(ended) => self.done(host, record, &ended, found.changes.clone()).await,
             Err(error) => Err(self.explained(host, error).await),
         }
@@ -285,6 +309,10 @@ impl Perform for UpgradeKubeadm {
             Ok(None) => return Ok(None),
             Err(error) => return Err(self.explained(host, error).await),
         };
+        // Looked at again, it is found to be not ended well, and is run once more.
+        if self.failed_late(host, &ended).await? {
+            return Ok(None);
+        }
         let record = upgrade_kept::record(host, &self.release).await?.unwrap_or_else(|| Record {
             release: self.release.to_string(),
             begun_ms: operation.clock.now().as_millisecond(),

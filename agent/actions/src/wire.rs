@@ -161,7 +161,7 @@ mod tests {
     #[case(Wire::PullImages(types::PullImages::default()))]
     #[case(Wire::UpgradeKubeadm(types::UpgradeKubeadm::default()))]
     #[case(Wire::RestartKubelet(types::RestartKubelet { kubernetes: "stable".into() }))]
-    #[case(Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "../v1.34.4".into() }))]
+    #[case(Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "../v1.34.4".into(), ..Default::default() }))]
     #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "etcd".into() }))]
     #[case(Wire::RemovePackages(types::RemovePackages { packages: vec!["vim".into()] }))]
     #[case(Wire::InstallPackages(types::InstallPackages::default()))]

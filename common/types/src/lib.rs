@@ -7,6 +7,7 @@ mod ids;
 mod names;
 mod role;
 pub mod secret;
+mod told;
 mod version;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -15,4 +16,5 @@ pub use ids::{HostId, IdGen, OperationId, RandomIds, RunId, SequentialIds, StepI
 pub use names::{InvalidName, NodeName};
 pub use role::{NodeRole, Role};
 pub use secret::Secret;
+pub use told::without_credentials;
 pub use version::{InvalidVersion, KubernetesVersion};

@@ -9,7 +9,7 @@ use slipway_flow::OnFailure;
 use slipway_proto::agent::{CheckResponse, PackagesQuery};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, HostFacts, Packages, RemovePackages, SetRepository};
-use slipway_types::KubernetesVersion;
+use slipway_types::{KubernetesVersion, without_credentials};
 
 use super::packages::{Repository, VERSIONED, bare, install, locked, minor, ours};
 use crate::agents::packages;
@@ -98,7 +98,7 @@ pub(in crate::flows) fn offers(
             [] => "it has none of that name".to_owned(),
             some => format!("it has {}", some.iter().take(5).cloned().collect::<Vec<_>>().join(", ")),
         };
-        let text = format!("{name} {version} for {host} is not in {}: {has}", repository.url);
+        let text = format!("{name} {version} for {host} is not in {}: {has}", without_credentials(&repository.url));
         return Err(Coded::new(Code::PACKAGE_VERSION, text)
             .do_this("take a version that the repository has, or another repository (packages.url)"));
     }
@@ -133,7 +133,7 @@ impl PackageWork {
 
     fn set_repository(&self, target: &HostTarget) -> HostAction {
         HostAction {
-            summary: format!("packages come from {}", self.repository.url),
+            summary: format!("packages come from {}", without_credentials(&self.repository.url)),
             by_hand: self.set_by_hand.clone(),
             undo: Some(self.repository_before()),
             on_failure: OnFailure::Unwind,

@@ -81,7 +81,7 @@ impl Work {
         let action = match self {
             Self::Repository => return repository.action(),
             Self::Packages => return install(to, &["kubelet", "kubeadm", "kubectl"], false),
-            Self::Configuration => Kind::RollBackKubelet(RollBackKubelet::default()),
+            Self::Configuration => Kind::RollBackKubelet(RollBackKubelet { before: bare(to), ..Default::default() }),
             Self::Kubelet => Kind::RestartKubelet(RestartKubelet { kubernetes: bare(to) }),
         };
         Action { action: Some(action) }

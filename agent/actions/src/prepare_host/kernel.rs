@@ -6,6 +6,7 @@ use slipway_errors::Code;
 use slipway_host::Host;
 use slipway_host::kernel::Module;
 
+use super::sysctls::{self, Overruled};
 use super::{Found, Record};
 use crate::perform::change;
 use crate::{Error, OperationContext};
@@ -51,8 +52,15 @@ pub(super) async fn look(host: &Host, found: &mut Found) -> Result<(), Error> {
         found.want(host, Path::new(MODULES_FILE), text, "modules that are loaded at each boot").await?;
     }
     found.want(host, Path::new(SYSCTL_FILE), SYSCTL_TEXT.to_owned(), "sysctls that are set at each boot").await?;
+    let overruled = sysctls::overruled(&sysctls::files(host).await?, Path::new(SYSCTL_FILE), SYSCTL_TEXT);
     for name in SYSCTLS {
-        match host.kernel.sysctl(name).await?.as_deref() {
+        let now = host.kernel.sysctl(name).await?;
+        // What this kernel does not have, and will not, nobody can set.
+        let counts = now.is_some() || bridge == Module::Loadable;
+        if let Some(other) = overruled.iter().find(|other| other.key == name && counts) {
+            found.refuse(Code::HOST_PREPARE, &other.by.display().to_string(), later(other));
+        }
+        match now.as_deref() {
             Some("1") => {}
             Some(other) => {
                 found.changes.push(change("sysctl", name, "set", format!("1 instead of {other}")));
@@ -67,6 +75,15 @@ pub(super) async fn look(host: &Host, found: &mut Found) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// It may be meant: what it breaks is for its owner to decide, and not for a file that is named so as to come last.
+fn later(other: &Overruled) -> String {
+    let Overruled { key, value, by } = other;
+    format!(
+        "{} sets {key} to {value} and is read after {SYSCTL_FILE} at each boot, so pods would lose their network with the next one: take {key} out of it, or set it to 1 there",
+        by.display()
+    )
 }
 
 pub(super) async fn bring_about(

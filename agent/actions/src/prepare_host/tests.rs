@@ -261,3 +261,26 @@ fn what_could_mean_something_else_in_a_configuration_is_refused() {
     }
     assert!(prepare().by_hand().join("\n").contains("--node-ip=10.70.0.21"));
 }
+
+#[tokio::test]
+async fn a_later_file_that_takes_forwarding_away_at_the_next_boot_is_named_with_its_key() {
+    let (host, handle) = host();
+    handle.change(|state| {
+        state.write("/etc/sysctl.d/99-hardening.conf", "net.ipv4.ip_forward = 0\n");
+        state.write("/etc/sysctl.conf", "kernel.panic = 10\n");
+    });
+    for prepared in [false, true] {
+        if prepared {
+            handle.change(|state| state.write("/etc/sysctl.d/99-hardening.conf", ""));
+            prepare().apply(&host, &operation()).await.unwrap();
+            handle.change(|state| state.write("/etc/sysctl.d/99-hardening.conf", "net.ipv4.ip_forward = 0\n"));
+        }
+        let before = essence(&handle);
+        let error = prepare().apply(&host, &operation()).await.unwrap_err().coded();
+        assert_eq!(error.code, Code::HOST_PREPARE, "prepared: {prepared}");
+        assert!(error.message.contains("/etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0"), "{error}");
+        assert_eq!(essence(&handle), before);
+    }
+    handle.change(|state| state.write("/etc/sysctl.d/99-hardening.conf", "net.ipv4.ip_forward = 1\n"));
+    assert!(prepare().check(&host).await.unwrap().satisfied);
+}

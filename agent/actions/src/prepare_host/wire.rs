@@ -5,6 +5,7 @@ use slipway_proto::types;
 
 use super::PrepareHost;
 use super::kubelet::ALLOWED;
+use crate::image::is_image;
 use crate::wire::bad;
 
 const REGISTRIES: usize = 16;
@@ -60,10 +61,6 @@ impl PrepareHost {
 fn of(text: &str, most: usize, more: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     !text.is_empty() && text.len() <= most && text.chars().all(legal)
-}
-
-fn is_image(text: &str) -> bool {
-    of(text, 255, "./:@_-") && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn is_registry(text: &str) -> bool {

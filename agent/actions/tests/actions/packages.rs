@@ -132,6 +132,83 @@ async fn an_operators_own_file_is_moved_aside_by_name_and_put_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_file_that_somebody_wrote_again_stays_and_so_does_the_copy_of_the_earlier_one() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let text = |path: &str| handle.see(|state| state.text(path).map(str::to_owned));
+    let earlier = text(OLD_FILE);
+    applied(&host, &*repository("1.34")).await;
+    let second = "deb https://pkgs.k8s.io/core:/stable:/v1.32/deb/ /\n";
+    handle.change(|state| state.write(OLD_FILE, second));
+    let aside = format!("{OLD_FILE}.before-slipway.disabled");
+    let done = applied(&host, &*as_before()).await;
+    assert!(done.record.iter().any(|line| line.contains(OLD_FILE) && line.contains(&aside)), "{done:?}");
+    assert_eq!((text(OLD_FILE).as_deref(), text(&aside)), (Some(second), earlier.clone()));
+    assert!(applied(&host, &*as_before()).await.already_true);
+    // Moved aside once more, it takes nobody's place.
+    let done = applied(&host, &*repository("1.34")).await;
+    let numbered = format!("{OLD_FILE}.before-slipway-1.disabled");
+    assert!(done.record.iter().any(|line| line.contains(&numbered)), "{done:?}");
+    assert_eq!((text(&aside).as_deref(), text(&numbered)), (Some(second), earlier));
+    applied(&host, &*as_before()).await;
+    assert_eq!((text(OLD_FILE).as_deref(), text(&aside)), (Some(second), None));
+}
+
+#[tokio::test]
+async fn a_move_that_was_cut_off_leaves_no_copy_behind() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    let aside = format!("{OLD_FILE}.before-slipway.disabled");
+    let earlier = handle.see(|state| state.text(OLD_FILE).unwrap().to_owned());
+    handle.change(|state| state.write(&aside, &earlier));
+    let check = as_before().check(&host).await.unwrap();
+    assert!(check.changes.iter().any(|change| change.what == aside && change.verb == "remove"), "{check:?}");
+    applied(&host, &*as_before()).await;
+    assert_eq!(
+        handle.see(|state| (state.text(OLD_FILE).map(str::to_owned), state.text(&aside).is_none())),
+        (Some(earlier), true)
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_not_everybody_may_read_is_for_the_same_eyes_aside_and_afterwards() {
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.change(|state| state.modes.insert(OLD_FILE.into(), 0o600));
+    applied(&host, &*repository("1.34")).await;
+    let aside = format!("{OLD_FILE}.before-slipway.disabled");
+    assert_eq!(handle.see(|state| state.modes[Path::new(&aside)]), 0o600);
+    applied(&host, &*as_before()).await;
+    assert_eq!(handle.see(|state| state.modes[Path::new(OLD_FILE)]), 0o600);
+}
+
+#[tokio::test]
+async fn what_a_mirror_is_entered_with_stands_in_its_file_and_is_told_to_nobody() {
+    let with = |minor: &str| format!("https://user:secret@mirror.example/k8s/v{minor}/deb/");
+    let (host, handle) = host_in(preset::worker("w2"));
+    handle.change(|state| {
+        state.write(OLD_FILE, &format!("deb {} /\n", with("1.33")));
+        state.write("/etc/apt/sources.list", &format!("deb http://x/ main\ndeb {} /\n", with("1.32")));
+    });
+    let (minor, key) = ("1.34".to_owned(), preset::REPOSITORY_KEY.to_owned());
+    let wire = types::SetRepository { url: with("1.34"), minor, key, keyring: String::new() };
+    let set = action(Wire::SetRepository(wire.clone()));
+    let check = set.check(&host).await.unwrap();
+    let told = format!("{check:?} {:?}", set.by_hand());
+    assert!(told.contains("//mirror.example/k8s/v1.34") && told.contains("v1.33") && told.contains("v1.32"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    handle.change(|state| state.write("/etc/apt/sources.list", ""));
+    let said = Arc::new(std::sync::Mutex::new(String::new()));
+    let heard = said.clone();
+    let progress = Progress::to(move |sentence| heard.lock().unwrap().push_str(&sentence));
+    let error = set.apply(&host, &OperationContext { progress, ..operation("set") }).await.unwrap_err().coded();
+    assert_eq!(error.code, Code::PACKAGE_REPOSITORY);
+    assert!(error.message.contains("//mirror.example/") && !error.message.contains("secret"), "{error}");
+    assert!(!said.lock().unwrap().contains("secret"), "{said:?}");
+    assert!(handle.see(|state| state.text(OUR_FILE).unwrap().contains(&with("1.34"))));
+    let query = PackagesQuery { url: wire.url, key: wire.key, keyring: String::new() };
+    let error = packages(&host, query).await.unwrap_err();
+    assert!(error.message.contains("mirror.example") && !error.message.contains("secret"), "{error}");
+}
+
+#[tokio::test]
 async fn an_operators_own_file_that_is_right_stays() {
     let (host, handle) = host_in(preset::worker("w2"));
     assert!(applied(&host, &*repository("1.33")).await.already_true);
@@ -267,6 +344,28 @@ async fn needrestart_is_told_to_leave_the_kubelet_alone() {
     let file = handle.see(|state| state.files.get(Path::new("/etc/needrestart/conf.d/slipway-kubelet.conf")).cloned());
     assert!(matches!(file, Some(Node::File(text)) if text.contains("kubelet")));
     assert_eq!(handle.effects(APT_INSTALL), 0);
+}
+
+#[tokio::test]
+async fn what_needrestart_was_told_goes_with_the_kubelet_also_where_nothing_was_installed_in_the_end() {
+    let file = "/etc/needrestart/conf.d/slipway-kubelet.conf";
+    let scan = || action(Wire::ScanLeftovers(types::ScanLeftovers {}));
+    let of = |check: slipway_actions::Check| check.changes.iter().any(|one| one.what == file && one.verb == "remove");
+    // An agent that was cut off between its file and its packages, or between the packages' end and the file's.
+    for clean in [remove(), action(Wire::CleanFiles(types::CleanFiles::default()))] {
+        let (host, handle) = host_in(preset::bare("w9"));
+        handle.change(|state| state.write(file, "# Written by slipway-agent\n"));
+        assert!(of(scan().check(&host).await.unwrap()) && of(clean.check(&host).await.unwrap()), "{}", clean.name());
+        applied(&host, &*clean).await;
+        assert!(handle.see(|state| state.text(file).is_none()), "{}", clean.name());
+        assert!(scan().check(&host).await.unwrap().satisfied && applied(&host, &*clean).await.already_true);
+    }
+    let (host, handle) = host_in(preset::waiting("w2"));
+    handle.change(|state| state.write(file, "# Written by slipway-agent\n"));
+    assert!(!of(scan().check(&host).await.unwrap()), "the kubelet's package is there and needs it");
+    let only = Wire::RemovePackages(types::RemovePackages { packages: vec!["kubectl".into()] });
+    applied(&host, &*action(only)).await;
+    assert!(handle.see(|state| state.text(file).is_some()), "the kubelet is still there");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_actions::{Applied, Error, OperationContext};
+use slipway_actions::{Applied, Error, OperationContext, Progress};
 use slipway_errors::Code;
 use slipway_host::Host;
 use slipway_host::fake::{FakeHandle, FakeHost, Fault, SharedEtcd, State, UpgradeFault, preset};

@@ -14,9 +14,9 @@ use slipway_types::{ManualClock, OperationId, Timestamp};
 
 use crate::asked::{action, host_in, operation};
 
-const KUBEADM: &str = "run /usr/bin/kubeadm reset";
+pub(crate) const KUBEADM: &str = "run /usr/bin/kubeadm reset";
 
-fn reset() -> Box<dyn Perform> {
+pub(crate) fn reset() -> Box<dyn Perform> {
     action(Wire::ResetKubeadm(types::ResetKubeadm::default()))
 }
 
@@ -56,7 +56,7 @@ async fn leave(host: &Host) -> Vec<Applied> {
 }
 
 /// What matters of a machine: all but its counters and process numbers.
-fn essence(handle: &FakeHandle) -> State {
+pub(crate) fn essence(handle: &FakeHandle) -> State {
     let mut state = handle.state();
     state.effects.clear();
     state.next_pid = 0;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use slipway_types::without_credentials;
 
 use super::{FakeHost, Node, State, Unit};
 use crate::packages::CNI_PACKAGE;
@@ -366,7 +367,7 @@ impl Packages for FakeHost {
             let key = if repository.key.is_empty() { key_of(state, Some(&on_host)) } else { Some(&*repository.key) };
             state.packaging.read(&repository.url, key).map_err(|said| Error::Package {
                 trouble: apt::hint(&said).unwrap_or(Trouble::Unreachable),
-                what: format!("the repository {} cannot be read: {said}", repository.url),
+                what: without_credentials(&format!("the repository {} cannot be read: {said}", repository.url)),
             })
         })
         .await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use slipway_types::without_credentials;
 
 use super::blocking;
 use super::exec::{Exec, Program};
@@ -93,7 +94,7 @@ fn private_options(folder: &Path) -> Vec<String> {
 }
 
 fn unread(url: &str, error: &Error) -> Error {
-    let said = error.to_string();
+    let (url, said) = (without_credentials(url), without_credentials(&error.to_string()));
     let trouble = apt::hint(&said).unwrap_or(Trouble::Unreachable);
     Error::Package { trouble, what: format!("the repository {url} cannot be read: {said}") }
 }

@@ -51,10 +51,41 @@ async fn a_member_that_does_not_live_with_it_gets_its_manifest_back() {
     machine.handle.change(|state| state.sick_images.insert(NEW.into()));
     let (code, says) = machine.fails(set(NEW), "one").await;
     assert_eq!(code, Code::UPGRADE_ETCD_IMAGE);
-    assert!(says.contains("was put back") && says.contains("no container of"), "{says}");
+    assert!(says.contains("was put back, and the member is healthy with it"), "{says}");
+    assert!(says.contains("no container of"), "{says}");
     assert_eq!(machine.text(MANIFEST), before);
     assert_eq!(version(&etcd, "m1"), "3.5.24");
     assert!(etcd.cluster().named("m1").unwrap().is_healthy());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_misses_a_call_while_the_member_is_waited_for_is_no_sick_member() {
+    for call in ["runtime.containers", "runtime.image", "etcd.member_status", "etcd.quorum_read"] {
+        let (machine, etcd, _others) = masters();
+        // The first look of all is asked before anything is changed, and has to be answered.
+        let first = machine.handle.clone();
+        let operation = OperationContext {
+            progress: Progress::to(move |said| {
+                if said.starts_with("waiting for etcd") {
+                    first.inject(call, 1, Fault::Fail);
+                    first.inject(call, 2, Fault::Fail);
+                }
+            }),
+            ..machine.operation("one")
+        };
+        let applied = action(set(NEW)).apply(&machine.host, &operation).await;
+        assert!(applied.is_ok(), "{call}: {applied:?}");
+        assert_eq!(version(&etcd, "m1"), "3.5.26", "{call}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_sick_with_the_old_image_too_is_told_as_that() {
+    let (machine, _etcd, _others) = masters();
+    machine.handle.change(|state| state.sick_images.extend([NEW.into(), "kube.test/etcd:3.5.24-0".into()]));
+    let (code, says) = machine.fails(set(NEW), "one").await;
+    assert_eq!(code, Code::UPGRADE_ETCD_IMAGE);
+    assert!(says.contains("was put back, and the member is not healthy with it after 240 s"), "{says}");
 }
 
 #[tokio::test(start_paused = true)]

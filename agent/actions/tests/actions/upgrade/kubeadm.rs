@@ -68,14 +68,58 @@ async fn an_exit_of_0_without_an_effect_is_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exit_of_1_after_the_effect_is_done_and_recorded() {
-    for (machine, wire) in [(Machine::master(), apply()), (Machine::worker(), node())] {
-        machine.goes_wrong(UpgradeFault::FailsAfterwards);
-        let applied = machine.done(wire.clone(), "one").await;
-        let record = applied.record.join("\n");
-        assert!(record.contains("ended with 1") && record.contains("addon/coredns"), "{record}");
-        assert!(machine.done(wire, "two").await.already_true);
+async fn an_exit_of_1_after_the_effect_is_done_on_a_worker_and_recorded() {
+    let machine = Machine::worker();
+    machine.goes_wrong(UpgradeFault::FailsAfterwards);
+    let applied = machine.done(node(), "one").await;
+    let record = applied.record.join("\n");
+    assert!(record.contains("ended with 1") && record.contains("addon/coredns"), "{record}");
+    assert!(machine.done(node(), "two").await.already_true);
+    assert_eq!(machine.handle.effects(RUN), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_master_an_exit_of_1_after_the_static_pods_is_a_reason_to_run_it_once_more() {
+    let machine = Machine::master();
+    machine.goes_wrong(UpgradeFault::FailsAfterwards);
+    let applied = machine.done(apply(), "one").await;
+    assert!(applied.record[0].contains("ended with 0"), "{applied:?}");
+    assert_eq!(machine.handle.effects(RUN), 2);
+    assert!(machine.done(apply(), "two").await.already_true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_after_the_static_pods_twice_is_no_upgraded_master_and_says_what_failed() {
+    let machine = Machine::master();
+    machine.goes_wrong(UpgradeFault::FailsAfterwards);
+    let handle = machine.handle.clone();
+    let again = Progress::to(move |said| {
+        if said.contains("once more") {
+            handle.change(|state| state.upgrade_fault = Some(UpgradeFault::FailsAfterwards));
+        }
+    });
+    let operation = OperationContext { progress: again, ..machine.operation("one") };
+    let error = action(apply()).apply(&machine.host, &operation).await.unwrap_err();
+    assert_eq!(error.coded().code, Code::UPGRADE_KUBEADM);
+    let says = error.to_string();
+    assert!(says.contains("ended with 1") && says.contains("addon/coredns") && says.contains("failed"), "{says}");
+    assert_eq!(machine.handle.effects(RUN), 2);
+    assert!(!action(apply()).check(&machine.host).await.unwrap().satisfied);
+    machine.done(apply(), "two").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_failure_that_outlived_its_agent_is_run_once_more_too() {
+    let machine = Machine::master();
+    machine.handle.change(|state| state.reset_ms = 60_000);
+    machine.goes_wrong(UpgradeFault::FailsAfterwards);
+    machine.handle.inject("services.run_transient", 1, Fault::HangAfter);
+    tokio::select! {
+        _ = machine.apply(apply(), "one") => panic!("it did not hang"),
+        () = machine.handle.hung() => {}
     }
+    machine.done(apply(), "one").await;
+    assert_eq!(machine.handle.effects(RUN), 2);
 }
 
 #[tokio::test(start_paused = true)]

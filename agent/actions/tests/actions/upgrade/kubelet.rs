@@ -108,7 +108,7 @@ async fn without_an_upgrade_of_ours_there_is_no_way_back() {
     let machine = Machine::worker();
     assert_eq!(machine.refused(back()).await.0, Code::UPGRADE_NOTHING_KEPT);
     machine.done(node(), "one").await;
-    let other = Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "1.35.1".into() });
+    let other = Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "1.35.1".into(), ..Default::default() });
     let (code, says) = machine.refused(other).await;
     assert_eq!(code, Code::UPGRADE_NOTHING_KEPT);
     assert!(says.contains("v1.35.1"), "{says}");
@@ -134,4 +134,53 @@ async fn which_kubelet_there_was_before_is_noted_once_and_kept_over_further_atte
     machine.done(back(), "back").await;
     machine.done(node(), "three").await;
     assert_eq!(noted(&machine).await, (TO.to_owned(), before));
+}
+
+fn back_to(before: &str) -> Wire {
+    Wire::RollBackKubelet(types::RollBackKubelet { before: before.into(), ..Default::default() })
+}
+
+/// Upgraded to that release, its kubelet with it.
+async fn upgraded(machine: &Machine, release: &str) {
+    machine.handle.change(|state| state.kubeadm = Some(release.into()));
+    let kubernetes = release.to_owned();
+    machine.done(upgrade(types::UpgradeKubeadm { kubernetes, ..Default::default() }), release).await;
+    machine.handle.change(|state| state.kubelet = Some(release.into()));
+    tokio::time::advance(Duration::from_mins(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_goes_back_twice_gets_what_each_release_was_configured_with() {
+    let machine = Machine::worker();
+    let first = machine.text(CONFIG);
+    upgraded(&machine, "v1.34.4").await;
+    let second = machine.text(CONFIG);
+    upgraded(&machine, "v1.35.0").await;
+    assert!(first != second && second != machine.text(CONFIG));
+    machine.done(back_to("1.34.4"), "to the second").await;
+    assert_eq!(machine.text(CONFIG), second);
+    machine.handle.change(|state| state.kubelet = Some("v1.34.4".into()));
+    machine.done(back_to("1.33.13"), "to the first").await;
+    assert_eq!(machine.text(CONFIG), first, "it was given what another release was configured with");
+    assert!(machine.done(back_to("v1.33.13"), "again").await.already_true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_goes_back_by_two_has_undone_both_and_to_what_is_unknown_it_does_not_go() {
+    let machine = Machine::worker();
+    let first = machine.text(CONFIG);
+    upgraded(&machine, "v1.34.4").await;
+    upgraded(&machine, "v1.35.0").await;
+    let (code, says) = machine.refused(back_to("1.32.9")).await;
+    assert_eq!(code, Code::UPGRADE_NOTHING_KEPT);
+    assert!(says.contains("an upgrade from v1.32.9") && says.contains("from v1.34.4 to v1.35.0"), "{says}");
+    machine.done(back_to("1.33.13"), "by two").await;
+    assert_eq!(machine.text(CONFIG), first);
+    let noted = machine.text("/var/lib/slipway/agent/upgrade/v1.35.0/record.json");
+    assert!(noted.contains("\"taken_back\": true"), "{noted}");
+    // What an older agent has kept does not say what it is of.
+    let record = "/var/lib/slipway/agent/upgrade/v1.34.4/record.json";
+    let older = machine.text(record).replace("\"from\": \"v1.33.13\",", "");
+    machine.handle.change(|state| state.write(record, &older));
+    assert_eq!(machine.refused(back_to("1.33.13")).await.0, Code::UPGRADE_NOTHING_KEPT);
 }

@@ -19,6 +19,8 @@ use crate::world::World;
 
 /// Where kubeadm lets a member keep its data.
 const DATA_DIR: &str = "/var/lib/etcd";
+/// Where kubeadm lets certificates lie.
+const CERTIFICATES: &str = "/etc/kubernetes/pki";
 /// Where kubeadm writes down what the cluster is like.
 const CONFIG: (&str, &str) = ("kube-system", "kubeadm-config");
 
@@ -101,7 +103,12 @@ pub(in crate::flows::join) async fn master(
 
 /// Where the certificates lie by kubeadm's own configuration; empty: where they always do.
 async fn certificates_dir(world: &World) -> Result<String, Coded> {
-    let text = world.cluster.config_map_text(CONFIG.0, CONFIG.1).await?.unwrap_or_default();
+    folder(&world.cluster.config_map_text(CONFIG.0, CONFIG.1).await?.unwrap_or_default())
+}
+
+/// The same from that configuration's text. In another folder an agent finds neither the way to etcd nor the keys that have to go with a master
+/// that leaves, so a join would be taken back, or its keys would stay.
+fn folder(text: &str) -> Result<String, Coded> {
     let line = |word: &str| text.lines().find_map(|line| line.trim().strip_prefix(word)).map(clean);
     let way = "kubectl --namespace kube-system edit configmap kubeadm-config: an address of all masters, not of one";
     if line("controlPlaneEndpoint:").unwrap_or_default().is_empty() {
@@ -113,7 +120,13 @@ async fn certificates_dir(world: &World) -> Result<String, Coded> {
         let text = "etcd is external by kubeadm-config: a new master would bring no member of it";
         return Err(refused(text.to_owned(), "join the master by hand: kubeadm join --control-plane"));
     }
-    Ok(line("certificatesDir:").unwrap_or_default().to_owned())
+    let folder = line("certificatesDir:").unwrap_or_default().trim_end_matches('/');
+    if !matches!(folder, "" | CERTIFICATES) {
+        let text =
+            format!("the certificates of this cluster lie in {folder} by kubeadm-config, and not in {CERTIFICATES}");
+        return Err(refused(text, "join the master by hand: kubeadm join --control-plane"));
+    }
+    Ok(folder.to_owned())
 }
 
 fn clean(value: &str) -> &str {
@@ -203,5 +216,20 @@ async fn keepalived(
         Some(obstacle) => never(obstacle.explain.clone()),
         None if unit.active == "active" => Ok((Keepalived::Runs, Vec::new())),
         None => Ok((Keepalived::Waits, Vec::new())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_certificates_where_agents_look_for_them_let_a_master_join() {
+        let with = |line: &str| folder(&format!("controlPlaneEndpoint: api:6443\n{line}\n"));
+        assert_eq!(with("").unwrap(), "");
+        assert_eq!(with("certificatesDir: \"/etc/kubernetes/pki/\"").unwrap(), CERTIFICATES);
+        let refused = with("certificatesDir: /srv/pki").unwrap_err();
+        assert_eq!(refused.code, Code::JOIN_MASTER);
+        assert!(refused.message.contains("/srv/pki") && refused.way_out.is_some(), "{refused}");
     }
 }
