@@ -12,11 +12,11 @@ use slipway_types::KubernetesVersion;
 use super::gather::{Master, Upgrading};
 use super::work::Work;
 use super::{Facts, Parameters};
+use crate::flows::hand_over_vip::hand_over_vip;
 use crate::flows::packages::{install, minor};
-use crate::flows::scale_in::withdraw_vip;
 use crate::steps::{
     Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, MoveEtcdLeader, Settled, SettledMaster,
-    StaysEmpty, VipIsElsewhere, WithWayBack,
+    StaysEmpty, WithWayBack,
 };
 use crate::world::World;
 
@@ -184,13 +184,7 @@ fn leader_away(node: &Upgrading, master: &Master) -> Option<Arc<dyn Step<World>>
 
 fn vip_off(node: &Upgrading, master: &Master) -> Steps {
     let Some(vip) = &master.vip else { return Vec::new() };
-    let elsewhere = VipIsElsewhere {
-        node: node.name.clone(),
-        host: node.host.clone(),
-        vip: vip.clone(),
-        survivors: master.others.clone(),
-    };
-    vec![Arc::new(withdraw_vip(&node.host)), Arc::new(elsewhere)]
+    hand_over_vip(&node.host, vip, &master.others).into()
 }
 
 fn vip_on(node: &Upgrading, master: &Master) -> Steps {
