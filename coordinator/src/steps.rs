@@ -49,6 +49,7 @@ mod upgrade_is_done;
 mod vip_has_a_place;
 mod vip_is_elsewhere;
 mod volumes_detached;
+mod way_back;
 mod with_way_back;
 
 pub use add_etcd_learner::AddEtcdLearner;

@@ -8,6 +8,7 @@ use slipway_types::{NodeName, StepId};
 
 use super::fail::api;
 use super::kubelet_is_certified::why_none;
+use super::way_back::{nothing_runs, take_back_one};
 use super::{Certificates, HostAction, Newcomer};
 use crate::world::World;
 
@@ -64,16 +65,13 @@ impl Step<World> for JoinHost {
     }
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        nothing_runs(cx, &self.join.target, true).await?;
         for action in &self.back {
             if let Some((newcomer, _)) = self.member.as_ref().filter(|(_, before)| *before == action.name) {
                 cx.say(format!("whether {} is a member of etcd", newcomer.host.node));
                 newcomer.leave(&cx.part("leave-etcd")).await?;
             }
-            let part = cx.part(action.name);
-            if !action.satisfied(&part).await? {
-                cx.say(action.summary());
-                action.act(&part).await?;
-            }
+            take_back_one(cx, action).await?;
         }
         let target = &self.join.target;
         let cluster = &cx.world.cluster;
