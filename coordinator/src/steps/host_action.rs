@@ -107,7 +107,7 @@ impl HostAction {
     }
 
     /// Its name as a part of a step: no two parts of one step may share it, for operations are known by it.
-    pub(super) fn part_name(&self) -> String {
+    pub fn part_name(&self) -> String {
         self.variant.as_ref().map_or_else(|| self.name.to_owned(), |variant| format!("{}-{variant}", self.name))
     }
 
