@@ -2,6 +2,7 @@
 //! the other, each until it has come to rest; then workers in a window as wide as their budget, one of them alone first.
 
 mod findings;
+mod first;
 mod gather;
 mod goal;
 mod judged;

@@ -9,6 +9,7 @@ use slipway_errors::{Code, Coded};
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
 use super::findings::{block, found};
+use super::first::first;
 use super::gather::{Around, Upgrading, static_pods, upgrading};
 use super::goal::{Goal, Wanted};
 use super::judged;
@@ -38,7 +39,10 @@ pub(super) async fn facts(world: &World, parameters: &Parameters) -> Result<Fact
     let judgement = judge(&world.versions, &told);
     goal.etcd_image = etcd_image(judgement.raise_etcd.as_deref(), &places, parameters, &mut findings);
     findings.extend(judgement.findings.into_iter().map(|finding| graver(finding, &chosen)));
-    let first = first(&places, &config, goal.version);
+    let first = first(&places, &chosen, &config, goal.version).unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    });
     let around = Around { world, nodes: &nodes, etcd: &etcd, goal: &goal, parameters, first: first.as_ref() };
     let mut all = Vec::new();
     for place in places.iter().filter(|place| chosen.contains(&place.node.name)) {
@@ -116,19 +120,6 @@ async fn etcd(world: &World, findings: &mut Vec<Finding>) -> Result<EtcdView, Co
             Ok(view)
         }
     }
-}
-
-/// Which master `kubeadm upgrade apply` runs on: the one on which it has begun, or the first one; none where the cluster's own configuration has
-/// the version already.
-fn first(places: &[Place], config: &KubeadmConfig, to: KubernetesVersion) -> Option<NodeName> {
-    if config.version == to.to_string() {
-        return None;
-    }
-    let masters = || places.iter().filter(|place| place.node.role == NodeRole::ControlPlane);
-    let begun = masters().find(|place| {
-        static_pods(&place.facts).get("kube-apiserver").is_some_and(|image| tag(image) == to.to_string())
-    });
-    begun.or_else(|| masters().next()).map(|place| place.node.name.clone())
 }
 
 /// The nodes that the run is about.
