@@ -19,7 +19,7 @@ use slipway_types::{KubernetesVersion, NodeName};
 
 use super::claims::CONTROL_PLANE;
 use super::parameters::{DrainParameters, facts, read, schema, stored};
-use crate::steps::{Blocked, HostTarget, SnapshotEtcd, UpgradeIsDone};
+use crate::steps::{Blocked, HostTarget, KubeSystemIsWell, SnapshotEtcd, UpgradeIsDone};
 use crate::versions::Finding;
 use crate::world::World;
 use findings::{lines, refusal};
@@ -82,6 +82,9 @@ struct Facts {
     /// The nodes that the run is about, masters first.
     nodes: Vec<Upgrading>,
     findings: Vec<Finding>,
+    /// Pods of kube-system that were not well before: they are nobody's fault here.
+    #[serde(default)]
+    sick: Vec<String>,
     /// Hosts that can give a snapshot of etcd; none where it runs elsewhere.
     snapshot: Vec<HostTarget>,
     /// For how long a master has to be at rest.
@@ -148,7 +151,9 @@ fn plan(parameters: &Parameters, facts: &Facts) -> Result<Plan<World>, Coded> {
     let stop_after = parameters.stop_after.unwrap_or(1) as usize;
     plan = group(plan, canary, (1, 1), |lane, node| lanes::worker(lane, node, facts, parameters));
     plan = group(plan, others, (width, stop_after), |lane, node| lanes::worker(lane, node, facts, parameters));
-    plan.phase("verify", |phase| phase.step(UpgradeIsDone { version: facts.goal.version, nodes: names })).build()
+    let well = KubeSystemIsWell { sick_before: facts.sick.clone() };
+    plan.phase("verify", |phase| phase.step(well).step(UpgradeIsDone { version: facts.goal.version, nodes: names }))
+        .build()
 }
 
 fn title(facts: &Facts, masters: usize, workers: usize) -> String {

@@ -1,10 +1,9 @@
-//! The end of an upgrade, asked of the cluster and of every host: all nodes have the version, what runs in kube-system is well, no cordon of this
-//! run is left, and packages are held again.
+//! The end of an upgrade, asked of the cluster and of every host: all nodes have the version, no cordon of this run is left, and packages are held again.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::{Node, Pod, cordon_mark};
+use slipway_cluster::{Node, cordon_mark};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{KubernetesVersion, NodeName, StepId};
@@ -13,7 +12,6 @@ use super::fail::api;
 use crate::world::World;
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-const NAMESPACE: &str = "kube-system";
 /// The most that one sentence names.
 const MOST_NAMED: usize = 5;
 
@@ -26,7 +24,7 @@ pub struct UpgradeIsDone {
 }
 
 impl UpgradeIsDone {
-    fn missing(&self, run: &str, nodes: &[Node], pods: &[Pod]) -> Option<String> {
+    fn missing(&self, run: &str, nodes: &[Node]) -> Option<String> {
         let wanted = self.version.to_string();
         let ours = |node: &&Node| self.nodes.contains(&node.name);
         let named = |what: &str, names: Vec<String>| {
@@ -38,12 +36,10 @@ impl UpgradeIsDone {
         let old = nodes.iter().filter(ours).filter(|node| node.version != wanted);
         let unwell = nodes.iter().filter(ours).filter(|node| !node.ready);
         let cordoned = nodes.iter().filter(|node| cordon_mark(node).is_some_and(|mark| mark.run == run));
-        let sick = pods.iter().filter(|pod| !pod.ready && !pod.is_finished() && pod.deletion.is_none());
         let names = |all: &mut dyn Iterator<Item = &Node>| all.map(|node| node.name.to_string()).collect();
         named(&format!("not at {wanted}"), names(&mut old.into_iter()))
             .or_else(|| named("not Ready", names(&mut unwell.into_iter())))
             .or_else(|| named("still cordoned by this run", names(&mut cordoned.into_iter())))
-            .or_else(|| named("not well in kube-system", sick.map(|pod| pod.id.name.clone()).collect()))
     }
 }
 
@@ -54,15 +50,11 @@ impl Step<World> for UpgradeIsDone {
     }
 
     fn summary(&self) -> String {
-        format!(
-            "{} nodes are Ready with {}, kube-system is well, no cordon of this run is left",
-            self.nodes.len(),
-            self.version
-        )
+        format!("{} nodes are Ready with {}, no cordon of this run is left", self.nodes.len(), self.version)
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec!["kubectl get nodes; kubectl get pods -n kube-system".to_owned()]
+        vec!["kubectl get nodes".to_owned()]
     }
 
     fn reads_only(&self) -> bool {
@@ -76,8 +68,7 @@ impl Step<World> for UpgradeIsDone {
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let cluster = &cx.world.cluster;
         let nodes = cluster.nodes(None).await.map_err(|error| api(error.into()))?;
-        let pods = cluster.pods_in(NAMESPACE).await.map_err(|error| api(error.into()))?;
-        match self.missing(cx.run.as_str(), &nodes, &pods) {
+        match self.missing(cx.run.as_str(), &nodes) {
             None => Ok(true),
             Some(missing) => Err(StepError::Wait {
                 after: Some(LOOK_AGAIN),

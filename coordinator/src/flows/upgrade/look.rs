@@ -20,7 +20,7 @@ use crate::flows::etcd_part::with_agents;
 use crate::flows::packages::{Repository, locked, packages};
 use crate::flows::replace_etcd_member::Place;
 use crate::pools::{MASTERS, share_of};
-use crate::steps::tag;
+use crate::steps::{KUBE_SYSTEM, sick, tag};
 use crate::versions::{Dotted, Finding, Severity, judge};
 use crate::world::World;
 
@@ -65,6 +65,7 @@ pub(super) async fn facts(world: &World, parameters: &Parameters) -> Result<Fact
         nodes: all,
         goal,
         findings,
+        sick: sick(&world.cluster.pods_in(KUBE_SYSTEM).await?),
         snapshot,
         settle_ms: world.settings.upgrade.settle_ms.into(),
         soak_ms: parameters.soak_s.map_or_else(|| world.settings.upgrade.soak_ms.into(), |soak| u64::from(soak) * 1000),
