@@ -53,6 +53,23 @@ pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Resul
     Err(Coded::new(Code::JOIN_VERSION, text).do_this("join with the cluster's version; upgrade the cluster afterwards"))
 }
 
+/// The form of configuration that a join is written in came with this minor: an older kubeadm cannot read it.
+const OLDEST: (u64, u64) = (1, 31);
+
+/// Whether that version's kubeadm reads what it would be given.
+pub(super) fn not_too_old(wanted: KubernetesVersion) -> Result<(), Coded> {
+    if (u64::from(wanted.major), u64::from(wanted.minor)) >= OLDEST {
+        return Ok(());
+    }
+    let text = format!(
+        "kubeadm {wanted} does not read the configuration of a join (kubeadm.k8s.io/v1beta4 came with {}.{})",
+        OLDEST.0, OLDEST.1
+    );
+    Err(Coded::new(Code::JOIN_VERSION, text).do_this(
+        "upgrade the cluster to 1.31 or later first; until then kubeadm join by hand, then slipway-agent enrol there",
+    ))
+}
+
 /// How hosts join. What is published for newcomers has to name the authority that the cluster itself goes by: a host that knew the API by another
 /// would fail, or obey somebody else.
 pub(crate) async fn way_in(world: &World) -> Result<ClusterInfo, Coded> {
@@ -101,4 +118,18 @@ pub(super) async fn joining(
         before,
         host,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeadm_that_cannot_read_the_join_is_refused_with_the_reason() {
+        let asked = |version: &str| not_too_old(version.parse().unwrap());
+        assert_eq!(asked("1.31.0"), Ok(()));
+        assert_eq!(asked("1.34.4"), Ok(()));
+        let error = asked("1.30.14").unwrap_err();
+        assert!(error.code == Code::JOIN_VERSION && error.message.contains("v1beta4"), "{error}");
+    }
 }
