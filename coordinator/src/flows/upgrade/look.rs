@@ -21,7 +21,7 @@ use crate::flows::packages::{Repository, locked, packages};
 use crate::flows::replace_etcd_member::Place;
 use crate::pools::{MASTERS, share_of};
 use crate::steps::{KUBE_SYSTEM, sick, tag};
-use crate::versions::{Dotted, Finding, Severity, judge};
+use crate::versions::{Dotted, Finding, Severity, UNANSWERED, judge};
 use crate::world::World;
 
 /// Looks. What can be told as a finding is no error, so that all of it is seen at once.
@@ -137,10 +137,11 @@ fn chosen(nodes: &[Node], parameters: &Parameters) -> Result<Vec<NodeName>, Code
     Ok(nodes.iter().filter(wanted).map(|node| node.name.clone()).collect())
 }
 
-/// A worker that is not Ready may be left out; one that the run is about stands in its way.
+/// A worker that is not Ready may be left out; one that the run is about stands in its way. So does a node that could not be held against a rule
+/// that refuses: what is not known is no yes.
 fn graver(finding: Finding, chosen: &[NodeName]) -> Finding {
     let of_run = finding.node.as_ref().is_some_and(|node| chosen.contains(node));
-    if finding.rule == "rules.worker-not-ready" && of_run {
+    if ["rules.worker-not-ready", UNANSWERED].contains(&finding.rule.as_str()) && of_run {
         return Finding { severity: Severity::Block, ..finding };
     }
     finding
@@ -278,4 +279,21 @@ async fn of_addresses(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_did_not_say_enough_blocks_the_run_that_is_about_it_and_no_other() {
+        let name = |name: &str| name.parse::<NodeName>().unwrap();
+        let silent = Finding {
+            rule: UNANSWERED.to_owned(),
+            node: Some(name("w1")),
+            ..found(Severity::Warn, "w1 did not say enough", "see why")
+        };
+        assert_eq!(graver(silent.clone(), &[name("w1")]).severity, Severity::Block);
+        assert_eq!(graver(silent, &[name("w2")]).severity, Severity::Warn);
+    }
 }
