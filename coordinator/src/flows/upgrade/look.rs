@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use slipway_cluster::etcd::{Change, Verdict, project};
+use slipway_cluster::etcd::{Change, Member, Verdict, project};
 use slipway_cluster::{Impasse, KubeadmConfig, Node};
 use slipway_errors::{Code, Coded};
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
@@ -194,11 +194,18 @@ fn of_members(all: &[Upgrading], etcd: &EtcdView) -> Vec<Finding> {
         let Some(master) = node.master.as_ref().filter(|master| !master.others.is_empty()) else { continue };
         let Some(member) = master.member else { continue };
         if let Verdict::Refused { text } = project(&etcd.members, &Change::Stop(member)).verdict {
-            let way = "slipway etcd status shows each member; bring the others up first";
-            findings.push(found(Severity::Block, format!("{}: {text}", node.name), way));
+            findings.push(found(Severity::Block, format!("{}: {text}", node.name), way_to_bear_a_stop(&etcd.members)));
         }
     }
     findings
+}
+
+/// What lets one member stop while the others go on.
+fn way_to_bear_a_stop(members: &[Member]) -> &'static str {
+    if members.iter().any(|member| !member.counts()) {
+        return "slipway etcd status shows each member; bring the others up first";
+    }
+    "nobody is down, but these are too few for one of them to stop: join a third master first (slipway node join HOST --role control-plane)"
 }
 
 /// What each host could have, and what a drain would meet there.
@@ -284,6 +291,20 @@ async fn of_addresses(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_healthy_members_are_too_few_and_nobody_is_to_be_brought_up() {
+        let member = |name: &str, healthy: bool| -> Member {
+            let object = serde_json::json!({
+                "id": "a1", "name": name, "peer_urls": [], "client_urls": [], "learner": false, "healthy": healthy, "version": "",
+                "db_size": 0, "leader": false, "raft_index": 0, "alarms": [],
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let way = |members: &[Member]| way_to_bear_a_stop(members);
+        assert!(way(&[member("m1", true), member("m2", true)]).contains("join a third master"));
+        assert!(way(&[member("m1", true), member("m2", false), member("m3", true)]).contains("bring the others up"));
+    }
 
     #[test]
     fn a_node_that_did_not_say_enough_blocks_the_run_that_is_about_it_and_no_other() {
