@@ -8,8 +8,8 @@ use crate::screen::Format;
 use crate::verbs::{
     bootstrap_token_create, bootstrap_token_delete, bootstrap_token_list, completions, doctor, drain, etcd_backup,
     etcd_remove_member, etcd_status, explain, flow_list, host_clean, host_list, identity_create, init, isolate, join,
-    node_list, node_show, recover, remove, replace_member, run_list, run_show, run_steer, run_watch, set_endpoint,
-    token_create, upgrade,
+    node_list, node_show, recover, remove, replace_member, run_give_up, run_list, run_show, run_steer, run_watch,
+    set_endpoint, token_create, upgrade,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -181,6 +181,8 @@ pub enum RunVerb {
     Resume(run_steer::Args),
     /// Undo a run, as long as its point of no return is ahead
     Abort(run_steer::Args),
+    /// End a run that can go neither forward nor back, as it is: a person does the rest
+    GiveUp(run_give_up::Args),
     /// Say yes to a run that waits for a second person
     Approve(run_steer::Args),
 }

@@ -22,6 +22,7 @@ pub mod node_show;
 pub mod recover;
 pub mod remove;
 pub mod replace_member;
+pub mod run_give_up;
 pub mod run_list;
 pub mod run_show;
 pub mod run_steer;
@@ -163,6 +164,7 @@ async fn of_run(context: Context<'_>, verb: RunVerb) -> Result<Exit, Failure> {
         RunVerb::Pause(args) => run_steer::run(context, args.steer(), args.args).await,
         RunVerb::Resume(args) => run_steer::run(context, run_steer::Steer::Resume, args).await,
         RunVerb::Abort(args) => run_steer::run(context, run_steer::Steer::Abort, args).await,
+        RunVerb::GiveUp(args) => run_give_up::run(context, args).await,
         RunVerb::Approve(args) => run_steer::run(context, run_steer::Steer::Approve, args).await,
     }
 }

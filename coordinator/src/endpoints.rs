@@ -114,6 +114,14 @@ pub fn virtual_address(facts: &HostFacts, nodes: &[Node]) -> Option<String> {
     candidates.next().map(str::to_owned)
 }
 
+/// The unit that moves such an address.
+pub const KEEPALIVED: &str = "keepalived.service";
+
+/// Whether keepalived runs on the host, so that it takes part in the address that moves.
+pub fn runs_keepalived(facts: &HostFacts) -> bool {
+    facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active")
+}
+
 /// Whether the host has that address, as it says itself.
 pub fn holds(facts: &HostFacts, address: &str) -> bool {
     facts.addresses.iter().any(|own| own.split('/').next() == Some(address))

@@ -8,6 +8,7 @@ mod clean_host;
 mod drain;
 mod etcd_part;
 mod evacuate;
+mod hand_over_vip;
 mod isolate;
 mod join;
 mod package_work;

@@ -13,6 +13,7 @@ pub mod etcd;
 pub mod fleet;
 pub mod flows;
 pub mod gate;
+pub mod give_up;
 pub mod pools;
 pub mod reconcilers;
 pub mod runs;

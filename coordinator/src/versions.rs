@@ -10,7 +10,7 @@ mod table;
 pub use facts::{
     CertificateEnd, Cgroup, EtcdFacts, Facts, FlagSource, HostFacts, KubeadmFacts, KubeletFlag, NodeFacts,
 };
-pub use judge::{Finding, Judgement, Severity, judge};
+pub use judge::{Finding, Judgement, Severity, UNANSWERED, judge};
 pub use numbers::{Dotted, InvalidNumber, Minor};
 pub use rule::{ClusterIs, ImpasseIs, Level, MemberIs, NodeIs, Rule};
 pub use table::{EtcdImages, FOLDERS, OlderSkew, Skew, Table};

@@ -29,7 +29,7 @@ pub fn list(runs: &[RunSummary], width: usize, zone: &TimeZone) -> String {
 /// `run show`.
 pub fn page(answer: &GetRunResponse, verbose: bool, width: usize, zone: &TimeZone) -> String {
     let run = answer.summary.clone().unwrap_or_default();
-    let mut text = head(&run, is_past_no_return(answer), zone);
+    let mut text = head(&run, is_past_no_return(answer) || has_turned_back(answer), zone);
     let planned = answer.plan.iter().flat_map(|plan| &plan.steps);
     let total = answer.steps.len().to_string().len();
     for (at, status) in answer.steps.iter().enumerate() {
@@ -48,7 +48,7 @@ pub fn page(answer: &GetRunResponse, verbose: bool, width: usize, zone: &TimeZon
     text.into_text()
 }
 
-fn head(run: &RunSummary, past: bool, zone: &TimeZone) -> Page {
+fn head(run: &RunSummary, no_abort: bool, zone: &TimeZone) -> Page {
     let mut text = Page::default();
     text.line(&run.title);
     let mut row = |name: &str, value: String| {
@@ -62,7 +62,7 @@ fn head(run: &RunSummary, past: bool, zone: &TimeZone) -> Page {
     row("by", run.actor.clone());
     row("started", units::moment(run.started_ms, zone).unwrap_or_default());
     row("ended", units::moment(run.ended_ms, zone).unwrap_or_default());
-    row("next", next(run, past));
+    row("next", next(run, no_abort));
     text.line("");
     text
 }
@@ -73,12 +73,19 @@ fn is_past_no_return(answer: &GetRunResponse) -> bool {
     answer.plan.iter().flat_map(|plan| &plan.steps).any(|step| step.after_no_return && begun(&step.id))
 }
 
+/// Whether it is being undone already.
+fn has_turned_back(answer: &GetRunResponse) -> bool {
+    answer.steps.iter().any(|status| ["undoing", "undone", "undo-failed"].contains(&status.state.as_str()))
+}
+
 /// What can be typed now.
-fn next(run: &RunSummary, past_no_return: bool) -> String {
+fn next(run: &RunSummary, no_abort: bool) -> String {
     let id = short(&run.run);
     match run.state.as_str() {
         "running" | "unwinding" => format!("slipway run watch {id}"),
-        "paused" if past_no_return => format!("slipway run resume {id}"),
+        "paused" if no_abort => {
+            format!("slipway run resume {id}; if it never can: slipway run give-up {id} --reason TEXT")
+        }
         "paused" => format!("slipway run resume {id}, or slipway run abort {id}"),
         "awaiting-approval" => format!("slipway run approve {id}"),
         _ => String::new(),
@@ -115,7 +122,7 @@ mod tests {
         assert_eq!(say("completed"), "");
         assert_eq!(
             next(&RunSummary { run: "r1".into(), state: "paused".into(), ..Default::default() }, true),
-            "slipway run resume r1"
+            "slipway run resume r1; if it never can: slipway run give-up r1 --reason TEXT"
         );
     }
 

@@ -266,7 +266,9 @@ impl Follow {
         let (resume, abort) =
             (format!("`slipway run resume {id}` goes on"), format!("`slipway run abort {id}` undoes it"));
         screen.line(match state {
-            RunState::Paused if self.view.is_committed() => format!("the run stands still: {resume}"),
+            RunState::Paused if self.view.is_committed() => format!(
+                "the run stands still: {resume}; if it never can, `slipway run give-up {id} --reason TEXT` ends it"
+            ),
             RunState::Paused => format!("the run stands still: {resume}, {abort}"),
             RunState::AwaitingApproval => format!("the run waits for a second person: `slipway run approve {id}`"),
             _ => format!("`slipway run show {id}` has the whole story"),

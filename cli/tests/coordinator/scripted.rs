@@ -249,6 +249,16 @@ impl FlowService for Scripted {
         Err(to_status(tonic::Code::FailedPrecondition, &past))
     }
 
+    async fn give_up_run(&self, request: Request<GiveUpRunRequest>) -> Answer<GiveUpRunResponse> {
+        let request = request.into_inner();
+        self.script().seen_words.push(format!("give-up {}: {}", request.run, request.reason));
+        Ok(Response::new(GiveUpRunResponse {
+            state: "needs-operator".into(),
+            remaining_by_hand: vec!["kubectl delete node w2".into()],
+            silent_hosts: vec!["w2".into()],
+        }))
+    }
+
     async fn approve_run(&self, request: Request<ApproveRunRequest>) -> Answer<ApproveRunResponse> {
         self.script().seen_words.push(format!("approve {}", request.into_inner().run));
         Ok(Response::new(ApproveRunResponse { state: "running".into() }))

@@ -196,6 +196,16 @@ async fn a_word_to_a_run_goes_to_its_whole_id() {
 }
 
 #[tokio::test]
+async fn a_run_is_given_up_with_a_reason_and_what_remains_is_shown() {
+    let coordinator = scripted("paused", vec![]);
+    let came = coordinator.typed("slipway run give-up deadbeef --reason gone", "").await;
+    assert_eq!(coordinator.script().seen_words, [format!("give-up {RUN}: gone")]);
+    for part in ["run deadbeef: needs-operator", "do not answer: w2", "kubectl delete node w2"] {
+        assert!(came.out.contains(part), "{}", came.out);
+    }
+}
+
+#[tokio::test]
 async fn a_resumed_run_can_be_followed_at_once() {
     let coordinator =
         scripted("running", vec![Watch { sends: vec![finished(1, RunState::Completed)], then: Then::Silence }]);

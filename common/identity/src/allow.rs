@@ -55,6 +55,7 @@ pub const RULES: &[Rule] = &[
     changes("slipway.coordinator.v1.FlowService/PauseRun", OPERATORS),
     changes("slipway.coordinator.v1.FlowService/ResumeRun", OPERATORS),
     changes("slipway.coordinator.v1.FlowService/AbortRun", OPERATORS),
+    changes("slipway.coordinator.v1.FlowService/GiveUpRun", OPERATORS),
     changes("slipway.coordinator.v1.FlowService/ApproveRun", APPROVERS),
     reads("slipway.coordinator.v1.NodeService/ListNodes", READERS),
     reads("slipway.coordinator.v1.NodeService/GetNode", READERS),

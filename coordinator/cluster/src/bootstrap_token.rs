@@ -7,10 +7,10 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use slipway_types::{Secret, Timestamp};
 
+use crate::kubeadm_config::KUBE_SYSTEM;
 use crate::nodes::DeleteOutcome;
 use crate::{ClusterApi, Error};
 
-const NAMESPACE: &str = "kube-system";
 const COLLECTION: &str = "/api/v1/namespaces/kube-system/secrets";
 const KIND: &str = "bootstrap.kubernetes.io/token";
 /// The group whose certificate requests kubeadm's clusters approve by themselves.
@@ -59,7 +59,7 @@ impl BootstrapToken {
         if let Some(expires) = self.expires {
             data["expiration"] = text(&expires.round(jiff::Unit::Second).unwrap_or(expires).to_string());
         }
-        let metadata = json!({"name": name_of(&self.id), "namespace": NAMESPACE});
+        let metadata = json!({"name": name_of(&self.id), "namespace": KUBE_SYSTEM});
         json!({"apiVersion": "v1", "kind": "Secret", "type": KIND, "metadata": metadata, "data": data})
     }
 }
@@ -76,7 +76,7 @@ impl ClusterApi {
 
     /// All bootstrap tokens that there are. What has that type and is none is left out.
     pub async fn bootstrap_tokens(&self) -> Result<Vec<BootstrapToken>, Error> {
-        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), NAMESPACE);
+        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), KUBE_SYSTEM);
         let of_type = ListParams::default().fields(&format!("type={KIND}"));
         let all = self.list("list the bootstrap tokens", &api, &of_type).await?;
         Ok(all.into_iter().filter_map(BootstrapToken::read).collect())
@@ -94,14 +94,14 @@ impl ClusterApi {
         let Some(secret) = self.bootstrap_secret(id).await? else { return Ok(false) };
         let uid = secret.metadata.uid.clone().unwrap_or_default();
         if BootstrapToken::read(secret).is_some_and(|token| token.description != description) {
-            return Err(Error::Foreign { doing, what: format!("Secret {NAMESPACE}/{}", name_of(id)) });
+            return Err(Error::Foreign { doing, what: format!("Secret {KUBE_SYSTEM}/{}", name_of(id)) });
         }
         let path = format!("{COLLECTION}/{}", name_of(id));
         Ok(self.delete_by_uid(&doing, &path, &uid).await? == DeleteOutcome::Deleted)
     }
 
     async fn bootstrap_secret(&self, id: &str) -> Result<Option<core::Secret>, Error> {
-        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), NAMESPACE);
+        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), KUBE_SYSTEM);
         self.call_opt(&format!("look at the bootstrap token {id}"), api.get(&name_of(id))).await
     }
 }

@@ -4,9 +4,9 @@
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1 as core;
 
+use crate::kubeadm_config::KUBE_SYSTEM;
 use crate::{ClusterApi, Error};
 
-const NAMESPACE: &str = "kube-system";
 const NAME: &str = "kubeadm-certs";
 /// What kubeadm writes into such a token, and into no other.
 const PROXY: &str = "Proxy for managing TTL for the kubeadm-certs secret";
@@ -44,7 +44,7 @@ impl ClusterApi {
 
     /// Deletes them, and the token that they end with.
     pub async fn delete_uploaded_certificates(&self, found: &UploadedCertificates) -> Result<(), Error> {
-        let path = |name: &str| format!("/api/v1/namespaces/{NAMESPACE}/secrets/{name}");
+        let path = |name: &str| format!("/api/v1/namespaces/{KUBE_SYSTEM}/secrets/{name}");
         // The Secret goes last: whoever looks again after a failure finds the token by it.
         if let Some(token) = self.secret("look at the token of uploaded certificates", &found.token).await? {
             let data = token.data.unwrap_or_default();
@@ -61,7 +61,7 @@ impl ClusterApi {
         if name.is_empty() {
             return Ok(None);
         }
-        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), NAMESPACE);
+        let api: kube::Api<core::Secret> = kube::Api::namespaced(self.client(), KUBE_SYSTEM);
         self.call_opt(doing, api.get(name)).await
     }
 }
@@ -77,7 +77,7 @@ mod tests {
             slipway_types::Timestamp::from_second(1_700_000_000).unwrap(),
         )));
         let description = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, PROXY);
-        let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}});
+        let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": KUBE_SYSTEM}});
         let mut token = secret("bootstrap-token-abcdef");
         token["data"] = json!({"description": description});
         let uid = server.apply(token).unwrap()["metadata"]["uid"].clone();

@@ -13,13 +13,13 @@ use slipway_types::NodeName;
 use self::list::{Changed, with, without};
 use self::policy::{is_ours, says_the_same};
 use crate::api::unsendable;
+use crate::kubeadm_config::KUBE_SYSTEM;
 use crate::{ClusterApi, Error};
 
 pub use self::list::{Admission, CredentialId, Denial, InvalidCredentialId};
 pub use self::policy::DENIAL_NAME;
 pub(crate) use self::policy::policy;
 
-const NAMESPACE: &str = "kube-system";
 const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
 const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
 const LISTS: &str = "/api/v1/namespaces/kube-system/configmaps";
@@ -46,7 +46,7 @@ impl ClusterApi {
         let doing = format!("deny the kubelet credentials of {node}");
         let outcome = self.change_list(&doing, node, |denial| with(denial, credential)).await?;
         self.ensure(&doing, POLICIES, &policy::policy()).await?;
-        self.ensure(&doing, BINDINGS, &policy::binding(NAMESPACE)).await?;
+        self.ensure(&doing, BINDINGS, &policy::binding(KUBE_SYSTEM)).await?;
         Ok(outcome)
     }
 
@@ -70,8 +70,10 @@ impl ClusterApi {
         let doing = format!("look whether {node} is denied");
         let listed = self.denied_kubelets().await?.contains_key(node);
         let policy = self.find(&doing, POLICIES).await?.is_some_and(|found| says_the_same(&found, &policy::policy()));
-        let binding =
-            self.find(&doing, BINDINGS).await?.is_some_and(|found| says_the_same(&found, &policy::binding(NAMESPACE)));
+        let binding = self
+            .find(&doing, BINDINGS)
+            .await?
+            .is_some_and(|found| says_the_same(&found, &policy::binding(KUBE_SYSTEM)));
         Ok(listed && policy && binding)
     }
 
@@ -92,7 +94,7 @@ impl ClusterApi {
             };
             list::has_room(&denials, node).map_err(|reason| refused(doing, reason))?;
             let written = match &found {
-                None => self.create(doing, LISTS, &policy::list(NAMESPACE, &change)).await,
+                None => self.create(doing, LISTS, &policy::list(KUBE_SYSTEM, &change)).await,
                 Some(found) => {
                     let version = &found["metadata"]["resourceVersion"];
                     let patch = json!({"metadata": {"resourceVersion": version}, "data": change});

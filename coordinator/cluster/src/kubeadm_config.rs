@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::{ClusterApi, Error};
 
-const NAMESPACE: &str = "kube-system";
+/// Where the cluster's own pods run, and kubeadm keeps what it knows.
+pub const KUBE_SYSTEM: &str = "kube-system";
 const NAME: &str = "kubeadm-config";
 /// The most names of one list that are kept.
 const MOST: usize = 256;
@@ -53,7 +54,7 @@ fn names(value: Option<&Value>) -> Vec<String> {
 impl ClusterApi {
     /// What kubeadm was told of this cluster; none where it keeps nothing there.
     pub async fn kubeadm_config(&self) -> Result<Option<KubeadmConfig>, Error> {
-        Ok(self.config_map_value(NAMESPACE, NAME, "ClusterConfiguration").await?.map(|text| KubeadmConfig::of(&text)))
+        Ok(self.config_map_value(KUBE_SYSTEM, NAME, "ClusterConfiguration").await?.map(|text| KubeadmConfig::of(&text)))
     }
 }
 

@@ -59,7 +59,7 @@ pub use fencing::{
     Unproved,
 };
 pub use gate::{OpenGate, WriteGate};
-pub use kubeadm_config::KubeadmConfig;
+pub use kubeadm_config::{KUBE_SYSTEM, KubeadmConfig};
 pub use kubelet_request::{Certified, KubeletRequest, RequestDecision, certified};
 pub use marks::{InvalidMark, NodeMarks};
 pub use node::{Address, Node, NodeTaint, disrupted};

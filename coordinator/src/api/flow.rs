@@ -1,5 +1,7 @@
 //! Runs, as clients ask for them.
 
+use std::sync::Arc;
+
 use slipway_errors::{Code, Coded};
 use slipway_events::Actor;
 use slipway_flow::Command;
@@ -11,10 +13,13 @@ use tonic::{Request, Response, Status};
 use super::answer::refuse;
 use super::plan::to_wire;
 use super::run::{Watching, show, stream};
+use crate::give_up::{GivenUp, give_up};
 use crate::runs::{Runs, Start};
+use crate::world::World;
 
 /// The service.
 pub(super) struct FlowApi {
+    pub(super) world: Arc<World>,
     pub(super) runs: Runs,
 }
 
@@ -43,6 +48,11 @@ impl FlowApi {
         Ok(wire::PauseRunResponse { state: summary.state, says: summary.why })
     }
 
+    async fn give_up(&self, text: &str, reason: &str, actor: Actor) -> Result<GivenUp, Coded> {
+        let run = self.runs.find(text).await?;
+        give_up(&self.world, &self.runs, &run, (reason, actor)).await
+    }
+
     async fn get(&self, text: &str) -> Result<wire::GetRunResponse, Coded> {
         let run = self.runs.find(text).await?;
         Ok(show(&self.runs, &self.runs.book(&run).await?))
@@ -59,7 +69,7 @@ impl FlowService for FlowApi {
     type WatchRunStream = Watching;
 
     async fn list_flows(&self, _: Request<wire::ListFlowsRequest>) -> Answer<wire::ListFlowsResponse> {
-        let describe = |flow: &std::sync::Arc<dyn slipway_flow::Flow<crate::world::World>>| wire::FlowDescription {
+        let describe = |flow: &Arc<dyn slipway_flow::Flow<World>>| wire::FlowDescription {
             name: flow.name().to_owned(),
             summary: flow.summary().to_owned(),
             params_schema: flow.params_schema().to_string(),
@@ -117,6 +127,17 @@ impl FlowService for FlowApi {
         let actor = actor(&request)?;
         let state = self.steer(&request.into_inner().run, Command::Abort, actor).await;
         done(state.map(|state| wire::AbortRunResponse { state }))
+    }
+
+    async fn give_up_run(&self, request: Request<wire::GiveUpRunRequest>) -> Answer<wire::GiveUpRunResponse> {
+        let actor = actor(&request)?;
+        let request = request.into_inner();
+        let given_up = self.give_up(&request.run, &request.reason, actor).await;
+        done(given_up.map(|given_up| wire::GiveUpRunResponse {
+            state: given_up.state.to_string(),
+            remaining_by_hand: given_up.remaining_by_hand,
+            silent_hosts: given_up.silent,
+        }))
     }
 
     async fn approve_run(&self, request: Request<wire::ApproveRunRequest>) -> Answer<wire::ApproveRunResponse> {

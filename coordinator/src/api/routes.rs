@@ -52,7 +52,7 @@ pub fn routes(parts: &Parts) -> Result<Routes, tonic_reflection::server::Error> 
         AdminApi { enrolment: enrolment.clone(), world: world.clone(), runs: runs.clone(), ca_hash: ca_hash.clone() };
     Ok(Routes::new(health_service)
         .add_service(reflection)
-        .add_service(limited!(FlowServiceServer::new(FlowApi { runs: runs.clone() })))
+        .add_service(limited!(FlowServiceServer::new(FlowApi { world: world.clone(), runs: runs.clone() })))
         .add_service(limited!(NodeServiceServer::new(NodeApi { world: world.clone(), runs: runs.clone() })))
         .add_service(limited!(EtcdServiceServer::new(EtcdApi { world: world.clone() })))
         .add_service(limited!(AdminServiceServer::new(admin)))

@@ -20,7 +20,7 @@ use slipway_types::{KubernetesVersion, NodeRole};
 use self::before::{Common, OfKubelets};
 pub(in crate::flows) use self::findings::of_another_cluster;
 pub(crate) use self::look::way_in;
-use self::look::{Joining, joining, not_newer};
+use self::look::{Joining, joining, not_newer, not_too_old};
 use self::proof::{CanaryFacts, canary};
 use super::parameters::{facts, read, schema, stored};
 use crate::world::World;
@@ -97,6 +97,7 @@ impl Flow<World> for Join {
                 .do_this("slipway host list shows the hosts that wait to be joined"));
         }
         let marks = marks(&parameters)?;
+        not_too_old(version)?;
         not_newer(world, version).await?;
         let cluster = way_in(world).await?;
         let kubelets = OfKubelets::read(world).await?;

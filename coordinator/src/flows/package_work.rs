@@ -179,7 +179,8 @@ impl PackageWork {
             if back.iter().all(|action| action.name != "put-back-repository") {
                 back.push(once(self.repository_before(), "put-back-repository", 12));
             }
-            back.push(once(install(version, &names, false), "put-back-packages", 30));
+            let install = once(install(version, &names, false), "put-back-packages", 30);
+            back.push(HostAction { variant: Some(bare(version)), ..install });
         }
         back
     }
@@ -267,6 +268,18 @@ mod tests {
         let removal = &work.back(&target())[0].action;
         let Some(Kind::RemovePackages(removal)) = &removal.action else { panic!("no removal") };
         assert_eq!(removal.packages, ["kubelet", "kubeadm", "kubernetes-cni"], "an operator's own kubectl would go");
+    }
+
+    #[test]
+    fn packages_of_two_versions_come_back_under_names_of_their_own() {
+        let back =
+            work(&[("kubelet", "1.33.13-1.1"), ("kubeadm", "1.32.9-1.1"), ("kubectl", "1.33.13-1.1")]).back(&target());
+        let parts: Vec<String> = back.iter().map(HostAction::part_name).collect();
+        assert_eq!(
+            parts,
+            ["remove-packages", "put-back-repository", "put-back-packages-1.33.13", "put-back-packages-1.32.9"],
+            "an operation is known by its part's name"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(in crate::flows) use host_work::{HostWork, host_work};
 pub(in crate::flows) use leaving::same_machine;
 use leaving::{Leaving, leaving};
 use phases::phases;
-pub(in crate::flows) use phases::{wipe_etcd_data, withdraw_vip};
+pub(in crate::flows) use phases::wipe_etcd_data;
 
 /// See the module.
 pub(super) struct ScaleIn;

@@ -2,6 +2,7 @@
 //! the other, each until it has come to rest; then workers in a window as wide as their budget, one of them alone first.
 
 mod findings;
+mod first;
 mod gather;
 mod goal;
 mod judged;
@@ -19,7 +20,7 @@ use slipway_types::{KubernetesVersion, NodeName};
 
 use super::claims::CONTROL_PLANE;
 use super::parameters::{DrainParameters, facts, read, schema, stored};
-use crate::steps::{Blocked, HostTarget, SnapshotEtcd, UpgradeIsDone};
+use crate::steps::{Blocked, HostTarget, KubeSystemIsWell, SnapshotEtcd, UpgradeIsDone};
 use crate::versions::Finding;
 use crate::world::World;
 use findings::{lines, refusal};
@@ -85,6 +86,9 @@ struct Facts {
     /// kube-proxy is kubeadm's: it has a version that a node has.
     #[serde(default)]
     kube_proxy: bool,
+    /// Pods of kube-system that were not well before: they are nobody's fault here.
+    #[serde(default)]
+    sick: Vec<String>,
     /// Hosts that can give a snapshot of etcd; none where it runs elsewhere.
     snapshot: Vec<HostTarget>,
     /// For how long a master has to be at rest.
@@ -151,9 +155,10 @@ fn plan(parameters: &Parameters, facts: &Facts) -> Result<Plan<World>, Coded> {
     let stop_after = parameters.stop_after.unwrap_or(1) as usize;
     plan = group(plan, canary, (1, 1), |lane, node| lanes::worker(lane, node, facts, parameters));
     plan = group(plan, others, (width, stop_after), |lane, node| lanes::worker(lane, node, facts, parameters));
+    let well = KubeSystemIsWell { sick_before: facts.sick.clone() };
     let hosts = facts.nodes.iter().map(|node| node.host.clone()).collect();
     let done = UpgradeIsDone { version: facts.goal.version, hosts, kube_proxy: facts.kube_proxy };
-    plan.phase("verify", |phase| phase.step(done)).build()
+    plan.phase("verify", |phase| phase.step(well).step(done)).build()
 }
 
 fn title(facts: &Facts, masters: usize, workers: usize) -> String {

@@ -148,7 +148,8 @@ impl Step<World> for DeleteBootstrapToken {
     }
 }
 
-async fn delete(cx: &StepCx<'_, World>, node: &NodeName) -> Result<bool, StepError> {
+/// It opens nothing to anybody any more. One that is not of this run is left.
+pub(super) async fn delete(cx: &StepCx<'_, World>, node: &NodeName) -> Result<bool, StepError> {
     let (id, description) = (id_of(&cx.run, node), description_of(&cx.run, node));
     match cx.world.cluster.delete_bootstrap_token(&id, &description).await {
         Err(slipway_cluster::Error::Foreign { .. }) => Ok(false),

@@ -39,6 +39,16 @@ pub struct Certificates {
     pub of_others: Option<String>,
 }
 
+/// The step that joins that node: it is the one that has them uploaded.
+fn join_of(node: &NodeName) -> StepId {
+    StepId(format!("join-{node}"))
+}
+
+/// The part of it that uploads, whoever asks for it.
+fn upload_of(node: &NodeName) -> StepId {
+    StepId(format!("{}.{UPLOAD}", join_of(node)))
+}
+
 impl Certificates {
     /// Those that are uploaded, unless somebody else had done it before.
     async fn ours(&self, cx: &StepCx<'_, World>) -> Result<Option<UploadedCertificates>, StepError> {
@@ -68,10 +78,12 @@ impl Certificates {
 
     /// Nobody is at an upload any more: one that ended later would leave what was just deleted.
     async fn settled(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
-        let step = StepId(format!("{}.{UPLOAD}", cx.step));
+        let step = upload_of(&self.node);
+        // Under the join itself no later attempt has begun than the present one.
+        let newest = if cx.step == join_of(&self.node) { cx.attempt } else { MOST_ATTEMPTS };
         for survivor in &self.survivors {
             let Some(host) = cx.world.hosts.get(&survivor.host_id).await.map_err(StepError::retry)? else { continue };
-            for attempt in (1..=cx.attempt).rev().take(MOST_ATTEMPTS as usize) {
+            for attempt in (1..=newest).rev().take(MOST_ATTEMPTS as usize) {
                 let operation = OperationId::of(&cx.run, &step, attempt);
                 let (clock, agents) = (cx.clock.as_ref(), cx.world.agents.as_ref());
                 let ended = follow(agents, &host, &operation, (clock, Duration::ZERO), &|says| cx.say(says)).await;
@@ -128,11 +140,28 @@ impl Step<World> for DeleteCertificates {
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        // An upload that is still under way would bring them a moment after nobody was seen to have any.
+        self.certificates.settled(cx).await?;
         Ok(self.certificates.ours(cx).await?.is_none())
     }
 
     async fn act(&self, cx: &StepCx<'_, World>) -> Result<Vec<String>, StepError> {
         let deleted = self.certificates.delete(cx).await?;
         Ok(deleted.then(|| "deleted the Secret kubeadm-certs and its token".to_owned()).into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_looked_for_under_the_step_that_has_it_done() {
+        let node: NodeName = "m2".parse().unwrap();
+        let join = StepCx::detached(&(), "r1", join_of(&node));
+        assert_eq!(join.part(UPLOAD).step, upload_of(&node));
+        let certificates = Certificates { node, survivors: vec![], folder: String::new(), of_others: None };
+        let delete = DeleteCertificates { certificates };
+        assert_ne!(delete.id(), join.step, "it asks from another step");
     }
 }

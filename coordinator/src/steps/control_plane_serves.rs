@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::{Node, Pod};
+use slipway_cluster::{KUBE_SYSTEM, Node, Pod};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::types::Action;
@@ -74,7 +74,7 @@ fn no_master(name: &NodeName, node: Option<&Node>) -> Option<String> {
 fn pod_not_ready(name: &NodeName, pods: &[Pod]) -> Option<String> {
     let ready = |component: &str| {
         let of = format!("{component}-{name}");
-        pods.iter().any(|pod| pod.mirror && pod.ready && pod.id.namespace == "kube-system" && pod.id.name == of)
+        pods.iter().any(|pod| pod.mirror && pod.ready && pod.id.namespace == KUBE_SYSTEM && pod.id.name == of)
     };
     let missing = COMPONENTS.into_iter().find(|component| !ready(component))?;
     Some(format!("the pod {missing}-{name} is not Ready yet"))

@@ -16,6 +16,7 @@ use slipway_types::{HostId, NodeName, OperationId, Secret, StepId};
 use super::Certificates;
 use super::bootstrap_token::token;
 use super::fail::{BRING_BACK, pauses, silence, silent_or};
+use super::way_back::{nothing_runs, take_back};
 use crate::agents::{Ended, follow};
 use crate::fleet::HostRecord;
 use crate::world::World;
@@ -77,6 +78,8 @@ pub struct HostAction {
     pub on_failure: OnFailure,
     /// What it needs that nobody keeps.
     pub brings: Brings,
+    /// What tells it from another action of its name, where it is a part of a step that has several.
+    pub variant: Option<String>,
     /// What has to hold before each attempt: steps that only look.
     pub only_if: Vec<Arc<dyn Step<World>>>,
 }
@@ -98,8 +101,14 @@ impl HostAction {
             back: Vec::new(),
             on_failure: OnFailure::Pause,
             brings: Brings::Nothing,
+            variant: None,
             only_if: Vec::new(),
         }
+    }
+
+    /// Its name as a part of a step: no two parts of one step may share it, for operations are known by it.
+    pub fn part_name(&self) -> String {
+        self.variant.as_ref().map_or_else(|| self.name.to_owned(), |variant| format!("{}-{variant}", self.name))
     }
 
     async fn host(&self, cx: &StepCx<'_, World>) -> Result<HostRecord, StepError> {
@@ -263,16 +272,10 @@ impl Step<World> for HostAction {
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
         if let Some(action) = &self.undo {
+            nothing_runs(cx, &self.target, true).await?;
             self.run(cx, action.clone()).await?;
         }
-        for action in &self.back {
-            let part = cx.part(action.name);
-            if !action.satisfied(&part).await? {
-                cx.say(action.summary());
-                action.act(&part).await?;
-            }
-        }
-        Ok(())
+        take_back(cx, &self.target, &self.back).await
     }
 }
 
@@ -281,7 +284,7 @@ fn of_host(code: Code) -> bool {
     ["SLIP-HOST-", "SLIP-PACKAGE-"].iter().any(|family| code.as_str().starts_with(family))
 }
 
-fn unreachable(host: &HostRecord, error: Coded) -> StepError {
+pub(super) fn unreachable(host: &HostRecord, error: Coded) -> StepError {
     if crate::agents::is_silence(&error) {
         StepError::Pause(silence(host, &error).do_this(BRING_BACK))
     } else {

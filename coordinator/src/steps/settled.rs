@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use slipway_cluster::etcd::{Member, MemberId};
-use slipway_cluster::{Node, Pod};
+use slipway_cluster::{KUBE_SYSTEM, Node, Pod};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{KubernetesVersion, NodeName, StepId};
@@ -22,7 +22,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(20);
 /// The static pods whose images carry the version of Kubernetes.
 const VERSIONED: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-const NAMESPACE: &str = "kube-system";
 
 /// See the module.
 pub struct Settled {
@@ -105,7 +104,8 @@ fn missing_on_master(name: &NodeName, master: &SettledMaster, seen: &Seen) -> Op
     let wanted = master.images.to_string();
     for component in VERSIONED {
         let pod_name = format!("{component}-{name}");
-        let found = seen.pods.iter().find(|pod| pod.mirror && pod.id.namespace == NAMESPACE && pod.id.name == pod_name);
+        let found =
+            seen.pods.iter().find(|pod| pod.mirror && pod.id.namespace == KUBE_SYSTEM && pod.id.name == pod_name);
         let Some(pod) = found else { return Some(format!("there is no pod {pod_name} yet")) };
         if let Some(other) = pod.images.iter().find(|image| tag(image) != wanted) {
             return Some(format!("{pod_name} runs {other}, not {wanted} yet"));

@@ -1,10 +1,10 @@
-//! The end of an upgrade, asked of the cluster and of every host: all nodes have the version, what runs in kube-system is well, kubeadm came as far
-//! as its add-ons, no cordon of this run is left, and packages are held again.
+//! The end of an upgrade, asked of the cluster and of every host: all nodes have the version, kubeadm came as far as its add-ons, no cordon of
+//! this run is left, and packages are held again.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::{Node, Pod, cordon_mark};
+use slipway_cluster::{KUBE_SYSTEM, Node, Pod, cordon_mark};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{KubernetesVersion, NodeRole, StepId};
@@ -16,7 +16,6 @@ use super::settled::tag;
 use crate::world::World;
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-const NAMESPACE: &str = "kube-system";
 /// The most that one sentence names.
 const MOST_NAMED: usize = 5;
 
@@ -58,14 +57,11 @@ impl UpgradeIsDone {
         let old = nodes.iter().filter(ours).filter(|node| node.version != wanted);
         let unwell = nodes.iter().filter(ours).filter(|node| !node.ready);
         let cordoned = nodes.iter().filter(|node| cordon_mark(node).is_some_and(|mark| mark.run == run));
-        let sick = pods.iter().filter(|pod| !pod.ready && !pod.is_finished() && pod.deletion.is_none());
         let names =
             |all: &mut dyn Iterator<Item = &Node>| -> Vec<String> { all.map(|node| node.name.to_string()).collect() };
-        let sick: Vec<String> = sick.map(|pod| pod.id.name.clone()).collect();
         named(&format!("not at {wanted}"), &names(&mut old.into_iter()), WAY)
             .or_else(|| named("not Ready", &names(&mut unwell.into_iter()), WAY))
             .or_else(|| named("still cordoned by this run", &names(&mut cordoned.into_iter()), WAY))
-            .or_else(|| named("not well in kube-system", &sick, WAY))
             .or_else(|| self.behind(nodes, pods))
     }
 
@@ -89,7 +85,7 @@ impl UpgradeIsDone {
 
 /// A pod of kubeadm's kube-proxy.
 pub fn is_kube_proxy(pod: &Pod) -> bool {
-    pod.id.namespace == NAMESPACE
+    pod.id.namespace == KUBE_SYSTEM
         && pod.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet" && owner.name == "kube-proxy")
 }
 
@@ -101,7 +97,7 @@ impl Step<World> for UpgradeIsDone {
 
     fn summary(&self) -> String {
         format!(
-            "{} nodes are Ready with {}, kube-system is well, no cordon of this run is left, packages are held",
+            "{} nodes are Ready with {}, no cordon of this run is left, packages are held",
             self.hosts.len(),
             self.version
         )
@@ -109,7 +105,8 @@ impl Step<World> for UpgradeIsDone {
 
     fn by_hand(&self) -> Vec<String> {
         vec![
-            "kubectl get nodes; kubectl get pods -n kube-system -o wide".to_owned(),
+            "kubectl get nodes".to_owned(),
+            "kubectl get daemonset kube-proxy -n kube-system -o wide".to_owned(),
             "apt-mark showhold   # on each node: kubelet, kubeadm, kubectl".to_owned(),
         ]
     }
@@ -125,7 +122,7 @@ impl Step<World> for UpgradeIsDone {
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let cluster = &cx.world.cluster;
         let nodes = cluster.nodes(None).await.map_err(|error| api(error.into()))?;
-        let pods = cluster.pods_in(NAMESPACE).await.map_err(|error| api(error.into()))?;
+        let pods = cluster.pods_in(KUBE_SYSTEM).await.map_err(|error| api(error.into()))?;
         let mut missing = self.missing(cx.run.as_str(), &nodes, &pods);
         if missing.is_none() {
             let free = not_held(cx.world, &self.hosts).await;
@@ -168,7 +165,7 @@ mod tests {
 
     fn proxy(on: &str, version: &str) -> Pod {
         let object = json!({
-            "id": {"namespace": NAMESPACE, "name": format!("kube-proxy-{on}")}, "uid": on, "node": on, "phase": "Running", "ready": true,
+            "id": {"namespace": KUBE_SYSTEM, "name": format!("kube-proxy-{on}")}, "uid": on, "node": on, "phase": "Running", "ready": true,
             "owner": {"kind": "DaemonSet", "name": "kube-proxy", "uid": "d"}, "mirror": false,
             "images": [format!("registry.k8s.io/kube-proxy:{version}")], "empty_dirs": [], "claims": [], "labels": {},
             "deletion": null, "finalizers": [],

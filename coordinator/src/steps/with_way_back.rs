@@ -7,6 +7,7 @@ use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
 
 use super::HostAction;
+use super::way_back::take_back;
 use crate::world::World;
 
 /// See the module.
@@ -65,13 +66,6 @@ impl Step<World> for WithWayBack {
     }
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
-        for action in &self.back {
-            let part = cx.part(action.name);
-            if !action.satisfied(&part).await? {
-                cx.say(action.summary());
-                action.act(&part).await?;
-            }
-        }
-        Ok(())
+        take_back(cx, &self.action.target, &self.back).await
     }
 }

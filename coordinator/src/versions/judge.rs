@@ -130,6 +130,9 @@ fn finding(severity: Severity, name: &str, rule: &Rule, words: &Words) -> Findin
     }
 }
 
+/// What a finding is called that says only that somebody could not be judged by rules that refuse.
+pub const UNANSWERED: &str = "unanswered";
+
 /// Rules that could refuse the upgrade and could not be held against somebody who did not answer.
 #[derive(Default)]
 struct Unknown {
@@ -145,7 +148,7 @@ impl Unknown {
         Finding {
             severity: Severity::Warn,
             code: Code::UPGRADE_CLUSTER,
-            rule: "unanswered".to_owned(),
+            rule: UNANSWERED.to_owned(),
             node: self.node,
             text: format!("{name} did not say enough to be judged by {}", self.rules.join(", ")),
             way_out: "see why it does not answer, and plan again".to_owned(),

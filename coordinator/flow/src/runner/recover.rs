@@ -110,11 +110,17 @@ impl<W: Send + Sync + 'static> Inner<W> {
         let inner = self.clone();
         self.tasks.spawn(async move {
             while let Some(Some(ask)) = inner.stop.run_until_cancelled(asked.recv()).await {
-                let answer = if ask.command == Command::Abort {
-                    let end = Event::Finished { state: RunState::NeedsOperator, why: why.to_string() };
-                    inner.note(&mut book, ask.actor, end).await.map(|()| book.state)
-                } else {
-                    Err(why.clone())
+                let ends = match &ask.command {
+                    Command::Abort => Some(why.to_string()),
+                    Command::GiveUp(reason) => Some(format!("{} gave it up: {reason}; {why}", ask.actor.0)),
+                    _ => None,
+                };
+                let answer = match ends {
+                    Some(why) => {
+                        let end = Event::Finished { state: RunState::NeedsOperator, why };
+                        inner.note(&mut book, ask.actor, end).await.map(|()| book.state)
+                    }
+                    None => Err(why.clone()),
                 };
                 lock(&shared).clone_from(&book);
                 let over = answer.is_ok();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slipway_cluster::ClusterInfo;
+use slipway_cluster::{ClusterInfo, KUBE_SYSTEM};
 use slipway_errors::Coded;
 use slipway_proto::agent::CheckResponse;
 use slipway_proto::types::action::Action as Kind;
@@ -18,7 +18,6 @@ use crate::settings::Host as Settings;
 use crate::versions::Severity;
 use crate::world::World;
 
-const NAMESPACE: &str = "kube-system";
 const KUBELET_CONFIG: &str = "kubelet-config";
 
 /// What the cluster's kubelets are configured with, as far as hosts have to fit it.
@@ -33,7 +32,7 @@ impl OfKubelets {
     /// Out of kubeadm's ConfigMap; what does not stand there is kubeadm's default.
     pub(super) async fn read(world: &World) -> Result<Self, Coded> {
         let line = async |word: &str| {
-            let lines = world.cluster.config_map_lines(NAMESPACE, KUBELET_CONFIG, word).await?;
+            let lines = world.cluster.config_map_lines(KUBE_SYSTEM, KUBELET_CONFIG, word).await?;
             Ok::<_, Coded>(lines.into_iter().next())
         };
         Ok(Self {

@@ -1,7 +1,7 @@
 //! What is looked at before a host may join, for either role: its packages and its name here, all else by the judge of hosts.
 
 use serde::{Deserialize, Serialize};
-use slipway_cluster::ClusterInfo;
+use slipway_cluster::{ClusterInfo, KUBE_SYSTEM};
 use slipway_errors::{Code, Coded};
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
@@ -12,9 +12,6 @@ use crate::flows::package_work::{PackageWork, package_work};
 use crate::flows::scale_in::{HostWork, host_work};
 use crate::steps::{HostTarget, refuse_one_that_is_there, tag};
 use crate::world::World;
-
-/// Where the static pods of masters are seen.
-const KUBE_SYSTEM: &str = "kube-system";
 
 /// A host that is to join.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +56,23 @@ pub(super) async fn not_newer(world: &World, wanted: KubernetesVersion) -> Resul
     let Some((which, server)) = servers.iter().find(older) else { return Ok(()) };
     let text = format!("a kubelet of {wanted} is newer than an API server: {which} is {server}");
     Err(Coded::new(Code::JOIN_VERSION, text).do_this("join with the cluster's version; upgrade the cluster afterwards"))
+}
+
+/// The form of configuration that a join is written in came with this minor: an older kubeadm cannot read it.
+const OLDEST: (u64, u64) = (1, 31);
+
+/// Whether that version's kubeadm reads what it would be given.
+pub(super) fn not_too_old(wanted: KubernetesVersion) -> Result<(), Coded> {
+    if (u64::from(wanted.major), u64::from(wanted.minor)) >= OLDEST {
+        return Ok(());
+    }
+    let text = format!(
+        "kubeadm {wanted} does not read the configuration of a join (kubeadm.k8s.io/v1beta4 came with {}.{})",
+        OLDEST.0, OLDEST.1
+    );
+    Err(Coded::new(Code::JOIN_VERSION, text).do_this(
+        "upgrade the cluster to 1.31 or later first; until then kubeadm join by hand, then slipway-agent enrol there",
+    ))
 }
 
 /// How hosts join. What is published for newcomers has to name the authority that the cluster itself goes by: a host that knew the API by another
@@ -109,4 +123,18 @@ pub(super) async fn joining(
         before,
         host,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeadm_that_cannot_read_the_join_is_refused_with_the_reason() {
+        let asked = |version: &str| not_too_old(version.parse().unwrap());
+        assert_eq!(asked("1.31.0"), Ok(()));
+        assert_eq!(asked("1.34.4"), Ok(()));
+        let error = asked("1.30.14").unwrap_err();
+        assert!(error.code == Code::JOIN_VERSION && error.message.contains("v1beta4"), "{error}");
+    }
 }

@@ -19,6 +19,7 @@ use super::Facts;
 use super::look::Joining;
 use super::parts::{join, join_action, nothing_left, packages, prepare, unmask};
 use super::proof::proved;
+use crate::endpoints::KEEPALIVED;
 use crate::fleet::HostState;
 use crate::flows::claims::CONTROL_PLANE;
 use crate::pools::MASTERS;
@@ -82,8 +83,6 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
         })
     })
 }
-
-const KEEPALIVED: &str = "keepalived.service";
 
 fn start_keepalived() -> Action {
     Action { action: Some(Kind::StartService(StartService { unit: KEEPALIVED.to_owned() })) }

@@ -54,7 +54,7 @@ pub(super) async fn leaving(
     same_machine(node, &facts)?;
     let host = HostTarget { node: node.name.clone(), host_id: record.id.clone(), machine_id: facts.machine_id.clone() };
     let master = match node.role {
-        NodeRole::ControlPlane => Some(master(world, (node, together), &facts, parameters).await?),
+        NodeRole::ControlPlane => Some(master(world, (node, together), (&host, &facts), parameters).await?),
         NodeRole::Worker => None,
     };
     let share = share_of(node.role, &node.labels, &world.settings.budget);

@@ -8,13 +8,12 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::types::{EtcdKind, HostFacts};
 
 use super::Parameters;
-use crate::endpoints::{masters_beside, refuse_dependents, virtual_address};
+use crate::endpoints::{masters_beside, refuse_dependents};
 use crate::etcd::agreed;
-use crate::flows::etcd_part::{EtcdPart, survivors_of};
+use crate::flows::etcd_part::{EtcdPart, survivors_of, with_agents};
+use crate::flows::hand_over_vip::vip_to_hand_over;
 use crate::steps::HostTarget;
 use crate::world::World;
-
-const KEEPALIVED: &str = "keepalived.service";
 
 /// See the module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,7 +39,7 @@ pub(super) struct Etcd {
 pub(super) async fn master(
     world: &World,
     (node, together): (&Node, &[Node]),
-    facts: &HostFacts,
+    (host, facts): (&HostTarget, &HostFacts),
     parameters: &Parameters,
 ) -> Result<Master, Coded> {
     let nodes = world.cluster.nodes(None).await?;
@@ -57,10 +56,11 @@ pub(super) async fn master(
         EtcdKind::StaticPod | EtcdKind::SystemdUnit => Some(etcd(world, node, &in_turn, parameters).await?),
         EtcdKind::None | EtcdKind::Unspecified => None,
     };
-    let runs = facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active");
+    // One that leaves later is no place for the address: it would be the last to have it.
+    let stay = with_agents(world, &masters_beside(&staying, None)).await?;
     Ok(Master {
         etcd,
-        vip: if runs { virtual_address(facts, &nodes) } else { None },
+        vip: vip_to_hand_over(world, (host, facts), &nodes, &stay).await?,
         survivors: survivors_of(world, &in_turn, Some(&node.name)).await?,
         planned_ms: world.clock.now().as_millisecond(),
     })

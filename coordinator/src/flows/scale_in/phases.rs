@@ -8,16 +8,17 @@ use std::time::Duration;
 use slipway_cluster::Admission;
 use slipway_flow::{OnFailure, Step};
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, StartService, StopService, WipeEtcdData};
+use slipway_proto::types::{Action, WipeEtcdData};
 
 use super::Parameters;
 use super::leaving::Leaving;
 use super::master::{Etcd, Master};
 use crate::fleet::HostState;
+use crate::flows::hand_over_vip::hand_over_vip;
 use crate::flows::package_work::remove_packages;
 use crate::steps::{
     AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
-    ReleaseHost, SnapshotEtcd, StaysEmpty, VipIsElsewhere, VolumesDetached,
+    ReleaseHost, SnapshotEtcd, StaysEmpty, VolumesDetached,
 };
 use crate::world::World;
 
@@ -102,28 +103,9 @@ fn hand_over(node: &Leaving, master: &Master) -> Steps {
         }));
     }
     if let Some(vip) = &master.vip {
-        steps.push(Arc::new(withdraw_vip(&node.host)));
-        steps.push(Arc::new(VipIsElsewhere {
-            node: node.name.clone(),
-            host: node.host.clone(),
-            vip: vip.clone(),
-            survivors: master.survivors.clone(),
-        }));
+        steps.extend(hand_over_vip(&node.host, vip, &master.survivors));
     }
     steps
-}
-
-/// keepalived lets go of the address, and gets it back when that is undone.
-pub(in crate::flows) fn withdraw_vip(host: &HostTarget) -> HostAction {
-    let unit = || "keepalived.service".to_owned();
-    let stop = Action { action: Some(Kind::StopService(StopService { unit: unit() })) };
-    let start = Action { action: Some(Kind::StartService(StartService { unit: unit() })) };
-    HostAction {
-        summary: "keepalived hands the address over and stays off".to_owned(),
-        by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
-        undo: Some(start),
-        ..HostAction::once(host, stop, "withdraw-vip", Duration::from_mins(2))
-    }
 }
 
 fn evacuate(node: &Leaving, parameters: &Parameters) -> Steps {

@@ -12,18 +12,17 @@ use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 use super::Parameters;
 use super::goal::Goal;
 use super::work::{Shown, Work, shown};
-use crate::endpoints::{masters_beside, virtual_address};
+use crate::endpoints::masters_beside;
 use crate::etcd::EtcdView;
 use crate::flows::etcd_part::{disagreement, with_agents};
 use crate::flows::evacuate::{Evacuation, evacuation};
+use crate::flows::hand_over_vip::vip_to_hand_over;
 use crate::flows::packages::{Packages, packages};
 use crate::flows::replace_etcd_member::Place;
 use crate::pools::share_of;
 use crate::steps::{HostTarget, tag};
 use crate::versions::Dotted;
 use crate::world::World;
-
-const KEEPALIVED: &str = "keepalived.service";
 
 /// A node that is to be upgraded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,7 +55,7 @@ pub(super) struct Master {
     pub(super) raise: bool,
     /// Members that were down already.
     pub(super) were_down: Vec<MemberId>,
-    /// The address that moves between masters, where keepalived runs on this one.
+    /// The address that moves between masters, where keepalived runs on this one and there is work to do. That of an only master stays.
     pub(super) vip: Option<String>,
     /// The hosts of the other masters.
     pub(super) others: Vec<HostTarget>,
@@ -114,6 +113,10 @@ pub(super) async fn upgrading(around: &Around<'_>, place: &Place) -> Result<Upgr
         shown: BTreeMap::new(),
     };
     if !upgrading.is_done(around.goal.version) {
+        if let Some(master) = upgrading.master.as_mut().filter(|master| !master.others.is_empty()) {
+            let host = (&upgrading.host, &place.facts);
+            master.vip = vip_to_hand_over(world, host, around.nodes, &master.others).await?;
+        }
         upgrading.evacuation = evacuation(world, &node.name, &around.parameters.drain).await?;
         upgrading.shown = shown(world, &place.record, &upgrading, around.goal).await?;
     }
@@ -139,14 +142,12 @@ async fn master(around: &Around<'_>, place: &Place) -> Result<Master, Coded> {
     let number = |image: &str| tag(image).parse::<Dotted>().ok();
     let raise = wanted.is_some_and(|image| static_pods.get("etcd").is_some_and(|has| number(has) < number(image)));
     let down = view.members.iter().filter(|other| !other.counts());
-    let runs = place.facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active");
     let others = with_agents(around.world, &masters_beside(around.nodes, Some(&node.name))).await?;
     Ok(Master {
         member: member.map(|member| member.id),
         raise,
         were_down: down.map(|member| member.id).collect(),
-        // An address that has nowhere to go stays where it is.
-        vip: if runs && !others.is_empty() { virtual_address(&place.facts, around.nodes) } else { None },
+        vip: None,
         others,
         static_pods,
     })

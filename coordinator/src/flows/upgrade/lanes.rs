@@ -12,11 +12,11 @@ use slipway_types::KubernetesVersion;
 use super::gather::{Master, Upgrading};
 use super::work::Work;
 use super::{Facts, Parameters};
+use crate::flows::hand_over_vip::hand_over_vip;
 use crate::flows::packages::{install, minor};
-use crate::flows::scale_in::withdraw_vip;
 use crate::steps::{
     Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, MoveEtcdLeader, Settled, SettledMaster,
-    StaysEmpty, VipIsElsewhere, WithWayBack,
+    StaysEmpty, WithWayBack,
 };
 use crate::world::World;
 
@@ -106,8 +106,11 @@ pub(super) fn master(lane: Lane, node: &Upgrading, facts: &Facts, parameters: &P
         .point_of_no_return(&format!("{} is upgraded", node.name))
         .phase("control plane", |phase| phase.step(kubeadm));
     let lane = if alone { lane.phase("evacuate", |phase| phase.steps(evacuate)) } else { lane };
+    let still = still_empty(node, facts, parameters);
     lane.phase("kubelet", |phase| {
-        phase.step(Work::InstallKubelet.step(node, &facts.goal)).step(step(Work::RestartKubelet, &[]))
+        let [install, restart] = kubelet(node, facts, &still);
+        let restart = HostAction { only_if: guards.iter().chain(&still).cloned().collect(), ..restart };
+        phase.step(install).step(restart)
     })
     .phase("settle", |phase| {
         let images = facts.goal.version;
@@ -125,13 +128,24 @@ pub(super) fn worker(lane: Lane, node: &Upgrading, facts: &Facts, parameters: &P
         .point_of_no_return(&format!("{} is upgraded", node.name))
         .phase("upgrade", |phase| {
             let kubeadm = Work::UpgradeKubeadm.step(node, &facts.goal);
-            phase
-                .step(HostAction { only_if: vec![empty()], ..kubeadm })
-                .step(Work::InstallKubelet.step(node, &facts.goal))
-                .step(Work::RestartKubelet.step(node, &facts.goal))
+            let [install, restart] = kubelet(node, facts, &still_empty(node, facts, parameters));
+            phase.step(HostAction { only_if: vec![empty()], ..kubeadm }).step(install).step(restart)
         })
         .phase("settle", |phase| phase.step(settled(node, facts, facts.goal.version)))
         .phase("return", |phase| phase.step(back(node)))
+}
+
+/// That no pod has come since the drain: between kubeadm and the kubelet the run may have stood still for days. The only master's pods could go
+/// nowhere else.
+pub(super) fn still_empty(node: &Upgrading, facts: &Facts, parameters: &Parameters) -> Steps {
+    let alone = facts.masters == 1 && node.master.as_ref().is_some_and(|master| master.others.is_empty());
+    (!alone).then(|| Arc::new(stays_empty(node, parameters)) as Arc<dyn Step<World>>).into_iter().collect()
+}
+
+/// The new kubelet: installed, and started in place of the old one, while `only_if` holds.
+pub(super) fn kubelet(node: &Upgrading, facts: &Facts, only_if: &[Arc<dyn Step<World>>]) -> [HostAction; 2] {
+    [Work::InstallKubelet, Work::RestartKubelet]
+        .map(|work| HostAction { only_if: only_if.to_vec(), ..work.step(node, &facts.goal) })
 }
 
 fn evacuate(node: &Upgrading, parameters: &Parameters) -> Steps {
@@ -184,13 +198,7 @@ fn leader_away(node: &Upgrading, master: &Master) -> Option<Arc<dyn Step<World>>
 
 fn vip_off(node: &Upgrading, master: &Master) -> Steps {
     let Some(vip) = &master.vip else { return Vec::new() };
-    let elsewhere = VipIsElsewhere {
-        node: node.name.clone(),
-        host: node.host.clone(),
-        vip: vip.clone(),
-        survivors: master.others.clone(),
-    };
-    vec![Arc::new(withdraw_vip(&node.host)), Arc::new(elsewhere)]
+    hand_over_vip(&node.host, vip, &master.others).into()
 }
 
 fn vip_on(node: &Upgrading, master: &Master) -> Steps {

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use slipway_cluster::etcd::{Change, Verdict, project};
-use slipway_cluster::{Impasse, KubeadmConfig, Node};
+use slipway_cluster::etcd::{Change, Member, Verdict, project};
+use slipway_cluster::{Impasse, KUBE_SYSTEM, KubeadmConfig, Node};
 use slipway_errors::{Code, Coded};
 use slipway_types::{KubernetesVersion, NodeName, NodeRole};
 
 use super::findings::{block, found};
+use super::first::first;
 use super::gather::{Around, Upgrading, static_pods, upgrading};
 use super::goal::{Goal, Wanted};
 use super::judged;
@@ -19,8 +20,8 @@ use crate::flows::etcd_part::with_agents;
 use crate::flows::packages::{Repository, locked, packages};
 use crate::flows::replace_etcd_member::Place;
 use crate::pools::{MASTERS, share_of};
-use crate::steps::tag;
-use crate::versions::{Dotted, Finding, Severity, judge};
+use crate::steps::{sick, tag};
+use crate::versions::{Dotted, Finding, Severity, UNANSWERED, judge};
 use crate::world::World;
 
 /// Looks. What can be told as a finding is no error, so that all of it is seen at once.
@@ -38,7 +39,10 @@ pub(super) async fn facts(world: &World, parameters: &Parameters) -> Result<Fact
     let judgement = judge(&world.versions, &told);
     goal.etcd_image = etcd_image(judgement.raise_etcd.as_deref(), &places, parameters, &mut findings);
     findings.extend(judgement.findings.into_iter().map(|finding| graver(finding, &chosen)));
-    let first = first(&places, &config, goal.version);
+    let first = first(&places, &chosen, &config, goal.version).unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    });
     let around = Around { world, nodes: &nodes, etcd: &etcd, goal: &goal, parameters, first: first.as_ref() };
     let mut all = Vec::new();
     for place in places.iter().filter(|place| chosen.contains(&place.node.name)) {
@@ -63,6 +67,7 @@ pub(super) async fn facts(world: &World, parameters: &Parameters) -> Result<Fact
         goal,
         kube_proxy,
         findings,
+        sick: sick(&world.cluster.pods_in(KUBE_SYSTEM).await?),
         snapshot,
         settle_ms: world.settings.upgrade.settle_ms.into(),
         soak_ms: parameters.soak_s.map_or_else(|| world.settings.upgrade.soak_ms.into(), |soak| u64::from(soak) * 1000),
@@ -120,19 +125,6 @@ async fn etcd(world: &World, findings: &mut Vec<Finding>) -> Result<EtcdView, Co
     }
 }
 
-/// Which master `kubeadm upgrade apply` runs on: the one on which it has begun, or the first one; none where the cluster's own configuration has
-/// the version already.
-fn first(places: &[Place], config: &KubeadmConfig, to: KubernetesVersion) -> Option<NodeName> {
-    if config.version == to.to_string() {
-        return None;
-    }
-    let masters = || places.iter().filter(|place| place.node.role == NodeRole::ControlPlane);
-    let begun = masters().find(|place| {
-        static_pods(&place.facts).get("kube-apiserver").is_some_and(|image| tag(image) == to.to_string())
-    });
-    begun.or_else(|| masters().next()).map(|place| place.node.name.clone())
-}
-
 /// The nodes that the run is about.
 fn chosen(nodes: &[Node], parameters: &Parameters) -> Result<Vec<NodeName>, Coded> {
     let named = crate::flows::choose::names(&parameters.nodes)?;
@@ -147,10 +139,11 @@ fn chosen(nodes: &[Node], parameters: &Parameters) -> Result<Vec<NodeName>, Code
     Ok(nodes.iter().filter(wanted).map(|node| node.name.clone()).collect())
 }
 
-/// A worker that is not Ready may be left out; one that the run is about stands in its way.
+/// A worker that is not Ready may be left out; one that the run is about stands in its way. So does a node that could not be held against a rule
+/// that refuses: what is not known is no yes.
 fn graver(finding: Finding, chosen: &[NodeName]) -> Finding {
     let of_run = finding.node.as_ref().is_some_and(|node| chosen.contains(node));
-    if finding.rule == "rules.worker-not-ready" && of_run {
+    if ["rules.worker-not-ready", UNANSWERED].contains(&finding.rule.as_str()) && of_run {
         return Finding { severity: Severity::Block, ..finding };
     }
     finding
@@ -203,11 +196,18 @@ fn of_members(all: &[Upgrading], etcd: &EtcdView) -> Vec<Finding> {
         let Some(master) = node.master.as_ref().filter(|master| !master.others.is_empty()) else { continue };
         let Some(member) = master.member else { continue };
         if let Verdict::Refused { text } = project(&etcd.members, &Change::Stop(member)).verdict {
-            let way = "slipway etcd status shows each member; bring the others up first";
-            findings.push(found(Severity::Block, format!("{}: {text}", node.name), way));
+            findings.push(found(Severity::Block, format!("{}: {text}", node.name), way_to_bear_a_stop(&etcd.members)));
         }
     }
     findings
+}
+
+/// What lets one member stop while the others go on.
+fn way_to_bear_a_stop(members: &[Member]) -> &'static str {
+    if members.iter().any(|member| !member.counts()) {
+        return "slipway etcd status shows each member; bring the others up first";
+    }
+    "nobody is down, but these are too few for one of them to stop: join a third master first (slipway node join HOST --role control-plane)"
 }
 
 /// What each host could have, and what a drain would meet there.
@@ -288,4 +288,35 @@ async fn of_addresses(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_healthy_members_are_too_few_and_nobody_is_to_be_brought_up() {
+        let member = |name: &str, healthy: bool| -> Member {
+            let object = serde_json::json!({
+                "id": "a1", "name": name, "peer_urls": [], "client_urls": [], "learner": false, "healthy": healthy, "version": "",
+                "db_size": 0, "leader": false, "raft_index": 0, "alarms": [],
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let way = |members: &[Member]| way_to_bear_a_stop(members);
+        assert!(way(&[member("m1", true), member("m2", true)]).contains("join a third master"));
+        assert!(way(&[member("m1", true), member("m2", false), member("m3", true)]).contains("bring the others up"));
+    }
+
+    #[test]
+    fn a_node_that_did_not_say_enough_blocks_the_run_that_is_about_it_and_no_other() {
+        let name = |name: &str| name.parse::<NodeName>().unwrap();
+        let silent = Finding {
+            rule: UNANSWERED.to_owned(),
+            node: Some(name("w1")),
+            ..found(Severity::Warn, "w1 did not say enough", "see why")
+        };
+        assert_eq!(graver(silent.clone(), &[name("w1")]).severity, Severity::Block);
+        assert_eq!(graver(silent, &[name("w2")]).severity, Severity::Warn);
+    }
 }

@@ -194,6 +194,20 @@ fn a_plan_that_is_only_to_be_looked_at_says_what_blocks_and_begins_with_that() {
 }
 
 #[test]
+fn the_new_kubelet_is_installed_and_started_only_while_the_node_is_empty() {
+    let facts: super::Facts = serde_json::from_value(ha()).unwrap();
+    let parameters: super::Parameters = serde_json::from_value(json!({"target": "1.34"})).unwrap();
+    for node in facts.nodes.iter().filter(|node| ["m2", "w1"].contains(&node.name.as_str())) {
+        let empty = super::lanes::still_empty(node, &facts, &parameters);
+        let guards = super::lanes::kubelet(node, &facts, &empty)
+            .map(|action| action.only_if.iter().map(|step| step.id().0).collect::<Vec<_>>());
+        assert_eq!(guards, [[format!("stays-empty-{}", node.name)], [format!("stays-empty-{}", node.name)]]);
+    }
+    let alone: super::Facts = serde_json::from_value(self::facts(vec![master("m1", &[])])).unwrap();
+    assert!(super::lanes::still_empty(&alone.nodes[0], &alone, &parameters).is_empty(), "its pods have nowhere to go");
+}
+
+#[test]
 fn a_foreign_cordon_stays() {
     let mut facts = ha();
     facts["nodes"][3]["foreign_cordon"] = json!(true);

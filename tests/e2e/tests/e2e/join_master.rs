@@ -186,3 +186,35 @@ async fn an_upload_that_is_under_way_when_the_run_is_aborted_leaves_nothing() {
     assert_eq!(secrets(&sites), Vec::<String>::new());
     assert_eq!(members(&sites), ["m1 true false", "m3 true false"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joining_master_that_dies_leaves_no_member_no_token_and_no_certificates_before_its_host_is_back() {
+    let sites = Sites::build().await.unwrap();
+    sites.waiting_master("m2").await.unwrap();
+    let machine = &sites.site("m2").unwrap().machine;
+    machine.change(|state| state.join_stops = Some(JoinStop::Added));
+    let mut foundation = sites.foundation(sites.store().unwrap()).unwrap();
+    foundation.settings.agents.patience_ms = 300;
+    let coordinator = foundation.lead().await.unwrap();
+    machine.change(|state| state.reset_ms = 1500);
+    let run = begun(&coordinator, "join", join(&["m2"])).await.unwrap();
+    until(&coordinator, &run, "it joins", |_| machine.effects("run /usr/bin/kubeadm join") == 1).await.unwrap();
+    sites.silence("m2", true);
+    until(&coordinator, &run, "it stands still", |book| book.state == RunState::Paused).await.unwrap();
+    let over = || machine.see(|state| state.transients.values().all(|one| one.exit.is_some()));
+    until(&coordinator, &run, "kubeadm has come to its end there", |_| over()).await.unwrap();
+    assert_eq!(members(&sites).len(), 3, "it had added its member");
+    coordinator.runs.command(&run, Command::Abort, Actor(OPERATOR.into())).await.unwrap();
+    let stuck = |book: &slipway_flow::Book| book.state == RunState::Paused;
+    let book = until(&coordinator, &run, "it waits for the host", stuck).await.unwrap();
+    assert!(book.why.contains(Code::NODE_UNREACHABLE.as_str()), "{}", book.why);
+    assert_eq!(members(&sites), ["m1 true false", "m3 true false"]);
+    assert_eq!(secrets(&sites), Vec::<String>::new());
+
+    sites.silence("m2", false);
+    coordinator.runs.command(&run, Command::Resume, Actor(OPERATOR.into())).await.unwrap();
+    ends(&coordinator, &run, RunState::Unwound).await.unwrap();
+    assert_eq!(members(&sites), ["m1 true false", "m3 true false"]);
+    assert_eq!(secrets(&sites), Vec::<String>::new());
+    coordinator.runs.runner.stop().await;
+}

@@ -11,6 +11,7 @@ mod crash_matrix;
 mod denials;
 mod enrolment;
 mod etcd;
+mod give_up;
 mod interleavings;
 mod join;
 mod join_master;

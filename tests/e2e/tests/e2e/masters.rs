@@ -3,12 +3,15 @@
 
 use serde_json::{Value, json};
 use slipway_cluster::fake::{FaultKind, FaultRule};
+use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::fleet::HostState;
+use slipway_coordinator::steps::{HostTarget, VipHasAPlace};
 use slipway_e2e::runs::{OPERATOR, begun, completes, ends, led, until};
 use slipway_e2e::sites::{Sites, host_id};
+use slipway_e2e::workload::VIP;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
-use slipway_flow::{Book, Command};
+use slipway_flow::{Book, Command, Step, StepCx, StepError};
 
 fn of(nodes: &[&str]) -> Value {
     json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true})
@@ -234,4 +237,35 @@ async fn a_silent_master_whose_member_has_left_already_goes_with_the_proof() {
     assert_eq!(coordinator.world.cluster.node(&"m3".parse().unwrap()).await.unwrap(), None);
     let host = coordinator.world.hosts.get(&host_id("m3")).await.unwrap().unwrap();
     assert_eq!(host.state, HostState::ToBeCleaned);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_no_other_master_could_take_stays_where_it_is() {
+    let (sites, coordinator) = led().await.unwrap();
+    let (host, survivors) = (target(&coordinator, "m1").await, [target(&coordinator, "m3").await]);
+    let place = VipHasAPlace { node: host.node, vip: VIP.to_owned(), survivors: survivors.to_vec() };
+    let cx = StepCx::detached(&*coordinator.world, "r1", place.id());
+    assert_eq!(place.satisfied(&cx).await, Ok(true));
+    for other in ["m2", "m3"] {
+        sites.site(other).unwrap().machine.change(|state| state.stop_unit("keepalived.service"));
+    }
+    let told = place.satisfied(&cx).await.unwrap_err();
+    assert!(matches!(&told, StepError::Veto(why) if why.code == Code::VIP_HOLDER), "{told:?}");
+
+    let upgrade = json!({"target": "1.34", "delete_emptydir_data": true, "force": true});
+    for (flow, params, code) in
+        [("scale-in", of(&["m1"]), Code::VIP_HOLDER), ("upgrade", upgrade, Code::UPGRADE_BLOCKED)]
+    {
+        let error = begun(&coordinator, flow, params).await.unwrap_err();
+        assert_eq!(error.code, code, "{flow}: {error}");
+        assert!(error.to_string().contains("enable --now keepalived.service"), "{error}");
+    }
+    assert!(sites.site("m1").unwrap().machine.see(|state| state.holds_vip()));
+    let run = begun(&coordinator, "scale-in", of(&["m2"])).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+}
+
+async fn target(coordinator: &Coordinator, name: &str) -> HostTarget {
+    let host = coordinator.world.hosts.get(&host_id(name)).await.unwrap().unwrap();
+    HostTarget { node: name.parse().unwrap(), host_id: host.id, machine_id: host.machine_id }
 }

@@ -2,15 +2,23 @@
 //! the packages, the repositories and the holds as they were.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use slipway_coordinator::boot::Coordinator;
+use slipway_coordinator::steps::{HostAction, HostTarget};
 use slipway_e2e::runs::{begun, completes, ends, until};
-use slipway_e2e::sites::Sites;
+use slipway_e2e::sites::{Sites, host_id};
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
+use slipway_flow::{Attempt, Step, StepCx};
 use slipway_host::Holder;
 use slipway_host::fake::{FakeHandle, Mirror, State};
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, InstallPackages};
+use slipway_types::SystemClock;
+use tokio_util::sync::CancellationToken;
 
 const OLD_FILE: &str = "/etc/apt/sources.list.d/kubernetes.list";
 const OUR_FILE: &str = "/etc/apt/sources.list.d/slipway-kubernetes.sources";
@@ -176,4 +184,41 @@ async fn a_node_leaves_with_its_packages_where_that_is_asked_for() {
     assert!(has(&sites, OLD_FILE), "the operator's own file is gone");
     let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
+}
+
+fn target() -> HostTarget {
+    HostTarget {
+        node: "w2".parse().unwrap(),
+        host_id: host_id("w2"),
+        machine_id: slipway_e2e::workload::machine_id("w2"),
+    }
+}
+
+fn install(version: &str, name: &'static str) -> HostAction {
+    let install =
+        Kind::InstallPackages(InstallPackages { kubernetes: version.into(), packages: vec![], only_download: false });
+    HostAction::once(&target(), Action { action: Some(install) }, name, Duration::from_mins(1))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_being_installed_comes_to_its_end_before_it_is_taken_back() {
+    let (sites, coordinator) = waiting().await;
+    let before = versions(&sites);
+    machine(&sites).change(|state| state.packaging.takes_ms = 1500);
+    let step =
+        HostAction { back: vec![install("1.33.13", "put-back-packages")], ..install("1.33.12", "install-packages") };
+    let cx = |number: u32, undoing: bool| {
+        let (run, unresolved) = ("r1".into(), Vec::new());
+        let attempt =
+            Attempt { run, step: step.id(), number, unresolved, acted_before: undoing, resumed: false, undoing };
+        let (world, fence) = (&*coordinator.world, coordinator.runs.fence.clone());
+        StepCx::new(world, &attempt, fence, CancellationToken::new(), Arc::new(SystemClock), Arc::new(|_, _, _| {}))
+    };
+    let began = cx(1, false);
+    assert!(tokio::time::timeout(Duration::from_millis(500), step.act(&began)).await.is_err(), "it is still at it");
+    assert_eq!(versions(&sites), before);
+    step.undo(&cx(2, true)).await.unwrap();
+    let runs = machine(&sites).see(|state| state.transients.values().any(|one| one.exit.is_none()));
+    assert!(!runs, "it would change the packages behind our back");
+    assert_eq!(versions(&sites), before);
 }

@@ -99,13 +99,57 @@ fn asking_twice_is_no_error_and_no_second_line() {
 fn every_state_answers_every_command_or_refuses_it_and_a_refusal_changes_nothing() {
     let mut ended = Bench::begin(trunk("a"));
     ended.end("a", done());
-    for command in [Command::Approve, Command::Pause, Command::Resume, Command::Abort] {
+    for command in [Command::Approve, Command::Pause, Command::Resume, Command::Abort, given_up()] {
         let before = ended.story();
-        assert_eq!(ended.command(command).unwrap_err().code, Code::RUN_STATE, "{command:?}");
+        assert_eq!(ended.command(command.clone()).unwrap_err().code, Code::RUN_STATE, "{command:?}");
         assert_eq!(ended.story(), before);
     }
     let mut waiting = Bench::planned(trunk("a"));
-    for command in [Command::Pause, Command::Resume] {
-        assert_eq!(waiting.command(command).unwrap_err().code, Code::RUN_STATE, "{command:?}");
+    for command in [Command::Pause, Command::Resume, given_up()] {
+        assert_eq!(waiting.command(command.clone()).unwrap_err().code, Code::RUN_STATE, "{command:?}");
     }
+}
+
+fn given_up() -> Command {
+    Command::GiveUp("its disk is gone".to_owned())
+}
+
+#[test]
+fn a_run_that_can_go_neither_forward_nor_back_is_ended_by_a_persons_word() {
+    let mut bench = Bench::begin(on_failure(trunk("a | b"), "b", OnFailure::Pause));
+    bench.end("a", done());
+    assert_eq!(bench.command(given_up()).unwrap_err().code, Code::RUN_STATE, "it runs");
+    bench.end("b", failed());
+    assert_eq!(bench.command(Command::Abort).unwrap_err().code, Code::RUN_PAST_NO_RETURN);
+    bench.command(given_up()).unwrap();
+    assert_eq!(bench.state(), RunState::NeedsOperator);
+    let last = bench.journal.last().unwrap();
+    assert_eq!(last.actor.0, "operator/alice");
+    let why = &bench.engine.book().why;
+    assert!(why.contains("operator/alice gave it up: its disk is gone") && why.contains("step b"), "{why}");
+}
+
+#[test]
+fn a_run_that_can_be_taken_back_is_not_given_up() {
+    let mut bench = Bench::begin(on_failure(trunk("a b | c"), "b", OnFailure::Pause));
+    bench.end("a", done());
+    bench.end("b", failed());
+    let error = bench.command(given_up()).unwrap_err();
+    assert!(error.code == Code::RUN_STATE && error.to_string().contains("slipway run abort"), "{error}");
+    assert_eq!(bench.state(), RunState::Paused);
+}
+
+#[test]
+fn an_abort_that_is_stuck_says_so_and_the_run_may_be_given_up() {
+    let mut bench = Bench::begin(trunk("a b"));
+    bench.end("a", done());
+    bench.command(Command::Abort).unwrap();
+    bench.end("b", retry(Effect::None));
+    bench.end("a", failed());
+    assert_eq!(bench.state(), RunState::Paused);
+    let stuck = bench.command(Command::Abort).unwrap_err();
+    assert_eq!(stuck.code, Code::RUN_STATE);
+    assert!(stuck.to_string().contains("step a") && stuck.to_string().contains("give-up"), "{stuck}");
+    bench.command(given_up()).unwrap();
+    assert_eq!(bench.state(), RunState::NeedsOperator);
 }

@@ -8,9 +8,8 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, EtcdKind, HostFacts, StartService};
 
-use super::KEEPALIVED;
 use crate::agents::etcd_status;
-use crate::endpoints::{holds, virtual_address};
+use crate::endpoints::{KEEPALIVED, holds, runs_keepalived, virtual_address};
 use crate::etcd::{EtcdView, agreed};
 use crate::fleet::HostRecord;
 use crate::flows::etcd_part::survivors_of;
@@ -200,8 +199,7 @@ async fn keepalived(
         // A master that is silent for a moment is no reason to ask nobody.
         let Ok(described) = world.agents.describe(&host).await else { continue };
         let facts = described.facts.unwrap_or_default();
-        let runs = facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active");
-        vip = if runs { virtual_address(&facts, nodes) } else { None };
+        vip = if runs_keepalived(&facts) { virtual_address(&facts, nodes) } else { None };
         if vip.is_some() {
             break;
         }
