@@ -42,11 +42,12 @@ enum Fate {
     Stays,
 }
 
-fn fate(copy: &str, present: Option<Option<&str>>) -> Fate {
+/// `there`: something has its name; `present`: the text that it leads to.
+fn fate(copy: &str, there: bool, present: Option<&str>) -> Fate {
     match present {
-        None => Fate::ComesBack,
-        Some(Some(present)) if present == copy => Fate::IsBack,
-        Some(_) => Fate::Stays,
+        _ if !there => Fate::ComesBack,
+        Some(present) if present == copy => Fate::IsBack,
+        _ => Fate::Stays,
     }
 }
 
@@ -96,7 +97,7 @@ pub(super) async fn all(host: &Host, manager: &dyn Packages) -> Result<Vec<Aside
         let Some(copy) = text(host, &entry.path).await? else { continue };
         let there = host.files.entry(&original).await?.is_some();
         let present = text(host, &original).await?;
-        let fate = fate(&copy, there.then_some(present.as_deref()));
+        let fate = fate(&copy, there, present.as_deref());
         found.push(Aside { copy: entry.path, original, fate });
     }
     Ok(found)
@@ -151,9 +152,9 @@ mod tests {
 
     #[test]
     fn only_a_copy_of_what_is_there_goes() {
-        assert_eq!(fate("a", None), Fate::ComesBack);
-        assert_eq!(fate("a", Some(Some("a"))), Fate::IsBack);
-        assert_eq!(fate("a", Some(Some("b"))), Fate::Stays);
-        assert_eq!(fate("a", Some(None)), Fate::Stays, "a link that leads nowhere is somebody's too");
+        assert_eq!(fate("a", false, None), Fate::ComesBack);
+        assert_eq!(fate("a", true, Some("a")), Fate::IsBack);
+        assert_eq!(fate("a", true, Some("b")), Fate::Stays);
+        assert_eq!(fate("a", true, None), Fate::Stays, "a link that leads nowhere is somebody's too");
     }
 }

@@ -9,6 +9,8 @@ use slipway_host::fake::{Fault, Node, State, preset};
 use crate::asked::{host_in, operation};
 use crate::worker::{KUBEADM, essence, reset};
 
+type Way = fn(&mut State);
+
 /// A host that was a master: somebody has removed the packages, and left the files.
 fn abandoned() -> State {
     let mut state = preset::bare("w9");
@@ -68,7 +70,7 @@ async fn a_host_that_has_lost_its_kubeadm_is_emptied_as_kubeadm_would_and_of_not
 
 #[tokio::test]
 async fn while_anything_of_a_host_without_kubeadm_lives_its_files_stay() {
-    let ways: [(fn(&mut State), &str); 4] = [
+    let ways: [(Way, &str); 4] = [
         (|state| _ = state.spawn("kube-apiserver", "/usr/local/bin/kube-apiserver"), "kube-apiserver"),
         (|state| _ = state.spawn("etcd", "/usr/bin/etcd"), "etcd"),
         (|state| _ = state.spawn("kubelet", "/opt/bin/kubelet"), "kubelet"),
@@ -100,7 +102,7 @@ async fn mounts_links_and_data_of_an_etcd_stop_a_reset_without_kubeadm() {
         state.files.insert("/etc/kubernetes/pki".into(), Node::Symlink("/srv/pki".into()));
     };
     let etcd = |state: &mut State| state.write("/var/lib/kubelet/etcd/member/wal/0.wal", "precious");
-    let ways: [(fn(&mut State), Code); 3] =
+    let ways: [(Way, Code); 3] =
         [(mount, Code::HOST_MOUNTED_BELOW), (link, Code::HOST_SYMLINK), (etcd, Code::HOST_LEFTOVERS)];
     for (way, code) in ways {
         let (host, handle) = host_in(abandoned());
