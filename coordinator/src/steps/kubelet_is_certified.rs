@@ -16,6 +16,8 @@ use crate::world::World;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// The controller manager approves and signs within a moment.
 const LONGEST: Duration = Duration::from_mins(5);
+/// What is added before an attempt counts as lost: its own limit says more.
+const AIR: Duration = Duration::from_mins(1);
 
 /// See the module.
 pub struct KubeletIsCertified {
@@ -46,6 +48,8 @@ pub(super) async fn why_none(cx: &StepCx<'_, World>, node: &NodeName) -> Option<
 
 const AUTO_APPROVAL: &str = "let the cluster approve its kubelets: kubeadm init phase bootstrap-token on a master makes the binding \
                              kubeadm:node-autoapprove-bootstrap anew, and the controller manager has to run; then join again";
+const NOBODY: &str = "nobody has approved it: kubectl get csr shows it, and the controller manager has to run; approve it or let the cluster \
+                      (kubeadm init phase bootstrap-token on a master), then slipway run resume";
 const LEAKED: &str = "somebody else used the join's token: find out who asked (kubectl get csr -o yaml), delete what was issued, then \
                       slipway run resume";
 const ANOTHER: &str =
@@ -74,7 +78,7 @@ impl Step<World> for KubeletIsCertified {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().deadline(LONGEST).tries(1).on_failure(OnFailure::Pause)
+        Policy::default().deadline(LONGEST + AIR).tries(1).on_failure(OnFailure::Pause)
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
@@ -82,6 +86,7 @@ impl Step<World> for KubeletIsCertified {
             let text = format!("the certificate of the kubelet of {}: {what}", self.node);
             Err(StepError::Pause(Coded::new(Code::JOIN_CERTIFICATE, text).do_this(way)))
         };
+        let began = cx.clock.since_boot();
         loop {
             match look(cx, &self.node).await? {
                 // The controller manager takes old requests away: what is gone proves nothing, and the kubelet that serves proves the rest.
@@ -92,6 +97,9 @@ impl Step<World> for KubeletIsCertified {
                 Certified::Misused(what) => return pause(&what, LEAKED),
                 Certified::Refused(what) => {
                     return pause(&what, "find out who refuses kubelets, then slipway run resume");
+                }
+                Certified::Pending(what) if cx.clock.since_boot().saturating_sub(began) >= LONGEST => {
+                    return pause(&what, NOBODY);
                 }
                 Certified::Pending(what) => cx.say(what),
             }

@@ -16,6 +16,8 @@ use crate::world::World;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Images of the network plugin may have to be pulled first.
 const LONGEST: Duration = Duration::from_mins(15);
+/// What is added before an attempt counts as lost: its own limit says more.
+const AIR: Duration = Duration::from_mins(1);
 
 /// See the module.
 pub struct NodeServes {
@@ -48,6 +50,17 @@ impl NodeServes {
     }
 }
 
+/// The last thing that is missing stays on the screen when patience ends.
+fn in_time(missing: &str, waited: Duration) -> Result<(), StepError> {
+    if waited < LONGEST {
+        return Ok(());
+    }
+    let text = format!("{missing}, {} minutes after its join", LONGEST.as_secs() / 60);
+    Err(StepError::Pause(Coded::new(Code::RUN_NO_EFFECT, text).do_this(
+        "journalctl -u kubelet there and kubectl describe node say why (the network plugin, mostly); then slipway run resume",
+    )))
+}
+
 #[async_trait]
 impl Step<World> for NodeServes {
     fn id(&self) -> StepId {
@@ -71,15 +84,17 @@ impl Step<World> for NodeServes {
     }
 
     fn policy(&self) -> Policy {
-        Policy::default().deadline(LONGEST).tries(1).on_failure(OnFailure::Pause)
+        Policy::default().deadline(LONGEST + self.soak + AIR).tries(1).on_failure(OnFailure::Pause)
     }
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
+        let began = cx.clock.since_boot();
         let mut ready_since = None;
         loop {
             let node = cx.world.cluster.node(&self.host.node).await.map_err(|error| api(error.into()))?;
             if let Some(missing) = self.missing(node.as_ref()).map_err(StepError::Pause)? {
                 ready_since = None;
+                in_time(&missing, cx.clock.since_boot().saturating_sub(began))?;
                 cx.say(missing);
             } else {
                 let now = cx.clock.since_boot();
@@ -91,5 +106,21 @@ impl Step<World> for NodeServes {
             }
             tokio::time::sleep(LOOK_AGAIN.min(self.soak.max(Duration::from_millis(20)))).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_does_not_come_pauses_the_run_with_what_is_missing_and_a_way_out() {
+        assert_eq!(in_time("w1 is not Ready yet", LONGEST - LOOK_AGAIN), Ok(()));
+        let Err(StepError::Pause(why)) = in_time("w1 is not Ready yet", LONGEST) else { panic!("it goes on") };
+        assert!(why.message.starts_with("w1 is not Ready yet") && why.way_out.is_some(), "{why}");
+        let host = HostTarget { node: "w1".parse().unwrap(), host_id: "h".into(), machine_id: "m".into() };
+        let soak = Duration::from_mins(30);
+        let step = NodeServes { host, version: "v1.34.4".parse().unwrap(), soak };
+        assert!(step.policy().deadline > LONGEST + soak, "the engine would cut it off first");
     }
 }
