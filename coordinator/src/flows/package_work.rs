@@ -8,10 +8,10 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::OnFailure;
 use slipway_proto::agent::{CheckResponse, PackagesQuery};
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, HostFacts, Packages, RemovePackages, SetRepository};
+use slipway_proto::types::{Action, HostFacts, Packages, RemovePackages};
 use slipway_types::{KubernetesVersion, without_credentials};
 
-use super::packages::{Repository, VERSIONED, bare, install, locked, minor, ours};
+use super::packages::{Repository, VERSIONED, bare, install, locked, minor, ours, repository_as_before};
 use crate::agents::packages;
 use crate::fleet::HostRecord;
 use crate::steps::{HostAction, HostTarget};
@@ -37,11 +37,6 @@ pub(in crate::flows) struct PackageWork {
 /// Removes those packages; none named: all.
 fn remove(names: &[String]) -> Action {
     Action { action: Some(Kind::RemovePackages(RemovePackages { packages: names.to_vec() })) }
-}
-
-/// Takes our file of a repository away, and puts back what was moved aside for it.
-fn repository_as_before() -> Action {
-    Action { action: Some(Kind::SetRepository(SetRepository::default())) }
 }
 
 /// What has to be done so that the host has that version; none: it has it.
@@ -111,15 +106,6 @@ fn not_refused(checked: &CheckResponse, host: &str) -> Result<(), Coded> {
     Err(Coded::new(code, format!("{host}: {}", obstacle.explain)).do_this("clear what is named, then try again"))
 }
 
-/// The minor that a repository's URL names: `1.33` of `https://pkgs.k8s.io/core:/stable:/v1.33/deb/`.
-fn minor_in(url: &str) -> Option<String> {
-    let minor = |part: &&str| {
-        let (major, minor) = part.split_once('.').unwrap_or_default();
-        [major, minor].iter().all(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()))
-    };
-    url.rsplit(['/', 'v', '-', '_']).find(minor).map(str::to_owned)
-}
-
 impl PackageWork {
     /// What is to be known before the plan is approved.
     pub(in crate::flows) fn warning(&self) -> Option<&String> {
@@ -142,11 +128,7 @@ impl PackageWork {
     }
 
     fn repository_before(&self) -> Action {
-        let before = self.ours_before.as_ref().and_then(|url| Some((url.clone(), minor_in(url)?)));
-        match before {
-            Some((url, minor)) => Repository { minor, url, ..self.repository.clone() }.action(),
-            None => repository_as_before(),
-        }
+        self.repository.before(self.ours_before.as_ref())
     }
 
     fn install(&self, target: &HostTarget) -> HostAction {
@@ -299,13 +281,5 @@ mod tests {
         assert!(error.code == Code::PACKAGE_VERSION && error.message.contains("1.34.4-1.1"), "{error}");
         found.offered.pop();
         assert!(offers(&found, "w2", &repository(), version("1.34.4")).is_err());
-    }
-
-    #[test]
-    fn the_minor_of_a_repository_is_read_from_its_url() {
-        assert_eq!(minor_in("https://pkgs.k8s.io/core:/stable:/v1.33/deb/").as_deref(), Some("1.33"));
-        assert_eq!(minor_in("file:/opt/lab/packages/core:/stable:/v1.34/deb/").as_deref(), Some("1.34"));
-        assert_eq!(minor_in("https://m.example/k8s/1.34/").as_deref(), Some("1.34"));
-        assert_eq!(minor_in("https://m/k8s/"), None);
     }
 }

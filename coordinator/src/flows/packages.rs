@@ -58,10 +58,13 @@ impl Repository {
         }
     }
 
-    /// The one that the host had before this: the operator's own, or an earlier one of ours.
-    pub(super) fn before(&self, minor: &str, packages: &Packages) -> Self {
-        let url = packages.ours.clone().unwrap_or_default();
-        Self { minor: minor.to_owned(), url, ..self.clone() }
+    /// What puts back the one that the host had before this: an earlier one of `ours`, or the operator's own.
+    pub(super) fn before(&self, ours: Option<&String>) -> Action {
+        match ours.and_then(|url| Some((url.clone(), minor_in(url)?))) {
+            // Its minor is what its file names, whatever kubeadm is there just now.
+            Some((url, minor)) => Self { minor, url, ..self.clone() }.action(),
+            None => repository_as_before(),
+        }
     }
 
     /// Makes it the only one.
@@ -69,6 +72,20 @@ impl Repository {
         let Self { minor, url, key, keyring } = self.clone();
         Action { action: Some(Kind::SetRepository(SetRepository { minor, url, key, keyring })) }
     }
+}
+
+/// Takes our file of a repository away, and puts back what was moved aside for it.
+pub(super) fn repository_as_before() -> Action {
+    Action { action: Some(Kind::SetRepository(SetRepository::default())) }
+}
+
+/// The minor that a repository's URL names: `1.33` of `https://pkgs.k8s.io/core:/stable:/v1.33/deb/`.
+fn minor_in(url: &str) -> Option<String> {
+    let minor = |part: &&str| {
+        let (major, minor) = part.split_once('.').unwrap_or_default();
+        [major, minor].iter().all(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()))
+    };
+    url.rsplit(['/', 'v', '-', '_']).find(minor).map(str::to_owned)
 }
 
 /// `1.34.4`, as packages and the wire have it.
@@ -159,8 +176,23 @@ mod tests {
         assert_eq!(packages.available, ["1.34.3".parse().unwrap()]);
         assert_eq!(packages.installed, ["kubeadm 1.33.13-1.1, held"]);
         let new = Repository { minor: "1.34".into(), url: "new".into(), key: String::new(), keyring: String::new() };
-        assert_eq!(new.before("1.33", &packages).url, "", "the operator's own file comes back");
-        let ours = Packages { ours: Some("old".into()), ..packages };
-        assert_eq!(new.before("1.33", &ours).url, "old");
+        assert_eq!(new.before(packages.ours.as_ref()), repository_as_before(), "the operator's own file comes back");
+    }
+
+    #[test]
+    fn a_repository_that_was_ours_comes_back_with_the_minor_that_it_names() {
+        let url = "https://pkgs.k8s.io/core:/stable:/v1.34/deb/".to_owned();
+        let new = Repository { minor: "1.35".into(), url: "new".into(), key: "key".into(), keyring: String::new() };
+        // kubeadm there may be older: the file was set by a run that went no further.
+        let wanted = Repository { minor: "1.34".into(), url: url.clone(), ..new.clone() };
+        assert_eq!(new.before(Some(&url)), wanted.action());
+    }
+
+    #[test]
+    fn the_minor_of_a_repository_is_read_from_its_url() {
+        assert_eq!(minor_in("https://pkgs.k8s.io/core:/stable:/v1.33/deb/").as_deref(), Some("1.33"));
+        assert_eq!(minor_in("file:/opt/lab/packages/core:/stable:/v1.34/deb/").as_deref(), Some("1.34"));
+        assert_eq!(minor_in("https://m.example/k8s/1.34/").as_deref(), Some("1.34"));
+        assert_eq!(minor_in("https://m/k8s/"), None);
     }
 }

@@ -13,7 +13,7 @@ use super::gather::{Master, Upgrading};
 use super::work::Work;
 use super::{Facts, Parameters};
 use crate::flows::hand_over_vip::hand_over_vip;
-use crate::flows::packages::{install, minor};
+use crate::flows::packages::install;
 use crate::steps::{
     Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, MoveEtcdLeader, Settled, SettledMaster,
     StaysEmpty, WithWayBack,
@@ -26,7 +26,7 @@ type Lane = LaneBuilder<World>;
 /// Everything that can be done while the node serves.
 pub(super) fn fetch(lane: Lane, node: &Upgrading, facts: &Facts) -> Lane {
     let (goal, before) = (&facts.goal, node.kubeadm.parse::<KubernetesVersion>().ok());
-    let old_repository = before.map(|before| old_repository(node, facts, before));
+    let old_repository = before.is_some().then(|| old_repository(node, facts));
     let kubeadm_back = before.map(|before| HostAction {
         summary: format!("kubeadm {before} again"),
         ..HostAction::once(&node.host, install(before, &["kubeadm"], false), "install-kubeadm", Duration::from_mins(30))
@@ -41,11 +41,11 @@ pub(super) fn fetch(lane: Lane, node: &Upgrading, facts: &Facts) -> Lane {
     })
 }
 
-fn old_repository(node: &Upgrading, facts: &Facts, before: KubernetesVersion) -> HostAction {
-    let repository = facts.goal.repository.before(&minor(before), &node.packages);
+fn old_repository(node: &Upgrading, facts: &Facts) -> HostAction {
+    let repository = facts.goal.repository.before(node.packages.ours.as_ref());
     HostAction {
         summary: "packages come from where they came from before".to_owned(),
-        ..HostAction::once(&node.host, repository.action(), "set-repository", Duration::from_mins(10))
+        ..HostAction::once(&node.host, repository, "set-repository", Duration::from_mins(10))
     }
 }
 
