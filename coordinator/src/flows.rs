@@ -11,6 +11,7 @@ mod evacuate;
 mod hand_over_vip;
 mod isolate;
 mod join;
+mod obstacles;
 mod package_work;
 mod packages;
 mod parameters;

@@ -17,11 +17,12 @@ use slipway_proto::types::{Action, RestartKubelet, RollBackKubelet};
 use slipway_types::{KubernetesVersion, NodeRole};
 
 use super::evacuate::{Evacuation, evacuation};
+use super::obstacles::refuse_what_stays;
 use super::packages::{Repository, bare, install, minor, packages};
 use super::parameters::{DrainParameters, facts, read, schema, stored};
 use super::replace_etcd_member::{Place, clear, listed};
 use crate::pools::share_of;
-use crate::steps::{BackIntoService, Cordon, Drain, HostAction, HostTarget, Settled, StaysEmpty};
+use crate::steps::{BackIntoService, Cordon, Drain, HostAction, HostTarget, Settled, StaysEmpty, WithWayBack};
 use crate::versions::{Minor, Table};
 use crate::world::World;
 
@@ -53,6 +54,9 @@ struct Facts {
     from: KubernetesVersion,
     to: KubernetesVersion,
     repository: Repository,
+    /// The repository that a file of ours names there now.
+    #[serde(default)]
+    ours: Option<String>,
     evacuation: Evacuation,
     work: Vec<Shown>,
     soak_ms: u32,
@@ -69,18 +73,23 @@ struct Shown {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Repository,
+    Download,
     Packages,
     Configuration,
     Kubelet,
 }
 
-const ORDER: [Work; 4] = [Work::Repository, Work::Packages, Work::Configuration, Work::Kubelet];
+const ORDER: [Work; 5] = [Work::Repository, Work::Download, Work::Packages, Work::Configuration, Work::Kubelet];
+/// How many of them are done while the node serves: what cannot be fetched costs nobody a pod.
+const FETCHED: usize = 2;
+const PACKAGES: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
 
 impl Work {
     fn action(self, to: KubernetesVersion, repository: &Repository) -> Action {
         let action = match self {
             Self::Repository => return repository.action(),
-            Self::Packages => return install(to, &["kubelet", "kubeadm", "kubectl"], false),
+            Self::Download => return install(to, &PACKAGES, true),
+            Self::Packages => return install(to, &PACKAGES, false),
             Self::Configuration => Kind::RollBackKubelet(RollBackKubelet { before: bare(to), ..Default::default() }),
             Self::Kubelet => Kind::RestartKubelet(RestartKubelet { kubernetes: bare(to) }),
         };
@@ -91,6 +100,9 @@ impl Work {
         let (name, summary, minutes) = match self {
             Self::Repository => {
                 ("set-repository", format!("packages come from the repository of {}", facts.repository.minor), 10)
+            }
+            Self::Download => {
+                ("download-packages", format!("packages of {} lie ready; nothing is installed", facts.to), 30)
             }
             Self::Packages => {
                 ("install-packages", format!("kubelet, kubeadm and kubectl {} -> {}", facts.from, facts.to), 30)
@@ -150,6 +162,7 @@ impl Flow<World> for RollBackWorker {
         let mut work = Vec::new();
         for kind in ORDER {
             let checked = world.agents.check(&place.record, kind.action(to, &repository)).await?;
+            refuse_what_stays(name, &checked, kind == Work::Repository)?;
             if kind == Work::Configuration && !checked.satisfied {
                 clear(name, &checked, Code::UPGRADE_ROLL_BACK)?;
             }
@@ -165,6 +178,7 @@ impl Flow<World> for RollBackWorker {
             to,
             evacuation: evacuation(world, name, &parameters.drain).await?,
             repository,
+            ours: found.ours,
             work,
             soak_ms: world.settings.upgrade.soak_ms,
         })
@@ -184,41 +198,42 @@ impl Flow<World> for RollBackWorker {
             .disrupts()
             .node(&name, &facts.pool);
         plan = facts.evacuation.warnings.iter().fold(plan, |plan, warning| plan.warn(warning.as_str()));
-        plan.phase("evacuate", |phase| {
-            let cordon = Cordon {
-                node: name.clone(),
-                uid: facts.uid.clone(),
-                owner: parameters.actor.clone(),
-                reason: "roll back".to_owned(),
-                foreign: facts.foreign_cordon,
-                for_disruption: true,
-                silent: None,
-            };
-            phase.step(cordon).step(Drain::new(&name, &parameters.drain, &facts.evacuation))
-        })
-        .phase("last look", |phase| phase.step(empty()))
-        .point_of_no_return("the node's packages change")
-        .phase("host", |phase| {
-            let steps = ORDER.into_iter().zip(&facts.work).map(|(work, shown)| {
-                let only_if: Vec<Arc<dyn Step<World>>> =
-                    if work == Work::Packages { vec![Arc::new(empty())] } else { Vec::new() };
-                Arc::new(HostAction { only_if, ..work.step(&facts, shown) }) as Arc<dyn Step<World>>
-            });
-            phase.steps(steps)
-        })
-        .phase("verify", |phase| {
-            phase
-                .step(Settled {
-                    name: "settled",
-                    host: facts.host.clone(),
+        plan.phase("fetch", |phase| phase.steps(fetch(&facts)))
+            .phase("evacuate", |phase| {
+                let cordon = Cordon {
+                    node: name.clone(),
                     uid: facts.uid.clone(),
-                    kubelet: facts.to,
-                    master: None,
-                    hold: Duration::from_millis(facts.soak_ms.into()),
-                })
-                .step(BackIntoService { node: name.clone(), uid: facts.uid.clone(), foreign: facts.foreign_cordon })
-        })
-        .build()
+                    owner: parameters.actor.clone(),
+                    reason: "roll back".to_owned(),
+                    foreign: facts.foreign_cordon,
+                    for_disruption: true,
+                    silent: None,
+                };
+                phase.step(cordon).step(Drain::new(&name, &parameters.drain, &facts.evacuation))
+            })
+            .phase("last look", |phase| phase.step(empty()))
+            .point_of_no_return("the node's packages change")
+            .phase("host", |phase| {
+                let steps = ORDER.into_iter().zip(&facts.work).skip(FETCHED).map(|(work, shown)| {
+                    let only_if: Vec<Arc<dyn Step<World>>> =
+                        if work == Work::Packages { vec![Arc::new(empty())] } else { Vec::new() };
+                    Arc::new(HostAction { only_if, ..work.step(&facts, shown) }) as Arc<dyn Step<World>>
+                });
+                phase.steps(steps)
+            })
+            .phase("verify", |phase| {
+                phase
+                    .step(Settled {
+                        name: "settled",
+                        host: facts.host.clone(),
+                        uid: facts.uid.clone(),
+                        kubelet: facts.to,
+                        master: None,
+                        hold: Duration::from_millis(facts.soak_ms.into()),
+                    })
+                    .step(BackIntoService { node: name.clone(), uid: facts.uid.clone(), foreign: facts.foreign_cordon })
+            })
+            .build()
     }
 }
 
@@ -226,6 +241,24 @@ fn named(text: &str) -> Result<KubernetesVersion, Coded> {
     text.parse().map_err(|error: slipway_types::InvalidVersion| {
         Coded::new(Code::RUN_BAD_PARAMETER, error.to_string()).do_this("--to 1.33.13, the release that it had before")
     })
+}
+
+/// Done while the node serves, and taken back if it stays as it is.
+fn fetch(facts: &Facts) -> Vec<Arc<dyn Step<World>>> {
+    let before = HostAction {
+        summary: "packages come from where they came from before".to_owned(),
+        ..HostAction::once(
+            &facts.host,
+            facts.repository.before(facts.ours.as_ref()),
+            "set-repository",
+            Duration::from_mins(10),
+        )
+    };
+    let steps = ORDER.into_iter().zip(&facts.work).take(FETCHED).map(|(work, shown)| {
+        let back = if work == Work::Repository { vec![before.clone()] } else { Vec::new() };
+        Arc::new(WithWayBack { action: work.step(facts, shown), back }) as Arc<dyn Step<World>>
+    });
+    steps.collect()
 }
 
 /// What the node has now, if it may go back to `to`.
@@ -282,17 +315,18 @@ mod tests {
         let facts = json!({
             "host": {"node": "w1", "host_id": "h", "machine_id": "m"}, "uid": "u", "pool": "workers", "foreign_cordon": false,
             "from": "v1.34.4", "to": "v1.33.13", "repository": {"minor": "1.33", "url": "x", "key": "", "keyring": ""},
-            "evacuation": {"pods": 0, "changes": [], "warnings": []}, "work": [shown, shown, shown, shown], "soak_ms": 1,
+            "evacuation": {"pods": 0, "changes": [], "warnings": []}, "work": [shown, shown, shown, shown, shown], "soak_ms": 1,
         });
         let plan = RollBackWorker.plan(&json!({"nodes": ["w1"], "to": "1.33.13"}), &facts).unwrap();
         let ids: Vec<String> = plan.steps().map(|step| step.id().0).collect();
         assert_eq!(
             ids,
             [
+                "set-repository-w1",
+                "download-packages-w1",
                 "cordon-w1",
                 "drain-w1",
                 "stays-empty-w1",
-                "set-repository-w1",
                 "install-packages-w1",
                 "roll-back-kubelet-w1",
                 "restart-kubelet-w1",

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_errors::{Code, Coded};
+use slipway_errors::Coded;
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, PullImages, RestartKubelet, SetEtcdImage, UpgradeKubeadm};
 
 use super::gather::Upgrading;
 use super::goal::Goal;
 use crate::fleet::HostRecord;
+use crate::flows::obstacles::refuse_what_stays;
 use crate::flows::packages::{bare, install};
 use crate::flows::replace_etcd_member::listed;
 use crate::steps::HostAction;
@@ -19,9 +20,6 @@ use crate::world::World;
 
 /// kubeadm replaces four static pods, and gives each of them five minutes.
 const KUBEADM: Duration = Duration::from_mins(40);
-
-/// Obstacles that no step of the run takes out of the way.
-const STAY: [Code; 4] = [Code::PACKAGE_BROKEN, Code::PACKAGE_UNSUPPORTED, Code::UPGRADE_UNDER_WAY, Code::HOST_SERVICE];
 
 /// One kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -148,8 +146,7 @@ impl Work {
     }
 }
 
-/// Asks the agent of what each of them would change. An obstacle that goes away with the step before it is none yet: only what the agent would
-/// never do is refused here.
+/// Asks the agent of what each of them would change.
 pub(super) async fn shown(
     world: &World,
     record: &HostRecord,
@@ -159,12 +156,7 @@ pub(super) async fn shown(
     let mut all = BTreeMap::new();
     for work in ALL.into_iter().filter(|work| work.is_of(node)) {
         let checked = world.agents.check(record, work.action(node, goal)).await?;
-        for obstacle in &checked.obstacles {
-            let code = Code::parse(&obstacle.code).unwrap_or(Code::UPGRADE_BLOCKED);
-            if work == Work::SetRepository || STAY.contains(&code) {
-                return Err(Coded::new(code, format!("{}: {} {}", node.name, obstacle.what, obstacle.explain)));
-            }
-        }
+        refuse_what_stays(&node.name, &checked, work == Work::SetRepository)?;
         let changes = listed(&checked);
         all.insert(work, Shown { by_hand: checked.by_hand, changes });
     }
