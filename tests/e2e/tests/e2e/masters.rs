@@ -260,7 +260,7 @@ async fn an_address_that_no_other_master_could_take_stays_where_it_is() {
         assert_eq!(error.code, code, "{flow}: {error}");
         assert!(error.to_string().contains("enable --now keepalived.service"), "{error}");
     }
-    assert!(sites.site("m1").unwrap().machine.see(|state| state.holds_vip()));
+    assert!(sites.site("m1").unwrap().machine.see(slipway_host::fake::State::holds_vip));
     let run = begun(&coordinator, "scale-in", of(&["m2"])).await.unwrap();
     completes(&coordinator, &run).await.unwrap();
 }

@@ -23,7 +23,7 @@ fn run(lab: &Lab) -> Result<()> {
     let (worker, from) = (lab.host("w1")?, lab.shape().release);
     let config = worker.read_file(CONFIG)?;
     upgrade_survives(lab, TO, |_| Ok(()))?;
-    let run = lab.start(&["upgrade", "roll-back", "w1", "--to", from.version(), "--yes"])?;
+    let run = lab.start(&["upgrade", "roll-back", "w1", "--yes"])?;
     run.reaches("completed", LONGEST)?;
     node_is_at(lab, worker, from)?;
     ensure!(worker.read_file(CONFIG)? == config, "the kubelet's configuration is not that of before");
