@@ -181,8 +181,9 @@ impl UpgradeKubeadm {
     async fn done(&self, host: &Host, record: Record, ended: &Ended, changes: Vec<Change>) -> Result<Done, Error> {
         let seen = self.seen(host).await?;
         let stand = seen.stand(&self.release);
-        // A worker has nothing else to show. On a master kubeadm goes on after that, with addons of the whole cluster.
-        let shown = if self.control_plane { ended.exit == 0 } else { seen.written };
+        // A worker has nothing else to show. A master that fails late has had a second chance by now: whether the addons of the whole cluster,
+        // which come last, are there is asked of the cluster at the end of its upgrade.
+        let shown = seen.written || (self.control_plane && ended.exit == 0);
         if ended.exit >= 0 && stand == Stand::Reached && shown {
             upgrade_kept::write(host, &Record { result: seen.configured, ..record }).await?;
             let mut lines = vec![ended.line(COMMAND)];
