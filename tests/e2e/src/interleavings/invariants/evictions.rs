@@ -1,5 +1,5 @@
 //! I11: no pod goes past its budget. A pod is evicted, unless it belongs to a node that is no more, or somebody has said that its host is off, or
-//! it is our own that proves a new node; a host is reset, and its kubelet upgraded, only when nobody's pods are left on it.
+//! it is our own that proves a new node; a host is reset only when nobody's pods are left on it.
 
 use super::{Event, Invariant};
 
