@@ -78,6 +78,7 @@ fn as_if_raised(state: &mut State) {
         state.write(ETCD, &text.replace("etcd:3.5.24-0", "etcd:3.5.26-0"));
     }
     state.static_pods.remove("etcd");
+    state.pod_images.remove("etcd");
     for container in state.containers.iter_mut().filter(|container| container.name == "etcd") {
         container.image.clear();
     }
