@@ -20,6 +20,8 @@ use crate::world::World;
 
 /// kubeadm replaces four static pods, and gives each of them five minutes.
 const KUBEADM: Duration = Duration::from_mins(40);
+/// On a worker it reads a ConfigMap and writes a file: seconds. One that hangs is not waited for as long as a master's.
+const ON_WORKER_S: u32 = 5 * 60;
 
 /// One kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,6 +99,7 @@ impl Work {
                 first: node.first,
                 control_plane,
                 ignore_preflight_errors: goal.ignored.clone(),
+                longest_s: if control_plane { 0 } else { ON_WORKER_S },
                 ..UpgradeKubeadm::default()
             }),
             Self::RestartKubelet => Kind::RestartKubelet(RestartKubelet { kubernetes }),
