@@ -23,7 +23,7 @@ pub struct Repository {
     pub url: String,
     /// The armoured public key that signs it; empty: the keyring is on the host.
     pub key: String,
-    /// A keyring on the host; empty: one of [`Packages::keyrings`].
+    /// A keyring on the host; empty: one of [`Dialect::keyrings`].
     pub keyring: String,
 }
 

@@ -59,8 +59,8 @@ fn replaced(name: &str, before: &Sight, after: &Sight) -> bool {
     both.any(|(before, after)| before != after)
 }
 
-/// The other nodes out of service that this start had to count: all that runs of ours took out, and those that failed by themselves before its
-/// admission began to look. None for a node that was out of service itself when that admission looked: it cost nothing then, and that it came
+/// The other nodes out of service that this start had to count: all that runs of ours were let take out before it was, and those that failed by
+/// themselves before its admission began to look. Who was admitted later has counted this one, against a budget of his own. None for a node that was out of service itself when that admission looked: it cost nothing then, and that it came
 /// back in the same moment could not be known.
 pub(super) fn counted(start: &Start, event: &Event<'_>, of_pool: impl Fn(&str) -> bool) -> Vec<String> {
     let looked = event.known.admitted.get(&(start.run.clone(), start.node.clone())).copied();
@@ -71,9 +71,15 @@ pub(super) fn counted(start: &Start, event: &Event<'_>, of_pool: impl Fn(&str) -
     let before =
         event.before.nodes.iter().filter(|(name, node)| **name != start.node && node.is_out() && of_pool(name));
     before
+        .filter(|(name, _)| looked.is_none_or(|looked| !admitted_after(looked, name, event.known)))
         .filter(|(name, _)| {
             event.known.out.get(*name).is_none_or(|out| out.by_us || looked.is_none_or(|looked| out.since < looked))
         })
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+fn admitted_after(looked: u64, name: &str, known: &Known) -> bool {
+    let mut of_node = known.admitted.iter().filter(|((_, node), _)| node == name).map(|(_, at)| *at).peekable();
+    of_node.peek().is_some() && of_node.all(|at| at > looked)
 }
