@@ -5,7 +5,7 @@ use slipway_events::RunState;
 
 use super::{Event, Invariant, Known};
 use crate::interleavings::sight::Sight;
-use crate::interleavings::wishes::Stand;
+use crate::interleavings::wishes::{Stand, Wish};
 
 /// See the module.
 pub(super) struct GoneForGood;
@@ -13,6 +13,12 @@ pub(super) struct GoneForGood;
 /// Whoever has its credentials is refused, or nobody has them.
 fn is_shut_out(name: &str, sight: &Sight) -> bool {
     sight.denied.contains(name) || sight.hosts.get(name).is_none_or(|host| host.is_clean())
+}
+
+/// Its host was heard again, and somebody took it out in the usual way and thought better of it: that let its kubelet in, and it serves on.
+fn taken_back(name: &str, known: &Known) -> bool {
+    let unwound = |wish: &&Wish| wish.flow == "scale-in" && wish.stand == Stand::Over(RunState::Unwound);
+    known.wishes.iter().filter(unwound).any(|wish| wish.nodes.iter().any(|node| node == name))
 }
 
 impl Invariant for GoneForGood {
@@ -49,7 +55,8 @@ impl Invariant for GoneForGood {
                 if sight.members.iter().any(|member| member.name == *name) {
                     return Err(format!("{} is completed, and {name} has a member of etcd", wish.run));
                 }
-                if !is_shut_out(name, sight) {
+                let serves_on = stays && taken_back(name, known);
+                if !serves_on && !is_shut_out(name, sight) {
                     return Err(format!("{} is completed, and the kubelet of {name} could come back", wish.run));
                 }
             }
