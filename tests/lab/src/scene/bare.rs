@@ -7,10 +7,11 @@ use crate::lab::Lab;
 use crate::shape::Role;
 
 /// Puts away what a join installs and sets, down to containerd's own configuration as its package has it.
-const BARE: &str = r"
+const BARE: &str = r#"
 apt-mark unhold kubelet kubeadm kubectl kubernetes-cni > /dev/null 2>&1 || true
 dpkg --configure -a
-apt-get -qq purge --yes --allow-change-held-packages kubelet kubeadm kubectl kubernetes-cni > /dev/null
+known=$(dpkg-query --show --showformat '${Package} ' kubelet kubeadm kubectl kubernetes-cni 2> /dev/null || true)
+[ -z "$known" ] || apt-get -qq purge --yes --allow-change-held-packages $known > /dev/null
 rm -f /etc/apt/sources.list.d/*kubernetes* /etc/apt/keyrings/*kubernetes* /etc/apt/preferences.d/*kube* /etc/apt/preferences.d/*slipway*
 rm -f /etc/modules-load.d/*slipway* /etc/modules-load.d/*k8s* /etc/sysctl.d/*slipway* /etc/sysctl.d/*k8s*
 rm -f /etc/containerd/config.toml.before-slipway
@@ -18,7 +19,7 @@ rm -rf /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d
 rm -f /var/lib/apt/lists/*_Packages /var/lib/apt/lists/*Release
 apt-get clean
 systemctl daemon-reload
-";
+"#;
 const CONTAINERD: &str = include_str!("../../assets/containerd-bare.toml");
 const CONTAINERD_FILE: &str = "/etc/containerd/config.toml";
 
