@@ -4,6 +4,7 @@
 mod clock;
 mod fence;
 mod ids;
+mod listed;
 mod names;
 mod role;
 pub mod secret;
@@ -13,6 +14,7 @@ mod version;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use fence::{Fence, FenceOrder, Lineage, Term};
 pub use ids::{HostId, IdGen, OperationId, RandomIds, RunId, SequentialIds, StepId};
+pub use listed::listed;
 pub use names::{InvalidName, NodeName};
 pub use role::{NodeRole, Role};
 pub use secret::Secret;

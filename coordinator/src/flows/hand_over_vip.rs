@@ -39,16 +39,23 @@ pub(super) fn hand_over_vip(host: &HostTarget, vip: &str, others: &[HostTarget])
     [Arc::new(HostAction { only_if: vec![Arc::new(place)], ..withdraw_vip(host) }), Arc::new(elsewhere)]
 }
 
+/// Whatever lets a host have the address.
+pub(super) fn start_keepalived() -> Action {
+    Action { action: Some(Kind::StartService(StartService { unit: KEEPALIVED.to_owned() })) }
+}
+
+/// Whatever keeps it from having it.
+pub(super) fn stop_keepalived() -> Action {
+    Action { action: Some(Kind::StopService(StopService { unit: KEEPALIVED.to_owned() })) }
+}
+
 /// keepalived stops, and starts again when that is undone.
 fn withdraw_vip(host: &HostTarget) -> HostAction {
-    let unit = || KEEPALIVED.to_owned();
-    let stop = Action { action: Some(Kind::StopService(StopService { unit: unit() })) };
-    let start = Action { action: Some(Kind::StartService(StartService { unit: unit() })) };
     HostAction {
         summary: "keepalived hands the address over and stays off".to_owned(),
         by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
-        undo: Some(start),
-        ..HostAction::once(host, stop, "withdraw-vip", Duration::from_mins(2))
+        undo: Some(start_keepalived()),
+        ..HostAction::once(host, stop_keepalived(), "withdraw-vip", Duration::from_mins(2))
     }
 }
 

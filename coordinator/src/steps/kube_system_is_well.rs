@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use slipway_cluster::{KUBE_SYSTEM, Pod};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
-use slipway_types::StepId;
+use slipway_types::{StepId, listed};
 
 use super::fail::api;
 use crate::world::World;
@@ -34,10 +34,7 @@ impl KubeSystemIsWell {
     /// Who is waited for, in a sentence.
     fn missing(&self, mut sick: Vec<String>) -> Option<String> {
         sick.retain(|name| !self.sick_before.contains(name));
-        let more = sick.len().saturating_sub(MOST_NAMED);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        sick.truncate(MOST_NAMED);
-        (!sick.is_empty()).then(|| format!("not well in kube-system: {}{more}", sick.join(", ")))
+        (!sick.is_empty()).then(|| format!("not well in kube-system: {}", listed(&sick, MOST_NAMED)))
     }
 }
 

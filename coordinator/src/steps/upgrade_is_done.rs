@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use slipway_cluster::{KUBE_SYSTEM, Node, Pod, cordon_mark};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
-use slipway_types::{KubernetesVersion, NodeRole, StepId};
+use slipway_types::{KubernetesVersion, NodeRole, StepId, listed};
 
 use super::HostTarget;
 use super::fail::api;
@@ -39,10 +39,8 @@ struct Missing {
 
 /// `what: w1, w2 and 3 more`, if there is anybody.
 fn named(what: &str, names: &[String], way_out: &str) -> Option<Missing> {
-    let more = names.len().saturating_sub(MOST_NAMED);
-    let list = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    (!names.is_empty()).then(|| Missing { what: format!("{what}: {list}{more}"), way_out: way_out.to_owned() })
+    let missing = || Missing { what: format!("{what}: {}", listed(names, MOST_NAMED)), way_out: way_out.to_owned() };
+    (!names.is_empty()).then(missing)
 }
 
 impl UpgradeIsDone {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use slipway_events::{Effect, RunState};
-use slipway_types::{NodeName, StepId};
+use slipway_types::{NodeName, StepId, listed};
 
 use super::{Engine, Now, Shape};
 use crate::book::StepState;
@@ -102,12 +102,8 @@ impl Engine {
         if lanes.is_empty() {
             return "pausing: what runs comes to its end, nothing more is begun".to_owned();
         }
-        let mut names: Vec<String> = Vec::new();
-        names.extend(lanes.iter().filter_map(|lane| self.node_of(lane)).map(ToString::to_string));
-        let more = names.len().saturating_sub(MOST_NAMED);
-        names.truncate(MOST_NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names: Vec<&str> = lanes.iter().filter_map(|lane| self.node_of(lane)).map(NodeName::as_str).collect();
         let (done, all) = (self.nodes_done(&lanes), self.nodes().len());
-        format!("pausing: after {}{more} ({done} of {all}) nothing more is begun", names.join(", "))
+        format!("pausing: after {} ({done} of {all}) nothing more is begun", listed(&names, MOST_NAMED))
     }
 }

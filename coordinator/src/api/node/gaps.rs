@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use slipway_errors::Coded;
+use slipway_types::listed;
 
 use super::seen::{Seen, SeenMaster};
 
@@ -49,8 +50,6 @@ fn of_agent(seen: &Seen) -> Option<String> {
 fn unheard(master: &SeenMaster) -> Option<String> {
     let names: Vec<&str> =
         master.hosts.iter().filter(|(_, facts)| facts.is_none()).map(|(name, _)| name.as_str()).collect();
-    let more = names.len().saturating_sub(NAMED);
-    let named = names.get(..names.len() - more)?.join(", ");
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!names.is_empty()).then(|| format!("how {named}{more} reach the API (not heard by this coordinator yet)"))
+    let named = listed(&names, NAMED);
+    (!names.is_empty()).then(|| format!("how {named} reach the API (not heard by this coordinator yet)"))
 }

@@ -8,11 +8,11 @@ use slipway_types::NodeRole;
 
 use super::seen::{Seen, SeenMaster};
 use crate::api::etcd::{how_they_stand, row};
+use crate::endpoints::KEEPALIVED;
 use crate::endpoints::{dependents_among, holds, masters_beside, virtual_address};
 use crate::etcd::EtcdView;
 use crate::snapshot::Kept;
 
-const KEEPALIVED: &str = "keepalived.service";
 /// A cluster may have thousands of kubelets with the same fault.
 const NAMED: usize = 50;
 

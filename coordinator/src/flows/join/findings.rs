@@ -5,7 +5,7 @@ use slipway_cluster::ClusterInfo;
 use slipway_errors::{Code, Coded};
 use slipway_proto::agent::CheckResponse;
 use slipway_proto::types::{HostFacts, HostReadiness, KubeconfigServer};
-use slipway_types::{KubernetesVersion, NodeName};
+use slipway_types::{KubernetesVersion, NodeName, listed};
 
 use crate::settings::Host as Settings;
 use crate::versions::{Finding, Severity};
@@ -179,9 +179,7 @@ fn leftovers(seen: &Seen<'_>, found: &mut Vec<Finding>) {
         [] => String::new(),
         names => format!(" (of {})", names.join(", ")),
     };
-    let more = if all.len() > SHOWN { format!(" and {} more", all.len() - SHOWN) } else { String::new() };
-    let first = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
-    let text = format!("{name} has leftovers of an earlier life{cni}: {first}{more}");
+    let text = format!("{name} has leftovers of an earlier life{cni}: {}", listed(&all, SHOWN));
     let way_out = format!("slipway host clean {name} removes them and shows before what it removes; then join");
     found.push(finding(seen, Severity::Block, Code::HOST_LEFTOVERS, text, way_out));
 }

@@ -9,8 +9,6 @@ use std::time::Duration;
 use slipway_cluster::Admission;
 use slipway_errors::Coded;
 use slipway_flow::{LaneBuilder, Plan, StageBuilder};
-use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, StartService, StopService};
 use slipway_types::NodeName;
 
 use self::facts::Keepalived;
@@ -19,9 +17,9 @@ use super::Facts;
 use super::look::Joining;
 use super::parts::{join, join_action, nothing_left, packages, prepare, unmask};
 use super::proof::proved;
-use crate::endpoints::KEEPALIVED;
 use crate::fleet::HostState;
 use crate::flows::claims::CONTROL_PLANE;
+use crate::flows::hand_over_vip::{start_keepalived, stop_keepalived};
 use crate::pools::MASTERS;
 use crate::steps::{
     AdmitKubelet, ControlPlaneServes, CreateBootstrapToken, DeleteBootstrapToken, DeleteCertificates, EtcdMayGrow,
@@ -84,18 +82,13 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
     })
 }
 
-fn start_keepalived() -> Action {
-    Action { action: Some(Kind::StartService(StartService { unit: KEEPALIVED.to_owned() })) }
-}
-
 /// One that runs could take the address to a host without an API server.
 fn hold_vip_back(host: &HostTarget) -> HostAction {
-    let stop = Action { action: Some(Kind::StopService(StopService { unit: KEEPALIVED.to_owned() })) };
     HostAction {
         summary: format!("keepalived on {} waits until its API server is ready", host.node),
         by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
         undo: Some(start_keepalived()),
-        ..HostAction::once(host, stop, "hold-vip-back", Duration::from_mins(2))
+        ..HostAction::once(host, stop_keepalived(), "hold-vip-back", Duration::from_mins(2))
     }
 }
 

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_flow::{LaneBuilder, OnFailure, Step};
-use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, StartService};
 use slipway_types::KubernetesVersion;
 
 use super::gather::{Master, Upgrading};
 use super::work::Work;
 use super::{Facts, Parameters};
-use crate::flows::hand_over_vip::hand_over_vip;
+use crate::flows::hand_over_vip::{hand_over_vip, start_keepalived};
 use crate::flows::packages::install;
 use crate::steps::{
     Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, MoveEtcdLeader, Settled, SettledMaster,
@@ -205,11 +203,9 @@ fn vip_on(node: &Upgrading, master: &Master) -> Steps {
     if master.vip.is_none() {
         return Vec::new();
     }
-    let unit = "keepalived.service".to_owned();
-    let start = Action { action: Some(Kind::StartService(StartService { unit })) };
     vec![Arc::new(HostAction {
         summary: "keepalived may take the address again".to_owned(),
         by_hand: vec!["systemctl enable --now keepalived.service".to_owned()],
-        ..HostAction::once(&node.host, start, "offer-vip", Duration::from_mins(2))
+        ..HostAction::once(&node.host, start_keepalived(), "offer-vip", Duration::from_mins(2))
     })]
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use slipway_cluster::{Node, Pod};
+use slipway_cluster::{KUBE_SYSTEM, Node, Pod};
 use slipway_errors::Coded;
 use slipway_types::KubernetesVersion;
 
@@ -19,7 +19,7 @@ pub(super) async fn goes_along(
     to: KubernetesVersion,
     findings: &mut Vec<Finding>,
 ) -> Result<bool, Coded> {
-    let pods = world.cluster.pods_in("kube-system").await?;
+    let pods = world.cluster.pods_in(KUBE_SYSTEM).await?;
     let of_nodes: BTreeSet<KubernetesVersion> = nodes.iter().filter_map(|node| node.version.parse().ok()).collect();
     let (along, strange): (Vec<_>, Vec<_>) =
         versions(&pods).into_iter().partition(|version| *version == to || of_nodes.contains(version));

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use slipway_cluster::Node;
 use slipway_cluster::etcd::{Change, Member, Verdict, project};
 use slipway_errors::{Code, Coded};
-use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, EtcdKind, HostFacts, StartService};
+use slipway_proto::types::{EtcdKind, HostFacts};
 
 use crate::agents::etcd_status;
 use crate::endpoints::{KEEPALIVED, holds, runs_keepalived, virtual_address};
 use crate::etcd::{EtcdView, agreed};
 use crate::fleet::HostRecord;
 use crate::flows::etcd_part::survivors_of;
+use crate::flows::hand_over_vip::start_keepalived;
 use crate::steps::{Certificates, Consent, HostTarget, Newcomer};
 use crate::world::World;
 
@@ -208,8 +208,7 @@ async fn keepalived(
     let name = &record.name;
     let never = |why: String| Ok((Keepalived::Elsewhere, vec![format!("{why}: {vip} will never move to {name}")]));
     let Some(unit) = unit else { return never(format!("keepalived is not installed on {name}")) };
-    let start = Kind::StartService(StartService { unit: KEEPALIVED.to_owned() });
-    let checked = world.agents.check(record, Action { action: Some(start) }).await?;
+    let checked = world.agents.check(record, start_keepalived()).await?;
     match checked.obstacles.first() {
         Some(obstacle) => never(obstacle.explain.clone()),
         None if unit.active == "active" => Ok((Keepalived::Runs, Vec::new())),
