@@ -23,7 +23,9 @@ pub async fn packages(host: &Host, query: PackagesQuery) -> Result<Packages, Cod
         answer.sources.push(PackageSource { path, url: source.url, alone: source.alone });
     }
     answer.locked_by = manager.holder().await.map_err(told)?.map(|holder| holder.to_string()).unwrap_or_default();
-    let last = upgrade_kept::all(host).await.map_err(|error| error.coded())?.into_iter().next();
+    let begun = upgrade_kept::all(host).await.map_err(|error| error.coded())?;
+    // What was taken back is over; where all of it was, the latest says what the host went back to.
+    let last = begun.iter().find(|record| !record.taken_back).or_else(|| begun.first()).cloned();
     answer.last_upgrade = last.map(|record| BegunUpgrade { to: record.release, from: record.from.unwrap_or_default() });
     if answer.locked_by.is_empty() {
         answer.broken = manager.broken().await.map_err(told)?;

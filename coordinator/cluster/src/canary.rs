@@ -17,6 +17,8 @@ const PAUSE: &str = "registry.k8s.io/pause:3.10";
 const RUN: &str = "slipway.dev/run";
 /// Taints of a node that is not well, or not set up: a canary waits until these are gone, like any pod.
 const BY_STATE: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
+/// The taint of a cordon: a node that joins is cordoned until it is proved.
+const CORDONED: &str = "node.kubernetes.io/unschedulable";
 /// The user that the pause image runs as.
 const NOBODY: u32 = 65_535;
 
@@ -62,12 +64,9 @@ impl NewCanary {
         let affinity =
             json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [here]}]}});
         let borne = |taint: &&NodeTaint| !BY_STATE.iter().any(|state| taint.key.starts_with(state));
-        let tolerations: Vec<Value> = self
-            .taints
-            .iter()
-            .filter(borne)
-            .map(|taint| json!({"key": taint.key, "operator": "Exists", "effect": taint.effect}))
-            .collect();
+        let toleration = |key: &str, effect: &str| json!({"key": key, "operator": "Exists", "effect": effect});
+        let of_node = self.taints.iter().filter(borne).map(|taint| toleration(&taint.key, &taint.effect));
+        let tolerations: Vec<Value> = std::iter::once(toleration(CORDONED, "NoSchedule")).chain(of_node).collect();
         let container = json!({
             "name": "pause", "image": self.image, "imagePullPolicy": "IfNotPresent",
             "resources": {"requests": {"cpu": "1m", "memory": "4Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}},
@@ -195,7 +194,10 @@ mod tests {
         assert!(object["spec"].get("nodeName").is_none(), "the scheduler would have no part in it");
         let term = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0";
         assert_eq!(object.pointer(term).unwrap()["matchFields"][0]["values"], json!(["w2"]));
-        let borne = json!([{"key": "dedicated", "operator": "Exists", "effect": "NoExecute"}]);
+        let borne = json!([
+            {"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "dedicated", "operator": "Exists", "effect": "NoExecute"},
+        ]);
         assert_eq!(object["spec"]["tolerations"], borne, "a node that is not ready is not proved");
         let typed: core::Pod = serde_json::from_value(object).unwrap();
         assert_eq!(Canary::read(typed).run, "r1");

@@ -64,6 +64,7 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "a foreign cordon is neither taken over nor undone", run: |f| Box::pin(cordons::foreign(f)) },
     Case { name: "a cordon of a node with another uid is refused", run: |f| Box::pin(cordons::wrong_uid(f)) },
+    Case { name: "a reserved node is cordoned from its first moment", run: |f| Box::pin(cordons::reserved(f)) },
     Case { name: "an eviction with a wrong uid evicts nobody", run: |f| Box::pin(drains::wrong_uid(f)) },
     Case { name: "pods that need a flag are named and left alone", run: |f| Box::pin(drains::needs_flags(f)) },
     Case { name: "a drain keeps a budget of one", run: |f| Box::pin(drains::keeps_budget(f)) },

@@ -30,6 +30,7 @@ mod nodes;
 mod pod;
 mod pods;
 mod remains;
+mod reserve;
 mod selector;
 mod status;
 mod sweep;

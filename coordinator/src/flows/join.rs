@@ -61,6 +61,9 @@ struct Facts {
     ca_cert_hashes: Vec<String>,
     ignored: Vec<String>,
     soak_ms: u32,
+    /// Who asked.
+    #[serde(default)]
+    actor: String,
     #[serde(default)]
     marks: NodeMarks,
     /// None: nodes are not proved by a pod.
@@ -112,7 +115,8 @@ impl Flow<World> for Join {
         let ignored = world.settings.join.ignore_preflight_errors.clone();
         let soak_ms = world.settings.join.soak_ms;
         let canary = canary(world).await?;
-        stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, marks, canary, hosts })
+        let actor = parameters.actor;
+        stored(&Facts { version, api_server, ca_cert_hashes, ignored, soak_ms, actor, marks, canary, hosts })
     }
 
     fn plan(&self, _params: &Value, stored: &Value) -> Result<Plan<World>, Coded> {

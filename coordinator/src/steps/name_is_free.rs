@@ -1,6 +1,7 @@
 //! Nobody serves under the name that a host is to join with. kubeadm itself refuses only where the other one is Ready.
 
 use async_trait::async_trait;
+use slipway_cluster::Node;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{NodeName, StepId};
@@ -16,11 +17,21 @@ pub struct NameIsFree {
 
 /// Refused where a Node of that name is there.
 pub async fn refuse_one_that_is_there(world: &World, node: &NodeName) -> Result<(), Coded> {
-    let Some(found) = world.cluster.node(node).await? else { return Ok(()) };
+    world.cluster.node(node).await?.map_or(Ok(()), |found| Err(taken(&found)))
+}
+
+/// The name is another Node's.
+pub(super) fn taken(found: &Node) -> Coded {
+    let name = &found.name;
+    if found.machine_id.is_empty() {
+        let text = format!("there is a Node {name} already, behind which no kubelet has ever been");
+        return Coded::new(Code::JOIN_NAME_TAKEN, text)
+            .do_this(format!("find out who made it; where nobody needs it: kubectl delete node {name}"));
+    }
     let how = if found.ready { "and Ready" } else { "though not Ready" };
-    let text = format!("there is a Node {node} already, of the machine {}, {how}", found.machine_id);
-    Err(Coded::new(Code::JOIN_NAME_TAKEN, text)
-        .do_this(format!("slipway node remove {node} first, or enrol this host under another name")))
+    let text = format!("there is a Node {name} already, of the machine {}, {how}", found.machine_id);
+    Coded::new(Code::JOIN_NAME_TAKEN, text)
+        .do_this(format!("slipway node remove {name} first, or enrol this host under another name"))
 }
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! Cordons: ours, another run's, somebody else's.
 
+use slipway_types::NodeName;
+
 use super::{Fixture, Outcome, ensure, node_of, told};
 use crate::{CordonMark, CordonOutcome, Error, UncordonOutcome, Whose, cordon_mark, is_foreign_cordon};
 
@@ -51,4 +53,21 @@ pub(super) async fn wrong_uid(fixture: &dyn Fixture) -> Outcome {
     ensure(matches!(refused, Err(Error::Conflict { .. })), || format!("it ended as {refused:?}"))?;
     let seen = node_of(fixture).await?;
     ensure(!seen.unschedulable, || "the node was cordoned all the same".into())
+}
+
+pub(super) async fn reserved(fixture: &dyn Fixture) -> Outcome {
+    let api = fixture.api();
+    let name = NodeName::new("slipway-reserved").map_err(told)?;
+    fixture.delete("nodes", "", name.as_str()).await?;
+    api.reserve_node(&name, &mark("r1")).await.map_err(told)?;
+    let seen = api.node(&name).await.map_err(told)?.ok_or("the node was not made")?;
+    let again = api.reserve_node(&name, &mark("r2")).await;
+    let kept = api.node(&name).await.map_err(told)?;
+    api.delete_node(&name, &seen.uid).await.map_err(told)?;
+    ensure(seen.unschedulable && cordon_mark(&seen) == Some(mark("r1")), || {
+        format!("the node says {:?}", seen.annotations)
+    })?;
+    ensure(seen.machine_id.is_empty() && !seen.ready, || format!("a machine is behind it: {}", seen.machine_id))?;
+    ensure(matches!(again, Err(Error::Conflict { .. })), || format!("another run's ended as {again:?}"))?;
+    ensure(kept.is_some_and(|kept| cordon_mark(&kept) == Some(mark("r1"))), || "it is another run's now".into())
 }

@@ -13,6 +13,7 @@ use super::{FakeApiServer, FaultKind, FaultRule, TokioClock};
 use crate::follow::{Seen, follow};
 use crate::{
     ClusterApi, CordonMark, CordonOutcome, DeleteOutcome, DrainFlags, DrainOptions, Drainer, Error, OpenGate, Silent,
+    cordon_mark,
 };
 
 fn cluster() -> (FakeApiServer, TokioClock) {
@@ -62,6 +63,23 @@ async fn a_kubelet_that_still_runs_brings_its_node_back() {
     api.delete_node(&w2(), &before).await.unwrap();
     let remains = api.remains(&w2()).await.unwrap();
     assert!(remains.node.is_some_and(|uid| uid != before) && remains.lease.is_some() && remains.csi_node);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kubelet_takes_over_a_node_that_was_made_for_it_and_leaves_its_cordon() {
+    let (fake, _) = cluster();
+    let api = fake.client();
+    fake.kubelet("w2", false);
+    let before = api.node(&w2()).await.unwrap().unwrap();
+    api.delete_node(&w2(), &before.uid).await.unwrap();
+    api.reserve_node(&w2(), &mark()).await.unwrap();
+    let reserved = api.node(&w2()).await.unwrap().unwrap();
+    assert!(reserved.unschedulable && !reserved.ready && reserved.machine_id.is_empty());
+    fake.kubelet("w2", true);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let taken = api.node(&w2()).await.unwrap().unwrap();
+    assert_eq!((&taken.uid, &taken.machine_id), (&reserved.uid, &before.machine_id));
+    assert!(taken.ready && taken.unschedulable && cordon_mark(&taken) == Some(mark()), "{taken:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use self::facts::Keepalived;
 pub(super) use self::facts::{Master, master};
 use super::Facts;
 use super::look::Joining;
-use super::parts::{join, join_action, nothing_left, packages, prepare, unmask};
+use super::parts::{join, join_action, nothing_left, packages, prepare, reserve, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::flows::claims::CONTROL_PLANE;
@@ -63,6 +63,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
         phase
             .step_if(denied)
             .step_if(stop)
+            .step(reserve(one, facts))
             .step(unmask(&one.host))
             .step(CreateBootstrapToken { node: node() })
             .step(join(one, facts))

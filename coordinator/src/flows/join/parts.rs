@@ -8,7 +8,7 @@ use slipway_proto::types::{Action, JoinKubeadm, MaskKubelet, ScanLeftovers, Unma
 use super::Facts;
 use super::look::Joining;
 use crate::flows::scale_in::wipe_etcd_data;
-use crate::steps::{Brings, HostAction, HostTarget, JoinHost, PrepareHost};
+use crate::steps::{Brings, HostAction, HostTarget, JoinHost, PrepareHost, ReserveNode};
 
 pub(super) fn scan() -> Action {
     Action { action: Some(Kind::ScanLeftovers(ScanLeftovers {})) }
@@ -47,6 +47,11 @@ pub(super) fn unmask(host: &HostTarget) -> HostAction {
         undo: Some(Action { action: Some(Kind::MaskKubelet(MaskKubelet {})) }),
         ..HostAction::once(host, unmask, "unmask-kubelet", Duration::from_mins(2))
     }
+}
+
+/// Nothing is scheduled on a host that may have to be taken back.
+pub(super) fn reserve(one: &Joining, facts: &Facts) -> ReserveNode {
+    ReserveNode { host: one.host.clone(), owner: facts.actor.clone() }
 }
 
 pub(super) fn join_action(one: &Joining, facts: &Facts) -> Action {

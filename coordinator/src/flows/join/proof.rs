@@ -11,7 +11,7 @@ use slipway_flow::{StageBuilder, Step};
 use super::Facts;
 use super::look::Joining;
 use crate::steps::{
-    CanaryGoes, CanaryRuns, DeleteRequests, DnsAnswers, HostTarget, KubeletIsCertified, MarkNode, NodeServes,
+    CanaryGoes, CanaryRuns, DeleteRequests, DnsAnswers, HostTarget, KubeletIsCertified, MarkNode, NodeServes, OpenNode,
 };
 use crate::world::World;
 
@@ -46,7 +46,7 @@ fn served(host: &HostTarget, canary: CanaryFacts) -> Vec<Arc<dyn Step<World>>> {
     ]
 }
 
-/// The token is gone by then; each thing is looked at, and what the join left behind in the cluster goes last.
+/// The token is gone by then; each thing is looked at, and what the join left behind in the cluster goes. Pods come last.
 pub(super) fn proved(phase: StageBuilder<World>, one: &Joining, facts: &Facts) -> StageBuilder<World> {
     let node = || one.host.node.clone();
     let marked = (!facts.marks.is_empty()).then(|| MarkNode { node: node(), marks: facts.marks.clone() });
@@ -62,4 +62,5 @@ pub(super) fn proved(phase: StageBuilder<World>, one: &Joining, facts: &Facts) -
         .step(serves)
         .step(DeleteRequests { node: node() })
         .steps(canary.map(|canary| served(&one.host, canary)).unwrap_or_default())
+        .step(OpenNode { node: node() })
 }

@@ -7,7 +7,7 @@ use slipway_types::NodeName;
 
 use super::Facts;
 use super::look::Joining;
-use super::parts::{join, nothing_left, packages, prepare, unmask};
+use super::parts::{join, nothing_left, packages, prepare, reserve, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::pools::WORKERS;
@@ -40,6 +40,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, facts: &Facts) -> LaneBuilde
         .phase("join", |phase| {
             phase
                 .step_if(denied)
+                .step(reserve(one, facts))
                 .step(unmask(&one.host))
                 .step(CreateBootstrapToken { node: node() })
                 .step(join(one, facts))

@@ -1,6 +1,7 @@
 //! A host joins: what is found before anything changes, what is left of a join that fails, and that a token never outlives its use.
 
 use serde_json::{Value, json};
+use slipway_cluster::fake::objects::deployment;
 use slipway_coordinator::boot::Coordinator;
 use slipway_coordinator::bootstrap_tokens;
 use slipway_coordinator::fleet::HostState;
@@ -162,6 +163,28 @@ async fn a_certificate_that_somebody_else_approved_waits_for_a_person_who_may_ta
     resume(&coordinator, &run).await;
     completes(&coordinator, &run).await.unwrap();
     assert_eq!(requests(&sites), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_pod_comes_to_a_node_before_it_is_proved() {
+    let (sites, coordinator) = waiting().await;
+    sites.agents.wire.approved_by(Approver::Person);
+    let run = begun(&coordinator, "join", join("1.33.13")).await.unwrap();
+    ends(&coordinator, &run, RunState::Paused).await.unwrap();
+    let node = coordinator.world.cluster.node(&"w2".parse().unwrap()).await.unwrap().unwrap();
+    assert!(node.ready && node.unschedulable, "its kubelet is up, and it is not proved yet");
+    let places = |name: &str| -> Vec<String> {
+        let pods =
+            sites.api.objects("pods").into_iter().filter(|pod| pod["metadata"]["name"].to_string().contains(name));
+        pods.filter_map(|pod| pod["spec"]["nodeName"].as_str().map(str::to_owned)).collect()
+    };
+    sites.api.apply(deployment("shop", "eager", 12)).unwrap();
+    until(&coordinator, &run, "they are not scheduled", |_| places("eager").len() == 12).await.unwrap();
+    assert!(!places("eager").contains(&"w2".to_owned()), "{:?}", places("eager"));
+    resume(&coordinator, &run).await;
+    completes(&coordinator, &run).await.unwrap();
+    sites.api.apply(deployment("shop", "later", 12)).unwrap();
+    until(&coordinator, &run, "it gets no pods", |_| places("later").contains(&"w2".to_owned())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -160,6 +160,7 @@ async fn a_host_that_goes_back_twice_gets_what_each_release_was_configured_with(
     machine.done(back_to("1.34.4"), "to the second").await;
     assert_eq!(machine.text(CONFIG), second);
     machine.handle.change(|state| state.kubelet = Some("v1.34.4".into()));
+    assert_eq!(noted(&machine).await, ("v1.34.4".to_owned(), "v1.33.13".to_owned()), "what was taken back is over");
     machine.done(back_to("1.33.13"), "to the first").await;
     assert_eq!(machine.text(CONFIG), first, "it was given what another release was configured with");
     assert!(machine.done(back_to("v1.33.13"), "again").await.already_true);

@@ -54,6 +54,7 @@ fn register(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
     if world.find("nodes", "", name).is_none() && may(world, name, machine, "CREATE", "nodes", "") {
         make(world, "nodes", "", node(name, machine), now);
     }
+    take_over(world, name, machine, now);
     let Some(uid) = world.find("nodes", "", name).map(|node| text(node, "/metadata/uid").to_owned()) else { return };
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}]);
     if world.find(CSI_NODES, "", name).is_none() {
@@ -69,6 +70,25 @@ fn register(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
         let lease = json!({"metadata": {"name": name, "ownerReferences": owner}, "spec": {"holderIdentity": name, "leaseDurationSeconds": 40}});
         make(world, LEASES, LEASE_NAMESPACE, lease, now);
     }
+}
+
+/// A kubelet that finds a Node of its name behind which nobody has been fills in what it knows, and leaves the rest as it is.
+fn take_over(world: &mut World, name: &str, machine: &Machine, now: Timestamp) {
+    let bare = world.find("nodes", "", name).is_some_and(|node| node.pointer("/status/nodeInfo").is_none());
+    if !bare || !may(world, name, machine, "UPDATE", "nodes", "status") {
+        return;
+    }
+    let ours = node(name, machine);
+    world.edit("nodes", "", name, now, |node| {
+        for (key, value) in ours["metadata"]["labels"].as_object().into_iter().flatten() {
+            node["metadata"]["labels"][key] = value.clone();
+        }
+        // Those of a master are kubeadm's doing.
+        let has = node.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default();
+        let more = ours["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        node["spec"]["taints"] = has.into_iter().chain(more).collect();
+        node["status"] = ours["status"].clone();
+    });
 }
 
 fn make(world: &mut World, resource: &str, namespace: &str, object: Value, now: Timestamp) {

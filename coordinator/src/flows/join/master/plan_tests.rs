@@ -35,6 +35,7 @@ fn certificates_are_gone_before_anything_is_waited_for_and_the_address_comes_las
         "etcd-may-grow-on-m2",
         "snapshot-etcd-before-m2",
         "hold-vip-back-m2",
+        "reserve-node-m2",
         "unmask-kubelet-m2",
         "create-token-m2",
         "join-m2",
@@ -42,6 +43,7 @@ fn certificates_are_gone_before_anything_is_waited_for_and_the_address_comes_las
         "delete-certificates-m2",
         "control-plane-serves-m2",
         "node-serves-m2",
+        "open-node-m2",
         "admit-vip-m2",
     ];
     assert!(order.map(at).is_sorted(), "{ids:?}");
