@@ -23,6 +23,8 @@ use crate::world::World;
 
 const UPLOAD: &str = "upload-certificates";
 const ONE_UPLOAD: Duration = Duration::from_mins(5);
+/// For so long a master that does not answer is asked again: one lost answer is no silence.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
 /// Earlier uploads of a step that are looked for.
 const MOST_ATTEMPTS: u32 = 32;
 
@@ -81,12 +83,13 @@ impl Certificates {
         let step = upload_of(&self.node);
         // Under the join itself no later attempt has begun than the present one.
         let newest = if cx.step == join_of(&self.node) { cx.attempt } else { MOST_ATTEMPTS };
+        let patience = ASKED_AGAIN.min(cx.world.settings.patience());
         for survivor in &self.survivors {
             let Some(host) = cx.world.hosts.get(&survivor.host_id).await.map_err(StepError::retry)? else { continue };
             for attempt in (1..=newest).rev().take(MOST_ATTEMPTS as usize) {
                 let operation = OperationId::of(&cx.run, &step, attempt);
                 let (clock, agents) = (cx.clock.as_ref(), cx.world.agents.as_ref());
-                let ended = follow(agents, &host, &operation, (clock, Duration::ZERO), &|says| cx.say(says)).await;
+                let ended = follow(agents, &host, &operation, (clock, patience), &|says| cx.say(says)).await;
                 if ended.is_err() {
                     cx.say(format!("{} is silent: what it may have uploaded ends by itself", host.name));
                     break;

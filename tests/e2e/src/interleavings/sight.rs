@@ -28,6 +28,8 @@ pub struct Node {
     pub cordoned: bool,
     /// The run that cordoned it, where our mark is on it.
     pub mark: Option<String>,
+    /// A kubelet has been behind it.
+    pub registered: bool,
 }
 
 impl Node {
@@ -234,6 +236,7 @@ fn node(object: &Value) -> Node {
         ready: text(object, "/status/conditions/0/status") == "True",
         cordoned: object["spec"]["unschedulable"] == true,
         mark: ours.then(|| annotations[CORDON_RUN].as_str().unwrap_or_default().to_owned()),
+        registered: !object["status"]["nodeInfo"].is_null(),
     }
 }
 
