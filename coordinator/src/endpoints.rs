@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::stream::{self, StreamExt as _};
 use slipway_cluster::Node;
 use slipway_errors::{Code, Coded};
 use slipway_proto::types::HostFacts;
@@ -27,26 +28,26 @@ impl std::fmt::Display for Dependent {
     }
 }
 
+/// Agents asked at once.
+const AT_ONCE: usize = 64;
+
 /// Where a cluster writes down how its API is reached, beside the hosts: namespace and name of each ConfigMap.
 const CONFIG_MAPS: [(&str, &str); 2] = [("kube-system", "kube-proxy"), ("kube-public", "cluster-info")];
 
 /// All who would be without an API server if `node` left. The files of the node's own host go with it, and do not count.
 async fn dependents(world: &World, node: &Node) -> Result<Vec<Dependent>, Coded> {
-    let mut hosts = Vec::new();
-    for host in world.hosts.list().await? {
-        if host.name == node.name.as_str() {
-            continue;
-        }
-        let facts = match world.fleet.view(&host.id).facts {
-            Some(facts) => facts,
-            None => match world.agents.describe(&host).await {
-                Ok(said) => said.facts.unwrap_or_default(),
-                // A silent host is no reason to keep a master for ever; that it could not be asked is said by the fleet's own findings.
-                Err(_) => continue,
-            },
+    let others = world.hosts.list().await?.into_iter().filter(|host| host.name != node.name.as_str());
+    // Asked now: what a host said last may be from before somebody moved it to another address, or to this one.
+    let asked = stream::iter(others).map(async |host| {
+        let said = match world.agents.describe(&host).await {
+            Ok(said) => said.facts,
+            // A silent host is no reason to keep a master for ever; that it could not be asked is said by the fleet's own findings.
+            Err(_) => world.fleet.view(&host.id).facts,
         };
-        hosts.push((host.name, facts));
-    }
+        said.map(|facts| (host.name, facts))
+    });
+    let hosts: Vec<(String, HostFacts)> =
+        asked.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
     let texts = config_map_texts(world).await?;
     Ok(dependents_among(node, hosts.iter().map(|(name, facts)| (name.as_str(), facts)), &texts))
 }

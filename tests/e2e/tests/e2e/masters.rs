@@ -12,6 +12,7 @@ use slipway_e2e::workload::VIP;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
 use slipway_flow::{Book, Command, Step, StepCx, StepError};
+use slipway_proto::agent::WatchResponse;
 
 fn of(nodes: &[&str]) -> Value {
     json!({"nodes": nodes, "delete_emptydir_data": true, "force": true, "accept_less_tolerance": true})
@@ -30,6 +31,20 @@ async fn the_first_master_leaves_while_it_leads_etcd_and_holds_the_address() {
     assert!(machine.below(std::path::Path::new("/var/lib/etcd")).is_empty(), "etcd's data is still there");
     assert_eq!(machine.effects["run /usr/bin/kubeadm reset"], 1);
     assert_eq!(coordinator.world.backups.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_master_would_leave_behind_is_asked_of_the_hosts_and_not_remembered() {
+    let (sites, coordinator) = led().await.unwrap();
+    let world = &coordinator.world;
+    let host = world.hosts.of_node(&"w2".parse().unwrap()).await.unwrap().unwrap();
+    let mut facts = world.said_by(&host).await.unwrap();
+    let own = format!("https://{}:6443", slipway_e2e::workload::address("m1"));
+    facts.kubeconfigs.iter_mut().for_each(|file| file.server = own.clone());
+    world.fleet.heard(&host.id, WatchResponse { facts: Some(facts), ..WatchResponse::default() });
+    let run = begun(&coordinator, "scale-in", of(&["m1"])).await.unwrap();
+    completes(&coordinator, &run).await.unwrap();
+    assert_eq!(sites.etcd.cluster().members.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
