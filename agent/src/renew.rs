@@ -8,7 +8,7 @@ use std::time::Duration;
 use slipway_errors::{Code, Coded};
 use slipway_identity::tls::{CurrentIdentity, Expected};
 use slipway_identity::{Identity, Key};
-use slipway_net::Connector;
+use slipway_net::{Connector, Declined, addresses, ask_leader};
 use slipway_proto::enrol::RenewRequest;
 use slipway_proto::enrol::enrolment_service_client::EnrolmentServiceClient;
 use slipway_types::{Clock, Timestamp};
@@ -29,7 +29,7 @@ pub struct Renewal {
     pub identity: Arc<CurrentIdentity>,
     /// Where it lies.
     pub folder: PathBuf,
-    /// The coordinator, `host:port`.
+    /// The coordinator, `host:port`, or all of them with commas between.
     pub coordinator: String,
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -71,11 +71,18 @@ impl Renewal {
         let key = Key::generate()?;
         let csr_der = key.csr_der()?;
         let connector = Connector::new(self.identity.clone(), self.clock.clone());
-        let channel = connector.connect(&self.coordinator, Expected::coordinator()).await?;
-        let mut client = EnrolmentServiceClient::new(channel).max_decoding_message_size(slipway_net::MAX_MESSAGE);
-        let mut request = tonic::Request::new(RenewRequest { csr_der: csr_der.into() });
-        request.set_timeout(DEADLINE);
-        let answer = client.renew(request).await.map_err(|status| slipway_net::explain(&status))?.into_inner();
+        let answer = ask_leader(&addresses(&self.coordinator), |address| {
+            let (connector, csr_der) = (connector.clone(), csr_der.clone());
+            async move {
+                let channel = connector.connect(&address, Expected::coordinator()).await?;
+                let client = EnrolmentServiceClient::new(channel);
+                let mut request = tonic::Request::new(RenewRequest { csr_der: csr_der.into() });
+                request.set_timeout(DEADLINE);
+                let answer = client.max_decoding_message_size(slipway_net::MAX_MESSAGE).renew(request).await;
+                Ok(answer.map_err(declined)?.into_inner())
+            }
+        })
+        .await?;
         let old = self.identity.get();
         let chain = answer.chain_der.iter().map(|der| der.to_vec()).collect();
         let fresh = Identity::new(key, chain, old.root_der().to_vec())?;
@@ -91,6 +98,11 @@ impl Renewal {
         self.identity.swap(fresh)?;
         Ok(end)
     }
+}
+
+/// A refusal, in the words of the connection where it was that which failed.
+fn declined(status: tonic::Status) -> Declined {
+    Declined { error: slipway_net::explain(&status), ..Declined::from(status) }
 }
 
 /// How long until the certificate is due: half of its life, later by the host's share, but never so late that little is left.

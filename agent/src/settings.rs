@@ -19,7 +19,8 @@ pub struct Settings {
     pub metrics: SocketAddr,
     /// The folder that must not be lost.
     pub state_dir: PathBuf,
-    /// Where certificates are renewed, `host:port`; none: where the host enrolled.
+    /// Where certificates are renewed: the coordinator's `host:port`, or those of all coordinators with commas between; none: where the host
+    /// enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coordinator: Option<String>,
     /// It looks and changes nothing on the host.

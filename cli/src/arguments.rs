@@ -6,10 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::screen::Format;
 use crate::verbs::{
-    bootstrap_token_create, bootstrap_token_delete, bootstrap_token_list, completions, doctor, drain, etcd_backup,
-    etcd_remove_member, etcd_status, explain, flow_list, host_clean, host_list, identity_create, init, isolate, join,
-    node_list, node_show, recover, remove, replace_member, run_give_up, run_list, run_show, run_steer, run_watch,
-    set_endpoint, token_create, upgrade,
+    bootstrap_token_create, bootstrap_token_delete, bootstrap_token_list, completions, coordinator_create, doctor,
+    drain, etcd_backup, etcd_remove_member, etcd_status, explain, flow_list, host_clean, host_list, identity_create,
+    init, isolate, join, node_list, node_show, recover, remove, replace_member, run_give_up, run_list, run_show,
+    run_steer, run_watch, set_endpoint, store_member, token_create, upgrade,
 };
 
 /// Takes Kubernetes nodes in and out of service.
@@ -55,6 +55,12 @@ pub enum Verb {
     /// Identities of people
     #[command(subcommand)]
     Identity(IdentityVerb),
+    /// Further coordinators: one on each master
+    #[command(subcommand)]
+    Coordinator(CoordinatorVerb),
+    /// Where coordinators keep their state
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// Tokens by which hosts enrol
     #[command(subcommand)]
     Token(TokenVerb),
@@ -92,6 +98,20 @@ pub enum Verb {
 pub enum IdentityVerb {
     /// Make a certificate for a person; on the coordinator's host
     Create(identity_create::Args),
+}
+
+/// Verbs about coordinators.
+#[derive(Debug, Subcommand)]
+pub enum CoordinatorVerb {
+    /// Make the folder of a further coordinator; on a coordinator's host, with the export of init
+    Create(coordinator_create::Args),
+}
+
+/// Verbs about the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Make what a member of the store's etcd needs; on its host, where a coordinator's folder is
+    Member(store_member::Args),
 }
 
 /// Verbs about tokens.

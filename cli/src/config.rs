@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use slipway_errors::{Code, Coded};
+use slipway_net::addresses;
 
 /// Every key, for the nearest name and the docs.
 pub const KEYS: [&str; 2] = ["coordinator", "identity"];
@@ -12,7 +13,7 @@ pub const KEYS: [&str; 2] = ["coordinator", "identity"];
 /// What the file and the command line came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
-    /// `host:port` of the coordinator.
+    /// `host:port` of the coordinator, or of each of them with commas between.
     pub coordinator: String,
     /// The folder with `key.pem`, `chain.pem` and `root.pem`.
     pub identity: PathBuf,
@@ -45,7 +46,7 @@ pub fn load(file: Option<&Path>, coordinator: Option<&str>) -> Result<Config, Co
     if let Some(coordinator) = coordinator {
         coordinator.clone_into(&mut config.coordinator);
     }
-    address(&config.coordinator)?;
+    coordinators(&config.coordinator)?;
     Ok(config)
 }
 
@@ -74,6 +75,15 @@ pub fn written(config: &Config) -> Result<String, Coded> {
         Coded::new(Code::CONF_BAD_VALUE, format!("the configuration cannot be written as TOML: {error}"))
     })?;
     Ok(format!("# Where `slipway` finds the coordinator, and who it is there.\n{body}"))
+}
+
+/// Checks that `text` is `host:port`, or several of them.
+pub fn coordinators(text: &str) -> Result<(), Coded> {
+    let all = addresses(text);
+    if all.is_empty() {
+        return address(text);
+    }
+    all.iter().try_for_each(|one| address(one))
 }
 
 /// Checks that `text` is `host:port`.
@@ -155,6 +165,8 @@ mod tests {
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "coordinator = 'c1:7400'\nidentity = 'identity'").unwrap();
         assert_eq!(load(Some(&file), Some("c2:7400")).unwrap().coordinator, "c2:7400");
+        assert_eq!(addresses(&load(Some(&file), Some("c2:1, c3:1")).unwrap().coordinator), ["c2:1", "c3:1"]);
+        assert_eq!(load(Some(&file), Some("c2:1,c3")).unwrap_err().code, Code::CONF_BAD_VALUE);
         assert_eq!(load(Some(&file), Some("c2")).unwrap_err().code, Code::CONF_BAD_VALUE);
         assert_eq!(load(Some(&folder.path().join("none")), None).unwrap_err().code, Code::CONF_UNREADABLE);
     }

@@ -8,13 +8,15 @@ use async_trait::async_trait;
 use slipway_errors::Coded;
 use slipway_identity::Identity;
 use slipway_identity::tls::{CurrentIdentity, Expected};
-use slipway_net::{Connector, MAX_ANSWER};
+use slipway_net::{Connector, MAX_ANSWER, addresses, ask_leader};
 use slipway_proto::coordinator::admin_service_client::AdminServiceClient;
 use slipway_proto::coordinator::etcd_service_client::EtcdServiceClient;
 use slipway_proto::coordinator::flow_service_client::FlowServiceClient;
 use slipway_proto::coordinator::node_service_client::NodeServiceClient;
 use slipway_types::{Clock, SystemClock};
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::config::Config;
 
@@ -35,7 +37,7 @@ pub trait Dial: Send + Sync {
 /// Dials over mutual TLS, as this user.
 pub struct ByTls {
     connector: Connector,
-    address: String,
+    addresses: Vec<String>,
 }
 
 impl ByTls {
@@ -43,19 +45,34 @@ impl ByTls {
     pub fn new(config: &Config) -> Result<Self, Coded> {
         let identity = CurrentIdentity::new(Identity::load(&config.identity)?)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Ok(Self { connector: Connector::new(identity, clock), address: config.coordinator.clone() })
+        Ok(Self { connector: Connector::new(identity, clock), addresses: addresses(&config.coordinator) })
     }
 }
 
 #[async_trait]
 impl Dial for ByTls {
     async fn dial(&self) -> Result<Channel, Coded> {
-        self.connector.connect(&self.address, Expected::coordinator()).await
+        // One that is alone leads, and is not asked whether it does.
+        if let [only] = self.addresses.as_slice() {
+            return self.connector.connect(only, Expected::coordinator()).await;
+        }
+        ask_leader(&self.addresses, async |address| {
+            let channel = self.connector.connect(&address, Expected::coordinator()).await?;
+            leads(channel.clone()).await?;
+            Ok(channel)
+        })
+        .await
     }
 
     fn whom(&self) -> String {
-        self.address.clone()
+        self.addresses.join(",")
     }
+}
+
+/// Whether that coordinator leads: any question tells.
+async fn leads(channel: Channel) -> Result<(), tonic::Status> {
+    let ask = within(SHORT, HealthCheckRequest { service: String::new() });
+    HealthClient::new(channel).check(ask).await.map(|_| ())
 }
 
 /// A connection to the coordinator, made anew when asked.

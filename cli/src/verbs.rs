@@ -4,6 +4,7 @@ pub mod bootstrap_token_create;
 pub mod bootstrap_token_delete;
 pub mod bootstrap_token_list;
 pub mod completions;
+pub mod coordinator_create;
 pub mod doctor;
 pub mod drain;
 pub mod etcd_backup;
@@ -28,6 +29,7 @@ pub mod run_show;
 pub mod run_steer;
 pub mod run_watch;
 pub mod set_endpoint;
+pub mod store_member;
 pub mod targets;
 pub mod token_create;
 pub mod upgrade;
@@ -37,8 +39,8 @@ use std::sync::Arc;
 use slipway_types::{IdGen, RandomIds};
 
 use crate::arguments::{
-    Arguments, BootstrapTokenVerb, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb, RunVerb, TokenVerb,
-    UpgradeVerb, Verb,
+    Arguments, BootstrapTokenVerb, CoordinatorVerb, EtcdVerb, FlowVerb, Global, HostVerb, IdentityVerb, NodeVerb,
+    RunVerb, StoreVerb, TokenVerb, UpgradeVerb, Verb,
 };
 use crate::ask::{Manner, Wish, propose};
 use crate::config::{self, Config};
@@ -97,6 +99,8 @@ pub async fn run_over(arguments: Arguments, screen: &mut Screen, dial: Option<Ar
     match arguments.verb {
         Verb::Init(args) => init::run(context, args),
         Verb::Identity(IdentityVerb::Create(args)) => identity_create::run(context, &args),
+        Verb::Coordinator(CoordinatorVerb::Create(args)) => coordinator_create::run(context, &args),
+        Verb::Store(StoreVerb::Member(args)) => store_member::run(context, &args),
         Verb::Token(TokenVerb::Create(args)) => token_create::run(context, args).await,
         Verb::BootstrapToken(verb) => bootstrap_token(context, verb).await,
         Verb::Host(HostVerb::Clean(args)) => context.propose(args.wish(), args.start).await,

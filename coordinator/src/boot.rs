@@ -7,7 +7,7 @@ use std::time::Duration;
 use slipway_cluster::ClusterApi;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Options, Runner};
-use slipway_store::{Leadership, Store, judge_copy};
+use slipway_store::{Candidate, Leadership, Store, judge_copy};
 use slipway_types::{Clock, Fence, IdGen, Term};
 use tokio::task::JoinSet;
 
@@ -45,6 +45,10 @@ pub struct Foundation {
     pub backups: Arc<Backups>,
     /// Names this process among coordinators; another after each start.
     pub holder: String,
+    /// Where others find it while it leads.
+    pub address: String,
+    /// A leader was seen at work in the store by this process: then it is no older copy, and agents need not be asked.
+    pub store_is_live: bool,
     /// An administrator said that the store may be an older copy.
     pub accept_old_copy: bool,
     /// Names runs.
@@ -76,7 +80,7 @@ impl Foundation {
         let leadership = self.campaign().await?;
         let fence = leadership.fence.clone();
         let hosts = Hosts::new(self.store.clone(), fence.clone());
-        let gate = Arc::new(LeaderGate::new(self.store.clone(), fence.clone(), self.clock.clone()));
+        let gate = Arc::new(LeaderGate::new(self.store.clone(), &leadership, self.clock.clone()));
         let world = Arc::new(World {
             cluster_name: self.cluster_name,
             coordinator_machine_id: self.machine_id,
@@ -100,7 +104,7 @@ impl Foundation {
     }
 
     async fn campaign(&self) -> Result<Leadership, Coded> {
-        let seen = self.fences().await?;
+        let seen = if self.store_is_live { Vec::new() } else { self.fences().await? };
         let high_water = self.store.high_water().await?;
         let mut floor = Term(0);
         if let Err(error) = judge_copy(&high_water, &seen) {
@@ -117,7 +121,13 @@ impl Foundation {
                 .unwrap_or_default();
             tracing::warn!(%error, "going on with an older copy of the store, as an administrator said");
         }
-        Ok(self.store.campaign(&self.holder, floor).await?)
+        let candidate = Candidate {
+            holder: self.holder.clone(),
+            address: self.address.clone(),
+            floor,
+            after: Some(high_water.term),
+        };
+        Ok(self.store.campaign(&candidate).await?)
     }
 
     /// The fences that agents keep, of those that answer in time.

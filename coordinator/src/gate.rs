@@ -1,13 +1,14 @@
 //! Asked before every write to the cluster. Kubernetes knows no term, so a write leaves only if the store itself confirmed our leadership
-//! within the last second.
+//! within the last second; and where nobody has seen the end of the leadership before, ours waits until the last write that it may have sent has
+//! been answered or given up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use slipway_cluster::WriteGate;
+use slipway_cluster::{REQUEST_DEADLINE, WriteGate};
 use slipway_errors::Coded;
-use slipway_store::Store;
+use slipway_store::{Leadership, Store};
 use slipway_types::{Clock, Fence};
 
 /// How long a confirmation counts.
@@ -19,12 +20,15 @@ pub struct LeaderGate {
     fence: Fence,
     clock: Arc<dyn Clock>,
     confirmed: Mutex<Option<Duration>>,
+    opens_at: Duration,
 }
 
 impl LeaderGate {
     /// The gate of one leadership.
-    pub fn new(store: Arc<dyn Store>, fence: Fence, clock: Arc<dyn Clock>) -> Self {
-        Self { store, fence, clock, confirmed: Mutex::default() }
+    pub fn new(store: Arc<dyn Store>, leadership: &Leadership, clock: Arc<dyn Clock>) -> Self {
+        let wait = if leadership.before_may_act { FRESH + REQUEST_DEADLINE } else { Duration::ZERO };
+        let opens_at = clock.since_boot() + wait;
+        Self { store, fence: leadership.fence.clone(), clock, confirmed: Mutex::default(), opens_at }
     }
 
     fn is_fresh(&self, now: Duration) -> bool {
@@ -35,6 +39,7 @@ impl LeaderGate {
 #[async_trait]
 impl WriteGate for LeaderGate {
     async fn allowed(&self) -> Result<(), Coded> {
+        tokio::time::sleep(self.opens_at.saturating_sub(self.clock.since_boot())).await;
         // Taken before the question: what counts is when the store was asked, not when it answered.
         let asked = self.clock.since_boot();
         if self.is_fresh(asked) {
@@ -43,5 +48,28 @@ impl WriteGate for LeaderGate {
         self.store.confirm(&self.fence).await?;
         *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_store::{Candidate, Memory};
+    use slipway_types::{Lineage, SystemClock};
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_end_of_the_leader_before_was_not_seen_its_last_write_is_waited_for() {
+        let store = Memory::new(Lineage("a".into()));
+        let seen = store.campaign(&Candidate::new("c1")).await.unwrap();
+        let unseen = Leadership { before_may_act: true, ..seen.clone() };
+        let waits = async |leadership: &Leadership| {
+            let gate = LeaderGate::new(store.clone(), leadership, Arc::new(SystemClock));
+            let began = tokio::time::Instant::now();
+            gate.allowed().await.unwrap();
+            began.elapsed()
+        };
+        assert_eq!(waits(&seen).await, Duration::ZERO);
+        let waited = waits(&unseen).await;
+        assert!(waited > REQUEST_DEADLINE && waited <= REQUEST_DEADLINE + FRESH * 2, "{waited:?}");
     }
 }

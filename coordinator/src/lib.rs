@@ -19,6 +19,7 @@ pub mod reconcilers;
 pub mod runs;
 pub mod settings;
 pub mod snapshot;
+pub mod standby;
 pub mod steps;
 pub mod versions;
 pub mod world;

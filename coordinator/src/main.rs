@@ -1,6 +1,7 @@
 //! The coordinator's program: settings, identity, leadership, then serving until it is told to stop or another one leads.
 
 mod metrics;
+mod own;
 mod serve;
 
 use std::path::PathBuf;
@@ -30,6 +31,12 @@ struct Arguments {
     /// Goes on with a store that is older than what agents have seen: runs since then are forgotten.
     #[arg(long)]
     accept_old_copy: bool,
+    /// Moves everything from the store of the settings to that one, and ends; no coordinator may run meanwhile.
+    #[arg(long, value_name = "URL", conflicts_with = "gone")]
+    move_store_to: Option<String>,
+    /// Tells the store that this host's coordinator has ended, and ends; its unit does that after every end.
+    #[arg(long)]
+    gone: bool,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +56,12 @@ fn run(arguments: &Arguments) -> Result<(), Coded> {
     if arguments.print_config {
         print!("{}", toml::to_string(&settings).unwrap_or_default());
         return Ok(());
+    }
+    if let Some(url) = &arguments.move_store_to {
+        return serve::move_store(&settings, url);
+    }
+    if arguments.gone {
+        return serve::gone(&settings);
     }
     let versions = versions::Table::load(&versions::FOLDERS)?;
     if arguments.print_versions {

@@ -12,17 +12,20 @@ use slipway_coordinator::fleet::Watcher;
 use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
+use slipway_coordinator::standby::{LeaderSeen, standby_routes};
 use slipway_coordinator::versions::Table;
 use slipway_errors::{Code, Coded};
-use slipway_identity::init::{Cluster, authority, coordinator_identity};
+use slipway_identity::init::{authority, coordinator_identity};
 use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
 use slipway_net::{Audit, Connector, Door, FileAudit};
-use slipway_types::{Clock, IdGen, RandomIds, SystemClock};
+use slipway_store::{Store, refuse_half_moved};
+use slipway_types::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::metrics;
+use crate::own::{Own, open, renew_of_store};
+use crate::{metrics, own};
 
 /// Between two looks at whether our own certificate has to be renewed.
 const RENEWAL: Duration = Duration::from_mins(10);
@@ -35,6 +38,7 @@ pub(crate) fn may_pass(error: &Coded) -> bool {
         Code::AUDIT_LOST,
         Code::STORE_IO,
         Code::STORE_STALE_TERM,
+        Code::STORE_AWAY,
         Code::KUBE_UNREACHABLE,
         Code::WIRE_UNREACHABLE,
     ]
@@ -45,41 +49,100 @@ fn internal(what: &str, error: &dyn std::fmt::Display) -> Coded {
     Coded::new(Code::INTERNAL, format!("{what}: {error}"))
 }
 
+/// Moves everything to another store, and ends.
+pub(crate) fn move_store(settings: &Settings, url: &str) -> Result<(), Coded> {
+    block_on(own::move_store(settings, url))
+}
+
+/// Tells the store that this host's coordinator has ended.
+pub(crate) fn gone(settings: &Settings) -> Result<(), Coded> {
+    block_on(own::resign(settings))
+}
+
 /// Runs a coordinator until a signal or the loss of its leadership.
 pub(crate) fn start(settings: Settings, versions: Table, accept_old_copy: bool) -> Result<(), Coded> {
     slipway_telemetry::init("slipway-coordinator", slipway_telemetry::Verbosity::of_daemon(0))
         .map_err(|error| internal("logging", &error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| internal("the runtime", &error))?;
-    runtime.block_on(run(settings, Arc::new(versions), accept_old_copy))
+    block_on(run(settings, Arc::new(versions), accept_old_copy))
 }
 
-struct Own {
-    cluster: Cluster,
-    identity: Arc<CurrentIdentity>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdGen>,
+fn block_on<T>(work: impl Future<Output = Result<T, Coded>>) -> Result<T, Coded> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| internal("the runtime", &error))?.block_on(work)
 }
 
 async fn run(settings: Settings, versions: Arc<Table>, accept_old_copy: bool) -> Result<(), Coded> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let folder = settings.state_dir.clone();
-    let cluster = Cluster::load(&folder).map_err(|error| {
-        Coded::new(Code::CONF_UNREADABLE, format!("no identity in {}: {error}", folder.display()))
-            .do_this("slipway init makes one")
-    })?;
-    let identity = CurrentIdentity::new(coordinator_identity(&folder, clock.as_ref())?)?;
-    let own = Own { cluster, identity, clock, ids: Arc::new(RandomIds) };
-    let leading = lead(&settings, versions, &own, accept_old_copy).await?;
+    let own = Own::load(&settings)?;
+    let store = open(&settings, &own, &settings.store).await?;
+    refuse_half_moved(store.as_ref()).await?;
+    let leading = loop {
+        let live = match stand_by(&settings, &own, store.clone()).await? {
+            StoodBy::WasStopped => return Ok(()),
+            StoodBy::LeaderIsGone => true,
+            StoodBy::NobodyLed => false,
+        };
+        match lead(&settings, versions.clone(), &own, (store.clone(), live), accept_old_copy).await {
+            Err(error) if error.code == Code::STORE_CONFLICT => {
+                tracing::info!(%error, "another coordinator came first");
+            }
+            leading => break leading?,
+        }
+    };
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let served = serve(&settings, &own, &leading, &stop, &tasks).await;
     stop.cancel();
     leading.coordinator.runs.runner.stop().await;
     tasks.close();
     tasks.wait().await;
+    // Nothing of this leadership is at work any more: whoever waits for it need not wait until its lease has run out.
+    if served.is_ok() {
+        store.resign(&leading.coordinator.leadership.fence).await?;
+    }
     served
+}
+
+/// How it came to an end.
+enum StoodBy {
+    NobodyLed,
+    LeaderIsGone,
+    WasStopped,
+}
+
+/// Waits until nobody leads, and tells whoever asks who does.
+async fn stand_by(settings: &Settings, own: &Own, store: Arc<dyn Store>) -> Result<StoodBy, Coded> {
+    let Some(leader) = store.presence().await? else { return Ok(StoodBy::NobodyLed) };
+    tracing::info!(leader = %leader.holder, at = %leader.address, "standing by");
+    let (stop, tasks, seen) = (CancellationToken::new(), TaskTracker::new(), LeaderSeen::default());
+    tasks.spawn(seen.clone().follow(store.clone(), stop.clone()));
+    tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
+    let door = door(own, audit(settings)?);
+    let listener = slipway_net::bind(&settings.listen.to_string()).await?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let gate = door.gate();
+    // Calls under way may go to their end while this coordinator begins to lead; the port is free as soon as it stops.
+    let mut server = tasks.spawn(slipway_net::serve(listener, door, gate, standby_routes(&seen), stop.clone()));
+    let ended = tokio::select! {
+        served = &mut server => {
+            served.map_err(|error| internal("serving", &error))?.map(|()| StoodBy::WasStopped).map_err(Coded::from)
+        }
+        vacant = store.vacancy() => vacant.map(|()| StoodBy::LeaderIsGone).map_err(Coded::from),
+        () = terminated() => Ok(StoodBy::WasStopped),
+    };
+    stop.cancel();
+    ended
+}
+
+fn audit(settings: &Settings) -> Result<Arc<dyn Audit>, Coded> {
+    let opened = FileAudit::open(settings.state_dir.join("audit.log"));
+    let audit = opened.map_err(|error| {
+        Coded::new(Code::AUDIT_LOST, format!("opening it in {}: {error}", settings.state_dir.display()))
+    })?;
+    Ok(Arc::new(audit))
+}
+
+fn door(own: &Own, audit: Arc<dyn Audit>) -> Door {
+    let callers = ClientCertificate::Optional { expired_ok: true };
+    Door { identity: own.identity.clone(), callers, clock: own.clock.clone(), audit }
 }
 
 struct Leading {
@@ -87,10 +150,15 @@ struct Leading {
     agents: Arc<GrpcAgents>,
 }
 
-async fn lead(settings: &Settings, versions: Arc<Table>, own: &Own, accept_old_copy: bool) -> Result<Leading, Coded> {
+async fn lead(
+    settings: &Settings,
+    versions: Arc<Table>,
+    own: &Own,
+    (store, store_is_live): (Arc<dyn Store>, bool),
+    accept_old_copy: bool,
+) -> Result<Leading, Coded> {
     let connector = Connector::new(own.identity.clone(), own.clock.clone());
     let agents = Arc::new(GrpcAgents::new(connector, own.cluster.cluster.clone()));
-    let store = slipway_store::open(&settings.store.parse()?, &own.cluster.lineage)?;
     let kubernetes = &settings.kubernetes;
     let cluster = ClusterApi::from_kubeconfig(
         &kubernetes.kubeconfig,
@@ -109,6 +177,8 @@ async fn lead(settings: &Settings, versions: Arc<Table>, own: &Own, accept_old_c
         agents: agents.clone(),
         backups: Arc::new(Backups::new(&settings.state_dir, &own.cluster, own.clock.clone())?),
         holder: format!("{}/{}", own.cluster.coordinator, own.ids.next()),
+        address: own.cluster.address.clone(),
+        store_is_live,
         accept_old_copy,
         ids: own.ids.clone(),
         clock: own.clock.clone(),
@@ -146,9 +216,7 @@ async fn serve(
     let returned = ReturnedHosts { world: world.clone(), runs: runs.clone() };
     tasks.spawn(returned.run(stop.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
-    let audit: Arc<dyn Audit> = Arc::new(FileAudit::open(settings.state_dir.join("audit.log")).map_err(|error| {
-        Coded::new(Code::AUDIT_LOST, format!("opening it in {}: {error}", settings.state_dir.display()))
-    })?);
+    let audit = audit(settings)?;
     let parts = Parts {
         world: world.clone(),
         runs: runs.clone(),
@@ -157,8 +225,7 @@ async fn serve(
         audit: audit.clone(),
     };
     let routes = routes(&parts).map_err(|error| internal("gRPC reflection", &error))?;
-    let callers = ClientCertificate::Optional { expired_ok: true };
-    let door = Door { identity: own.identity.clone(), callers, clock: own.clock.clone(), audit };
+    let door = door(own, audit);
     let listener = slipway_net::bind(&settings.listen.to_string()).await?;
     tracing::info!(listen = %settings.listen, fence = %leadership.fence, "leading");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -192,7 +259,8 @@ async fn renew(
     while stop.run_until_cancelled(tokio::time::sleep(RENEWAL)).await.is_some() {
         let renewed = coordinator_identity(&folder, clock.as_ref())
             .map_err(Coded::from)
-            .and_then(|fresh| Ok(identity.swap(fresh)?));
+            .and_then(|fresh| Ok(identity.swap(fresh)?))
+            .and_then(|()| renew_of_store(&folder, clock.as_ref()));
         if let Err(error) = renewed {
             tracing::error!(%error, "the coordinator's own certificate cannot be renewed");
         }

@@ -10,11 +10,26 @@ use tonic_types::{ErrorDetails, StatusExt};
 const DOMAIN: &str = "slipway";
 const WAY_OUT: &str = "way_out";
 
+/// Where the coordinator is that leads, beside the refusal of one that does not.
+pub const LEADER: &str = "leader";
+
 /// The status that carries `error`.
 pub fn to_status(grpc: tonic::Code, error: &Coded) -> Status {
-    let more = error.way_out.iter().map(|way| (WAY_OUT.to_owned(), way.clone())).collect::<HashMap<_, _>>();
+    to_status_with(grpc, error, &[])
+}
+
+/// The status that carries `error`, and more for machines.
+pub fn to_status_with(grpc: tonic::Code, error: &Coded, more: &[(&str, &str)]) -> Status {
+    let way_out = error.way_out.iter().map(|way| (WAY_OUT, way.as_str()));
+    let more: HashMap<String, String> =
+        way_out.chain(more.iter().copied()).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let details = ErrorDetails::with_error_info(error.code.as_str(), DOMAIN, more);
     Status::with_error_details(grpc, error.message.clone(), details)
+}
+
+/// The leader that the status names.
+pub fn leader_in(status: &Status) -> Option<String> {
+    status.get_error_details().error_info()?.metadata.get(LEADER).cloned()
 }
 
 /// The coded error in `status`, or what a bare status stands for.

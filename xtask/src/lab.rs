@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::run::{build_programs, built, cargo, root};
 
 /// Crates with a suite that is called `conformance`.
-const SUITES: [&str; 2] = ["host", "cluster"];
+const SUITES: [&str; 3] = ["host", "cluster", "store"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

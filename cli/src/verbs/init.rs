@@ -70,7 +70,7 @@ pub fn run(context: Context<'_>, args: Args) -> Result<Exit, Failure> {
     tell(context, &made, &file)
 }
 
-fn read_passphrase(path: &Path) -> Result<String, Coded> {
+pub(super) fn read_passphrase(path: &Path) -> Result<String, Coded> {
     let failed = |error: std::io::Error| {
         Coded::new(Code::CONF_UNREADABLE, format!("cannot read the passphrase from {}: {error}", path.display()))
     };

@@ -149,6 +149,7 @@ codes! {
     RUN_FLOW_UNKNOWN: "SLIP-RUN-006", "No flow of that name";
     RUN_BAD_PARAMETER: "SLIP-RUN-007", "A parameter of the flow is not allowed";
     RUN_NO_EFFECT: "SLIP-RUN-008", "A step acted without effect";
+    LEADER_ELSEWHERE: "SLIP-LEADER-001", "Another coordinator leads";
     STORE_FULL: "SLIP-STORE-001", "The store's disk is full";
     STORE_CORRUPT: "SLIP-STORE-002", "The store is damaged";
     STORE_STALE_TERM: "SLIP-STORE-003", "This coordinator no longer leads";
@@ -157,6 +158,8 @@ codes! {
     STORE_SCHEMA: "SLIP-STORE-006", "The store was written by a newer Slipway";
     STORE_CONFLICT: "SLIP-STORE-007", "The record was changed meanwhile";
     STORE_IO: "SLIP-STORE-008", "The store cannot be read or written";
+    STORE_AWAY: "SLIP-STORE-009", "No majority of the store's etcd answers";
+    STORE_MOVED: "SLIP-STORE-010", "The store was moved, or has not arrived in full";
     KUBE_KUBECONFIG: "SLIP-KUBE-001", "The kubeconfig cannot be used";
     KUBE_UNREACHABLE: "SLIP-KUBE-002", "The API server does not answer";
     KUBE_CONFLICT: "SLIP-KUBE-003", "The object was changed or replaced meanwhile";

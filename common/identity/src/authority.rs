@@ -19,6 +19,7 @@ use crate::files::{self, FileError};
 use crate::id::PeerIdentity;
 use crate::keys::{self, Key};
 use crate::random::{self, NoRandomness};
+use crate::store::STORE_NAME;
 use crate::verify::{self, CLOCK_LEEWAY, Refused, Usage};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -109,8 +110,8 @@ impl Root {
         Ok(Self { cluster: cluster.to_owned(), certificate, issuer })
     }
 
-    /// An issuing intermediate. It can make no further authorities, and can speak for no DNS name or address but those in `names` and for
-    /// itself on loopback: stolen, it opens nothing outside Slipway.
+    /// An issuing intermediate. It can make no further authorities, and can speak for no DNS name or address but those in `names`, the store's
+    /// and itself on loopback: stolen, it opens nothing outside Slipway.
     pub fn authority(&self, coordinator: &str, names: &[String], clock: &dyn Clock) -> Result<Authority, Error> {
         let key = Key::generate()?;
         let title = format!("slipway {} issuing {coordinator}", self.cluster);
@@ -290,7 +291,7 @@ fn san(name: &str) -> Result<SanType, Error> {
 
 fn constraints(names: &[String]) -> Result<NameConstraints, Error> {
     let mut permitted = Vec::new();
-    for name in names.iter().map(String::as_str).chain(["localhost", "127.0.0.1", "::1"]) {
+    for name in names.iter().map(String::as_str).chain(["localhost", "127.0.0.1", "::1", STORE_NAME]) {
         permitted.push(match san(name)? {
             SanType::IpAddress(address) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
                 address,

@@ -14,12 +14,12 @@ use crate::id::{self, InvalidIdentity, PeerIdentity};
 use crate::keys::{self, Identity, Key};
 use crate::sealed::{self, BackupKey, Passphrase};
 
-const IDENTITY: &str = "identity";
-const ISSUING: &str = "issuing";
-const CLUSTER: &str = "cluster.json";
-const BACKUP_PUBLIC: &str = "backup.age.pub";
-const ROOT_KEY_SEALED: &str = "root.key.age";
-const ROOT: &str = "root.pem";
+pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const ISSUING: &str = "issuing";
+pub(crate) const CLUSTER: &str = "cluster.json";
+pub(crate) const BACKUP_PUBLIC: &str = "backup.age.pub";
+pub(crate) const ROOT_KEY_SEALED: &str = "root.key.age";
+pub(crate) const ROOT: &str = "root.pem";
 const BACKUP_SEALED: &str = "backup.key.age";
 
 /// What went wrong with init.
@@ -49,6 +49,9 @@ pub enum Error {
     /// The administrator's name cannot stand in a certificate.
     #[error(transparent)]
     Identity(#[from] InvalidIdentity),
+    /// The export is of another cluster.
+    #[error("the root in {} is not this cluster's", .0.display())]
+    OtherRoot(PathBuf),
     /// The cluster's record cannot be read.
     #[error("reading {CLUSTER}")]
     Record(#[from] serde_json::Error),
@@ -61,7 +64,7 @@ impl From<Error> for Coded {
             Error::Exists(_) => Self::new(Code::INIT_EXISTS, says).do_this(
                 "use another folder; an init that was cut short left no cluster.json there, and only then both folders may be removed",
             ),
-            Error::Name(_) | Error::Address(_) | Error::Identity(_) | Error::Sealed(_) => Self::new(Code::CONF_BAD_VALUE, says),
+            Error::Name(_) | Error::Address(_) | Error::Identity(_) | Error::Sealed(_) | Error::OtherRoot(_) => Self::new(Code::CONF_BAD_VALUE, says),
             Error::Authority(error) => error.into(),
             Error::Key(error) => error.into(),
             Error::File(error) => Self::new(Code::CONF_UNREADABLE, error.says()),
@@ -206,7 +209,7 @@ fn written(request: &Request<'_>) -> Vec<Written> {
     ]
 }
 
-fn identify(
+pub(crate) fn identify(
     authority: &Authority,
     whom: &PeerIdentity,
     validity: Duration,
@@ -266,7 +269,7 @@ pub fn person(
     Ok(identity)
 }
 
-fn host_of(address: &str) -> Result<String, Error> {
+pub(crate) fn host_of(address: &str) -> Result<String, Error> {
     let wrong = || Error::Address(address.to_owned());
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -2,6 +2,7 @@
 //! that every decision about identity can be tested with plain data and a clock that a test governs.
 
 pub mod allow;
+pub mod another;
 pub mod authority;
 mod files;
 mod id;
@@ -9,6 +10,7 @@ pub mod init;
 pub mod keys;
 pub mod random;
 pub mod sealed;
+pub mod store;
 pub mod tls;
 pub mod token;
 pub mod verify;

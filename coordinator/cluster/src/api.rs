@@ -15,7 +15,8 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use crate::{Error, WriteGate, connect, status};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+/// For one request, from its sending to its answer.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 const PAGE: u32 = 500;
 const PAGES: u32 = 400;
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -183,9 +184,9 @@ fn empty(builder: http::request::Builder) -> Result<Request<Vec<u8>>, Error> {
 }
 
 async fn within<T>(doing: &str, call: impl Future<Output = T>) -> Result<T, Error> {
-    tokio::time::timeout(DEADLINE, call).await.map_err(|_| Error::Unreachable {
+    tokio::time::timeout(REQUEST_DEADLINE, call).await.map_err(|_| Error::Unreachable {
         doing: doing.to_owned(),
-        reason: format!("no answer within {} s", DEADLINE.as_secs()),
+        reason: format!("no answer within {} s", REQUEST_DEADLINE.as_secs()),
         retry_after: None,
     })
 }

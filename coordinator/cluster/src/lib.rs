@@ -36,7 +36,7 @@ mod status;
 mod sweep;
 mod volumes;
 
-pub use api::{ClusterApi, ServerVersion};
+pub use api::{ClusterApi, REQUEST_DEADLINE, ServerVersion};
 pub use bootstrap_token::BootstrapToken;
 pub use budget::{
     Budget, BudgetRef, BudgetRule, Impasse, ImpasseKind, Share, blocking, impasses, refusal as impasse_refusal,

@@ -17,7 +17,13 @@ fn kind(code: Code) -> tonic::Code {
         (_, Code::AUTH_NO_CERTIFICATE) => tonic::Code::Unauthenticated,
         (
             _,
-            Code::KUBE_UNREACHABLE | Code::STORE_FULL | Code::STORE_IO | Code::WIRE_UNREACHABLE | Code::WIRE_DEADLINE,
+            Code::KUBE_UNREACHABLE
+            | Code::STORE_FULL
+            | Code::STORE_IO
+            | Code::STORE_AWAY
+            | Code::LEADER_ELSEWHERE
+            | Code::WIRE_UNREACHABLE
+            | Code::WIRE_DEADLINE,
         ) => tonic::Code::Unavailable,
         (_, Code::NODE_UNREACHABLE) => tonic::Code::FailedPrecondition,
         ("AUTH" | "ENROL", _) => tonic::Code::PermissionDenied,

@@ -57,8 +57,8 @@ mod tests {
     use crate::fleet::{HostRecord, HostState};
     use slipway_proto::agent::WatchResponse;
     use slipway_proto::types::HostFacts;
-    use slipway_store::{Store, Url};
-    use slipway_types::{Lineage, SystemClock, Term};
+    use slipway_store::{Candidate, Memory, Store};
+    use slipway_types::{Lineage, SystemClock};
 
     struct Kept {
         store: Arc<dyn Store>,
@@ -69,8 +69,8 @@ mod tests {
 
     impl Kept {
         async fn one() -> Self {
-            let store = slipway_store::open(&Url::Memory, &Lineage("a".into())).unwrap();
-            let hosts = Hosts::new(store.clone(), store.campaign("c1", Term(0)).await.unwrap().fence);
+            let store: Arc<dyn Store> = Memory::new(Lineage("a".into()));
+            let hosts = Hosts::new(store.clone(), store.campaign(&Candidate::new("c1")).await.unwrap().fence);
             let record = HostRecord {
                 id: "h1".into(),
                 name: "w1".into(),
@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn a_leadership_that_has_ended_writes_nothing() {
         let mut kept = Kept::one().await;
-        kept.store.campaign("c2", Term(0)).await.unwrap();
+        kept.store.campaign(&Candidate::new("c2")).await.unwrap();
         let facts = HostFacts { kubelet_certificate_sha256: "a".repeat(64), ..Default::default() };
         kept.fleet.heard(&"h1".into(), WatchResponse { facts: Some(facts), ..Default::default() });
         let error = keep_new(&kept.hosts, &kept.fleet, &mut kept.stored).await.unwrap_err();

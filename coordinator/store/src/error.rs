@@ -41,6 +41,9 @@ pub enum Error {
     /// The store is older than what agents have seen.
     #[error("{0}")]
     OldCopy(String),
+    /// The store was left for another one, or is not complete yet.
+    #[error("{0}")]
+    Moved(String),
     /// The store belongs to another cluster, or to another life of this one.
     #[error("the store is of lineage {}; this coordinator belongs to {}", found.0, expected.0)]
     OtherLineage {
@@ -52,6 +55,14 @@ pub enum Error {
     /// Something that may not be stored: a key or value beyond the limits.
     #[error("{0}")]
     Refused(String),
+    /// No majority of the store's members answers. Whether a write took effect is not known.
+    #[error("{doing}: no majority of the store's etcd answers ({why})")]
+    Away {
+        /// What was being done.
+        doing: &'static str,
+        /// What came instead of an answer.
+        why: String,
+    },
     /// Reading or writing failed.
     #[error("{doing}: {why}")]
     Io {
@@ -73,8 +84,10 @@ impl Error {
             Self::InUse(_) => Code::STORE_IN_USE,
             Self::Schema { .. } => Code::STORE_SCHEMA,
             Self::OldCopy(_) => Code::STORE_OLD_COPY,
+            Self::Moved(_) => Code::STORE_MOVED,
             Self::OtherLineage { .. } => Code::FENCE_OTHER_LINEAGE,
             Self::Refused(_) => Code::WIRE_BAD_REQUEST,
+            Self::Away { .. } => Code::STORE_AWAY,
             Self::Io { .. } => Code::STORE_IO,
         };
         let coded = Coded::new(code, self.to_string());
@@ -83,6 +96,12 @@ impl Error {
             Self::Full { .. } => coded.do_this("make room on that disk; the coordinator goes on by itself"),
             Self::Corrupt(_) => coded.do_this("keep the file, and put back the latest backup"),
             Self::InUse(_) => coded.do_this("stop the other coordinator first"),
+            Self::Away { .. } => coded.do_this(
+                "systemctl status slipway-etcd on the masters; with a majority back the coordinator goes on by itself",
+            ),
+            Self::Moved(_) => coded.do_this(
+                "name the new store in the settings (store = \"URL\"); one that did not arrive in full: slipway-coordinator --move-store-to again",
+            ),
             Self::Schema { .. } => coded.do_this("run the newer release again"),
             _ => coded,
         }

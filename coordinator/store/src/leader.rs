@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use slipway_types::{Fence, FenceOrder, Lineage, Term};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, HighWater, Leadership};
+use crate::{Candidate, Error, HighWater, Leadership};
 
 impl HighWater {
-    pub(crate) fn fence(&self) -> Fence {
+    /// What writes under it carry.
+    pub fn fence(&self) -> Fence {
         Fence { lineage: self.lineage.clone(), term: self.term, holder: self.holder.clone() }
     }
 
@@ -22,12 +23,16 @@ impl HighWater {
         }
     }
 
-    /// The leadership that a campaign of `holder` wins.
-    pub(crate) fn next(&self, holder: &str, floor: Term) -> Result<Self, Error> {
+    /// The leadership that a candidate wins.
+    pub(crate) fn next(&self, candidate: &Candidate) -> Result<Self, Error> {
+        let Candidate { holder, floor, after, .. } = candidate;
+        if let Some(seen) = after.filter(|seen| *seen != self.term) {
+            return Err(Error::Conflict(format!("term {} of {} came after term {seen}", self.term, self.holder)));
+        }
         if holder.is_empty() || holder.len() > 256 {
             return Err(Error::Refused("a holder's name has 1 to 256 characters".to_owned()));
         }
-        Ok(Self { lineage: self.lineage.clone(), term: self.term.max(floor).next(), holder: holder.to_owned() })
+        Ok(Self { lineage: self.lineage.clone(), term: self.term.max(*floor).next(), holder: holder.clone() })
     }
 }
 
@@ -43,7 +48,7 @@ impl Seat {
         if let Some(before) = before {
             before.cancel();
         }
-        Leadership { fence: won.fence(), lost }
+        Leadership { fence: won.fence(), lost, before_may_act: false }
     }
 }
 
@@ -64,9 +69,10 @@ mod tests {
     fn only_the_recorded_leadership_may_write_and_before_the_first_nobody() {
         let none = HighWater { lineage: Lineage("a".into()), term: Term(0), holder: String::new() };
         assert!(none.admit(&none.fence()).is_err());
-        let first = none.next("c1", Term(0)).unwrap();
+        let first = none.next(&Candidate::new("c1")).unwrap();
         assert_eq!(first.admit(&first.fence()), Ok(()));
-        let second = first.next("c1", Term(40)).unwrap();
+        let second = first.next(&Candidate::new("c1").above(Term(40))).unwrap();
+        assert!(first.next(&Candidate::new("c2").after(Term(0))).is_err(), "somebody came first");
         assert_eq!(second.term, Term(41), "the floor counts");
         assert!(second.admit(&first.fence()).is_err());
         let other = Fence { holder: "c2".into(), ..second.fence() };

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use slipway_events::Entry;
-use slipway_flow::journal::link;
+use slipway_flow::journal::{link, verify};
 use slipway_flow::{Journal, JournalError, Line, RunHead};
 use slipway_types::{Fence, Lineage, RunId, Term};
 
 use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
 use crate::watchers::Watchers;
-use crate::{Change, Error, HighWater, Leadership, MOST_LISTED, Record, Store, Watch};
+use crate::{Candidate, Change, Error, HighWater, Leadership, MOST_LISTED, Record, Store, Watch};
 
 /// A store in memory.
 #[derive(Debug)]
@@ -121,10 +121,21 @@ impl Store for Memory {
         Ok(self.watchers.add(prefix))
     }
 
-    async fn campaign(&self, holder: &str, floor: Term) -> Result<Leadership, Error> {
+    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error> {
         let mut state = self.lock();
-        state.leader = state.leader.next(holder, floor)?;
+        state.leader = state.leader.next(candidate)?;
         Ok(self.seat.taken_by(&state.leader))
+    }
+
+    async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {
+        let run = whole_run(&entries)?;
+        let mut state = self.lock();
+        state.leader.admit(fence)?;
+        if state.runs.contains_key(&run) {
+            return Err(Error::Conflict(format!("run {run} exists already")));
+        }
+        state.runs.insert(run, entries);
+        Ok(())
     }
 
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {
@@ -180,4 +191,11 @@ pub(crate) fn changed_meanwhile(key: &str, expected: u64, found: Option<u64>) ->
 
 pub(crate) fn out_of_order(run: &RunId, after: u64, found: u64) -> Error {
     Error::Conflict(format!("run {run} should have {after} entries; it has {found}"))
+}
+
+/// The run of these entries, which have to be all of them from the first on, unbroken.
+pub(crate) fn whole_run(entries: &[Entry]) -> Result<RunId, Error> {
+    let first = entries.first().ok_or_else(|| Error::Refused("a run has at least one entry".to_owned()))?;
+    verify(&first.run, None, entries).map_err(|broken| Error::Corrupt(broken.to_string()))?;
+    Ok(first.run.clone())
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use slipway_types::{Fence, Lineage};
+use slipway_types::{Clock, Fence, Lineage};
 
-use crate::{Error, HighWater, Memory, Sqlite, Store};
+use crate::{Error, Etcd, EtcdTls, HighWater, Memory, Sqlite, Store};
 
 /// Where a store lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,12 @@ pub enum Url {
     Memory,
     /// In an SQLite file.
     Sqlite(PathBuf),
+    /// In an etcd with these members, each `host:port`.
+    Etcd(Vec<String>),
 }
+
+/// More members would only be slower.
+const MOST_MEMBERS: usize = 7;
 
 impl std::str::FromStr for Url {
     type Err = Error;
@@ -24,8 +29,27 @@ impl std::str::FromStr for Url {
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("sqlite", path)) if path.starts_with('/') => Ok(Self::Sqlite(path.into())),
             Some(("sqlite", path)) => Err(Error::Refused(format!("the path of sqlite:{path} has to begin with /"))),
-            _ => Err(Error::Refused(format!("{text:?} is no store; there are sqlite:/PATH and memory:"))),
+            Some(("etcd", members)) => members_of(members),
+            _ => Err(Error::Refused(format!(
+                "{text:?} is no store; there are sqlite:/PATH, etcd://HOST:PORT,HOST:PORT,... and memory:"
+            ))),
         }
+    }
+}
+
+fn members_of(text: &str) -> Result<Url, Error> {
+    let members: Vec<String> =
+        text.strip_prefix("//").unwrap_or_default().split(',').map(|member| member.trim().to_owned()).collect();
+    let good = |member: &String| {
+        let port = member.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
+        port.is_some_and(|port: u16| port > 0) && !member.contains(['/', '@', ' '])
+    };
+    match members.iter().find(|member| !good(member)) {
+        Some(bad) => Err(Error::Refused(format!("{bad:?} is no member of etcd such as 10.0.0.1:7410"))),
+        None if members.len() > MOST_MEMBERS => {
+            Err(Error::Refused(format!("{} members are named; an etcd has at most {MOST_MEMBERS}", members.len())))
+        }
+        None => Ok(Url::Etcd(members)),
     }
 }
 
@@ -34,15 +58,26 @@ impl std::fmt::Display for Url {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Etcd(members) => write!(f, "etcd://{}", members.join(",")),
         }
     }
 }
 
-/// Opens the store. A new one gets `lineage`; one that exists has to have it. Checks the whole store, so it takes a moment and blocks.
-pub fn open(url: &Url, lineage: &Lineage) -> Result<Arc<dyn Store>, Error> {
+/// Opens the store. A new one gets `lineage`; one that exists has to have it. A file is checked as a whole, which takes a moment and blocks;
+/// members of etcd are spoken to as `tls` has it, and without it not at all.
+pub async fn open(
+    url: &Url,
+    lineage: &Lineage,
+    tls: impl FnOnce() -> Result<EtcdTls, Error>,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Store>, Error> {
     Ok(match url {
         Url::Memory => Memory::new(lineage.clone()),
         Url::Sqlite(path) => Sqlite::open(path, lineage)?,
+        Url::Etcd(members) => {
+            let urls: Vec<String> = members.iter().map(|member| format!("https://{member}")).collect();
+            Etcd::open(&urls, Some(&tls()?), lineage, clock).await?
+        }
     })
 }
 
@@ -68,7 +103,12 @@ mod tests {
     fn a_store_is_named_by_its_url() {
         assert_eq!("memory:".parse::<Url>(), Ok(Url::Memory));
         assert_eq!("sqlite:/var/lib/s.sqlite".parse::<Url>(), Ok(Url::Sqlite("/var/lib/s.sqlite".into())));
-        for bad in ["", "sqlite:", "sqlite:relative", "memory:x", "etcd://h1", "/var/lib/s.sqlite"] {
+        let members = "etcd://10.0.0.1:7410,m2:7410";
+        assert_eq!(members.parse::<Url>(), Ok(Url::Etcd(vec!["10.0.0.1:7410".into(), "m2:7410".into()])));
+        assert_eq!(members.parse::<Url>().unwrap().to_string(), members);
+        for bad in
+            ["", "sqlite:", "sqlite:relative", "memory:x", "etcd://h1", "etcd:h1:1", "etcd://a:1,", "/var/lib/s.sqlite"]
+        {
             assert!(bad.parse::<Url>().is_err(), "{bad:?} was taken");
         }
     }

@@ -40,6 +40,47 @@ impl Watch {
     }
 }
 
+/// Who asks for the leadership.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Names the process; another one after each start.
+    pub holder: String,
+    /// Where it answers, such as `10.0.0.1:7400`; empty: nobody has to know.
+    pub address: String,
+    /// The term is above this one too: a store put back from a backup has to begin above all that agents have seen.
+    pub floor: Term,
+    /// The latest leadership that the candidate knows of; where another one came meanwhile, it has lost. None: whoever led.
+    pub after: Option<Term>,
+}
+
+impl Candidate {
+    /// A candidate of that name, whoever led before.
+    pub fn new(holder: impl Into<String>) -> Self {
+        Self { holder: holder.into(), ..Self::default() }
+    }
+
+    /// Its term is to be above that one.
+    pub fn above(self, floor: Term) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// It has lost where another leadership than that one was the latest.
+    pub fn after(self, seen: Term) -> Self {
+        Self { after: Some(seen), ..self }
+    }
+}
+
+/// The leader that is at work.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Presence {
+    /// Its term.
+    pub term: Term,
+    /// Its name.
+    pub holder: String,
+    /// Where it answers.
+    pub address: String,
+}
+
 /// A leadership that was won.
 #[derive(Debug, Clone)]
 pub struct Leadership {
@@ -47,6 +88,8 @@ pub struct Leadership {
     pub fence: Fence,
     /// Cancelled when another leadership has begun.
     pub lost: CancellationToken,
+    /// Nobody has seen the end of the one before: it may still be at work for as long as it believes that it leads.
+    pub before_may_act: bool,
 }
 
 /// The latest leadership that the store knows of.

@@ -15,12 +15,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use slipway_events::Entry;
 use slipway_flow::{Journal, JournalError, Line, RunHead};
-use slipway_types::{Fence, Lineage, RunId, Term};
+use slipway_types::{Fence, Lineage, RunId};
 
 use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
+use crate::memory::whole_run;
 use crate::watchers::Watchers;
-use crate::{Change, Error, HighWater, Leadership, Record, Store, Watch};
+use crate::{Candidate, Change, Error, HighWater, Leadership, Record, Store, Watch};
 
 use reads::Readers;
 use writer::Writer;
@@ -101,15 +102,21 @@ impl Store for Sqlite {
         Ok(self.watchers.add(prefix))
     }
 
-    async fn campaign(&self, holder: &str, floor: Term) -> Result<Leadership, Error> {
-        let holder = holder.to_owned();
+    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error> {
+        let candidate = candidate.clone();
         let (sender, mut taken) = tokio::sync::oneshot::channel();
         let seat = self.seat.clone();
-        let write = move |tx: &_| writes::campaign(tx, &holder, floor);
+        let write = move |tx: &_| writes::campaign(tx, &candidate);
         let then = move |won: &HighWater| drop(sender.send(seat.taken_by(won)));
         self.writer.write(write, then).await?;
         let lost = || Error::Io { doing: "taking the leadership", why: "the writer has ended".to_owned() };
         taken.try_recv().map_err(|_| lost())
+    }
+
+    async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {
+        let run = whole_run(&entries)?;
+        let fence = fence.clone();
+        self.writer.write(move |tx: &_| writes::adopt(tx, &run, &entries, &fence), |()| {}).await
     }
 
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {

@@ -1,10 +1,11 @@
 //! The trait that backends implement and everything else uses.
 
 use async_trait::async_trait;
+use slipway_events::Entry;
 use slipway_flow::Journal;
-use slipway_types::{Fence, Term};
+use slipway_types::Fence;
 
-use crate::{Error, HighWater, Leadership, Record, Watch};
+use crate::{Candidate, Error, HighWater, Leadership, Presence, Record, Watch};
 
 /// The largest value that is stored.
 pub const MOST_VALUE: usize = 1024 * 1024;
@@ -33,9 +34,26 @@ pub trait Store: Journal {
     /// What becomes of keys that begin with `prefix`, from now on.
     async fn watch(&self, prefix: &str) -> Result<Watch, Error>;
 
-    /// Takes the leadership: the term after the latest, or after `floor` if that is higher (a store put back from a backup has to begin above
-    /// all that agents have seen).
-    async fn campaign(&self, holder: &str, floor: Term) -> Result<Leadership, Error>;
+    /// Takes the leadership: the term after the latest, or after the candidate's floor if that is higher.
+    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error>;
+
+    /// The leader that is at work, as far as the store can tell. One that only a single process can have open tells of nobody.
+    async fn presence(&self) -> Result<Option<Presence>, Error> {
+        Ok(None)
+    }
+
+    /// Waits until no leader is at work.
+    async fn vacancy(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The leadership of that fence is over, and whoever waits for it need not wait longer. What it has begun stays as it is.
+    async fn resign(&self, _fence: &Fence) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Takes over a run from another store, as it was, with all its entries; refused where there is one of that name.
+    async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error>;
 
     /// Asks the store itself whether this leadership is still the present one.
     async fn confirm(&self, fence: &Fence) -> Result<(), Error>;

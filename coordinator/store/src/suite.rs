@@ -11,9 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use slipway_events::{Actor, Event};
 use slipway_flow::Line;
-use slipway_types::{Fence, Term};
+use slipway_types::Fence;
 
-use crate::{Error, Leadership, Store};
+use crate::{Candidate, Error, Leadership, Store};
 
 /// Makes stores of one backend.
 #[async_trait]
@@ -52,11 +52,13 @@ pub async fn run(factory: &dyn Factory) -> Vec<(&'static str, Verdict)> {
         leadership::another_lineage_is_refused,
         leadership::the_loser_learns_of_it,
         leadership::a_floor_lifts_the_term,
+        leadership::of_two_that_saw_the_same_leader_fall_one_wins,
         journals::entries_are_chained_and_come_back_the_same,
         journals::an_append_at_the_wrong_place_is_refused_and_adds_nothing,
         journals::a_journal_is_read_in_pages,
         journals::open_runs_come_oldest_first_and_ended_ones_not_at_all,
         journals::a_journal_goes_on_after_reopening,
+        journals::a_run_of_another_store_is_taken_over_as_it_was_and_goes_on,
         parallel::of_a_thousand_that_take_the_same_thing_exactly_one_wins,
         parallel::sixty_four_writers_lose_nothing,
         parallel::appends_to_one_run_never_fork_it,
@@ -78,7 +80,7 @@ async fn led(factory: &dyn Factory) -> Result<(Arc<dyn Store>, Fence), String> {
 }
 
 async fn campaign(store: &Arc<dyn Store>, holder: &str) -> Result<Leadership, String> {
-    store.campaign(holder, Term(0)).await.map_err(text)
+    store.campaign(&Candidate::new(holder)).await.map_err(text)
 }
 
 fn lines(count: usize, at_ms: i64) -> Vec<Line> {

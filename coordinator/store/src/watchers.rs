@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::{Change, Watch};
 
 /// How many changes a watcher may be behind.
-const MOST_BEHIND: usize = 1_024;
+pub(crate) const MOST_BEHIND: usize = 1_024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use slipway_errors::Code;
 use slipway_events::{Actor, Event};
 use slipway_flow::{Journal, Line};
-use slipway_store::{Error, Sqlite, Store, judge_copy};
-use slipway_types::{Fence, Lineage, RunId, Term};
+use slipway_store::{Candidate, Error, Sqlite, Store, judge_copy};
+use slipway_types::{Fence, Lineage, RunId};
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -44,7 +44,7 @@ fn planned(index: usize) -> Line {
 
 async fn with_a_run(path: &Path) -> Fence {
     let store = open(path).unwrap();
-    let fence = store.campaign("c1", Term(0)).await.unwrap().fence;
+    let fence = store.campaign(&Candidate::new("c1")).await.unwrap().fence;
     store.create("host/h1", b"HAYSTACK".to_vec(), &fence).await.unwrap();
     store.append(&RunId::from("r1"), 0, vec![planned(0)], &fence).await.unwrap();
     fence
@@ -104,7 +104,7 @@ async fn a_full_disk_is_said_nothing_is_lost_and_room_is_enough_to_go_on() {
     let place = place();
     let lineage = Lineage("here".into());
     let store = Sqlite::open_limited(&place.path, &lineage, Some(40)).unwrap();
-    let fence = store.campaign("c1", Term(0)).await.unwrap().fence;
+    let fence = store.campaign(&Candidate::new("c1")).await.unwrap().fence;
     let mut kept = 0;
     let full = loop {
         match store.create(&format!("k/{kept}"), vec![3; 4096], &fence).await {
@@ -127,7 +127,7 @@ async fn a_full_disk_is_said_nothing_is_lost_and_room_is_enough_to_go_on() {
 async fn an_append_that_finds_the_disk_full_leaves_the_journal_as_it_was() {
     let place = place();
     let store = Sqlite::open_limited(&place.path, &Lineage("here".into()), Some(30)).unwrap();
-    let fence = store.campaign("c1", Term(0)).await.unwrap().fence;
+    let fence = store.campaign(&Candidate::new("c1")).await.unwrap().fence;
     let run = RunId::from("r1");
     store.append(&run, 0, vec![planned(0)], &fence).await.unwrap();
     let many = (0..5_000).map(planned).collect();
@@ -170,13 +170,13 @@ async fn yesterdays_copy_is_known_by_what_the_agents_have_seen() {
     let yesterday = fs::read(&place.path).unwrap();
     let seen = {
         let store = open(&place.path).unwrap();
-        store.campaign("c1", Term(0)).await.unwrap().fence
+        store.campaign(&Candidate::new("c1")).await.unwrap().fence
     };
     fs::write(&place.path, yesterday).unwrap();
     let store = open(&place.path).unwrap();
     let known = store.high_water().await.unwrap();
     is(judge_copy(&known, [&seen]).err(), Code::STORE_OLD_COPY);
-    let above = store.campaign("c1", seen.term).await.unwrap().fence;
+    let above = store.campaign(&Candidate::new("c1").above(seen.term)).await.unwrap().fence;
     assert!(above.term > seen.term, "an admitted copy begins above all that agents have seen");
 }
 
@@ -185,7 +185,7 @@ async fn nobody_else_can_read_the_files() {
     let place = place();
     with_a_run(&place.path).await;
     let store = open(&place.path).unwrap();
-    store.campaign("c1", Term(0)).await.unwrap();
+    store.campaign(&Candidate::new("c1")).await.unwrap();
     let mut seen = 0;
     for file in fs::read_dir(place.path.parent().unwrap()).unwrap() {
         let file = file.unwrap();
@@ -199,7 +199,7 @@ async fn nobody_else_can_read_the_files() {
 async fn an_answer_comes_only_when_the_write_is_in_the_file() {
     let place = place();
     let store = open(&place.path).unwrap();
-    let fence = store.campaign("c1", Term(0)).await.unwrap().fence;
+    let fence = store.campaign(&Candidate::new("c1")).await.unwrap().fence;
     store.append(&RunId::from("r1"), 0, vec![planned(0)], &fence).await.unwrap();
     // What a process that dies now leaves behind: the files as they are, without a close.
     let after = place.path.with_file_name("after.sqlite");

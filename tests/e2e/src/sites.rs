@@ -15,8 +15,8 @@ use slipway_coordinator::versions::Table;
 use slipway_host::fake::{FakeHost, Member, SharedEtcd, State, preset};
 use slipway_identity::init::Cluster;
 use slipway_identity::sealed::BackupKey;
-use slipway_store::{Store, Url};
-use slipway_types::{Clock, HostId, IdGen, Lineage, NodeRole, RandomIds, SystemClock, Term};
+use slipway_store::{Candidate, Sqlite, Store};
+use slipway_types::{Clock, HostId, IdGen, Lineage, NodeRole, RandomIds, SystemClock};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -106,7 +106,7 @@ impl Sites {
 
     async fn enrol(&self) -> anyhow::Result<()> {
         let store = self.store()?;
-        let leadership = store.campaign("setup", Term(0)).await?;
+        let leadership = store.campaign(&Candidate::new("setup")).await?;
         let hosts = Hosts::new(store, leadership.fence);
         for (name, _) in nodes() {
             let address = format!("{}:7443", workload::address(name));
@@ -120,10 +120,7 @@ impl Sites {
 
     /// The store, opened anew.
     pub fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
-        Ok(slipway_store::open(
-            &Url::Sqlite(self.folder.path().join("store.sqlite")),
-            &Lineage("simulated".to_owned()),
-        )?)
+        Ok(Sqlite::open(&self.folder.path().join("store.sqlite"), &Lineage("simulated".to_owned()))?)
     }
 
     /// A coordinator over `store`, leading under a new term and going on with every open run.
@@ -144,6 +141,8 @@ impl Sites {
             agents: Arc::new(self.agents.clone()),
             backups: Arc::new(self.backups()?),
             holder: format!("c1/{}", ids.next()),
+            address: String::new(),
+            store_is_live: false,
             accept_old_copy: false,
             ids,
             clock: Arc::new(SystemClock),
@@ -180,7 +179,7 @@ impl Sites {
     /// Notes what the host of that name is for, as a run before would have done.
     pub async fn mark(&self, name: &str, state: HostState) -> anyhow::Result<()> {
         let store = self.store()?;
-        let leadership = store.campaign("setup", Term(0)).await?;
+        let leadership = store.campaign(&Candidate::new("setup")).await?;
         Ok(Hosts::new(store, leadership.fence).set_state(&host_id(name), state).await?)
     }
 

@@ -23,6 +23,7 @@ use crate::release::LATER_ETCD;
 const PROGRAMS: [&str; 3] = ["slipway", "slipway-agent", "slipway-coordinator"];
 const AGENT_UNIT: &str = "slipway-agent.service";
 const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
+const ETCD_UNIT: &str = "slipway-etcd.service";
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
 /// What the coordinator may do, as it is shipped: each test proves that it is enough.
 const RIGHTS: &str = "slipway-coordinator.yaml";
@@ -63,7 +64,7 @@ impl Binaries {
 
     fn files(&self) -> Vec<PathBuf> {
         let programs = PROGRAMS.iter().map(|name| self.programs.join(name));
-        let units = [AGENT_UNIT, COORDINATOR_UNIT].iter().map(|name| self.units.join(name));
+        let units = [AGENT_UNIT, COORDINATOR_UNIT, ETCD_UNIT].iter().map(|name| self.units.join(name));
         programs.chain(units).chain([self.rights.clone()]).collect()
     }
 
@@ -127,7 +128,7 @@ fn lay(host: &Host, binaries: &Binaries) -> Result<()> {
     for program in PROGRAMS {
         host.copy_in(&binaries.programs.join(program), &format!("/usr/bin/{program}"), "0755")?;
     }
-    for unit in [AGENT_UNIT, COORDINATOR_UNIT] {
+    for unit in [AGENT_UNIT, COORDINATOR_UNIT, ETCD_UNIT] {
         host.copy_in(&binaries.units.join(unit), &format!("/usr/lib/systemd/system/{unit}"), "0644")?;
     }
     host.run_ok(&["systemctl", "daemon-reload"]).map(|_| ())

@@ -7,9 +7,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use slipway_errors::{Code, Coded};
+use slipway_identity::another::Another;
 use slipway_identity::init::{self, Cluster, Request};
+use slipway_identity::store::{STORE_NAME, store_certificate};
 use slipway_identity::{Identity, Key, Leaf, Passphrase, PeerIdentity, Root, sealed};
 use slipway_types::{Clock, ManualClock, Role, SequentialIds, Timestamp};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -245,4 +249,55 @@ fn no_secret_shows_in_debug_output() {
     let key = fs::read_to_string(initialised().join("a/key.pem")).unwrap();
     let inner: String = key.lines().filter(|line| !line.starts_with('-')).collect();
     assert!(!format!("{identity:?}").contains(&inner[..40]));
+}
+
+#[test]
+fn a_further_coordinator_is_of_the_same_cluster_with_an_authority_of_its_own() {
+    let at = initialised();
+    let made = tempfile::tempdir().unwrap();
+    let (folder, export, out, passphrase) = (at.join("c"), at.join("e"), made.path().join("c2"), passphrase());
+    let another =
+        Another { folder: &folder, export: &export, passphrase: &passphrase, address: "10.0.0.2:7400", out: &out };
+    let second = another.create(&clock(), &SequentialIds::default()).unwrap();
+    let first = Cluster::load(&folder).unwrap();
+    assert_eq!((&second.cluster, &second.lineage, &second.ca_hash), (&first.cluster, &first.lineage, &first.ca_hash));
+    assert_eq!(second.address, "10.0.0.2:7400");
+    assert_eq!(Cluster::load(&out).unwrap(), second);
+    let identity = init::coordinator_identity(&out, &clock()).unwrap();
+    assert_eq!((identity.peer().role, identity.ca_hash().unwrap()), (Role::Coordinator, first.ca_hash));
+    let issuing = |folder: &Path| fs::read(folder.join("issuing/key.pem")).unwrap();
+    assert_ne!(issuing(&folder), issuing(&out), "both issue with the same key");
+    assert!(matches!(another.create(&clock(), &SequentialIds::default()), Err(init::Error::Exists(_))));
+    for path in files_below(&out) {
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o077,
+            0,
+            "{} is for others too",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_store_certificate_speaks_for_the_host_and_the_store_and_is_replaced_at_half_its_life() {
+    let made = tempfile::tempdir().unwrap();
+    copy(&initialised().join("c"), made.path());
+    let clock = clock();
+    assert!(store_certificate(made.path(), &clock).unwrap());
+    let first = Identity::load(&made.path().join("store")).unwrap();
+    assert!(!store_certificate(made.path(), &clock).unwrap(), "it was replaced at once");
+    clock.advance(DAY * 46);
+    assert!(store_certificate(made.path(), &clock).unwrap());
+    let second = Identity::load(&made.path().join("store")).unwrap();
+    assert!(second.not_after() > first.not_after());
+    let chain = second.chain_der();
+    let (_, leaf) = X509Certificate::from_der(&chain[0]).unwrap();
+    let names = leaf.subject_alternative_name().unwrap().unwrap();
+    let dns: Vec<&str> = names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| if let GeneralName::DNSName(name) = name { Some(*name) } else { None })
+        .collect();
+    assert_eq!(dns, ["localhost", STORE_NAME]);
 }

@@ -5,12 +5,12 @@ use rusqlite::{Connection, params};
 use slipway_events::{Entry, Event};
 use slipway_flow::Line;
 use slipway_flow::journal::{hash_of, link};
-use slipway_types::{Fence, RunId, Term};
+use slipway_types::{Fence, RunId};
 
 use super::failure::failed;
 use super::reads;
 use crate::memory::{changed_meanwhile, out_of_order};
-use crate::{Error, HighWater, Record};
+use crate::{Candidate, Error, HighWater, Record};
 
 pub(super) fn create(tx: &Connection, key: &str, value: Vec<u8>, fence: &Fence) -> Result<Record, Error> {
     reads::leader(tx)?.admit(fence)?;
@@ -40,8 +40,8 @@ pub(super) fn delete(tx: &Connection, key: &str, expected: u64, fence: &Fence) -
     Ok(())
 }
 
-pub(super) fn campaign(tx: &Connection, holder: &str, floor: Term) -> Result<HighWater, Error> {
-    let won = reads::leader(tx)?.next(holder, floor)?;
+pub(super) fn campaign(tx: &Connection, candidate: &Candidate) -> Result<HighWater, Error> {
+    let won = reads::leader(tx)?.next(candidate)?;
     let term =
         i64::try_from(won.term.0).map_err(|_| Error::Refused(format!("term {} is beyond all terms", won.term)))?;
     let update = "UPDATE leader SET term = ?1, holder = ?2, sum = ?3";
@@ -56,28 +56,42 @@ pub(super) fn append(
     lines: Vec<Line>,
     fence: &Fence,
 ) -> Result<Vec<Entry>, Error> {
-    let doing = "appending to a journal";
     reads::leader(tx)?.admit(fence)?;
     let last = reads::last_entry(tx, run)?;
     let found = last.as_ref().map_or(0, |entry| entry.seq);
     if found != after {
         return Err(out_of_order(run, after, found));
     }
-    let planned_ms = lines.first().map_or(0, |line| line.at_ms);
     let entries = link(run, last.as_ref(), lines, fence);
+    insert(tx, run, &entries)?;
+    Ok(entries)
+}
+
+/// A run from another store, as it was.
+pub(super) fn adopt(tx: &Connection, run: &RunId, entries: &[Entry], fence: &Fence) -> Result<(), Error> {
+    reads::leader(tx)?.admit(fence)?;
+    if reads::last_entry(tx, run)?.is_some() {
+        return Err(Error::Conflict(format!("run {run} exists already")));
+    }
+    insert(tx, run, entries)
+}
+
+fn insert(tx: &Connection, run: &RunId, entries: &[Entry]) -> Result<(), Error> {
+    let doing = "appending to a journal";
     let mut insert = tx
         .prepare_cached("INSERT INTO journal (run, seq, hash, body) VALUES (?1, ?2, ?3, ?4)")
         .map_err(failed(doing))?;
-    for entry in &entries {
+    for entry in entries {
         let body = serde_json::to_string(entry).map_err(|error| Error::Refused(format!("{doing}: {error}")))?;
         insert.execute(params![run.as_str(), reads::signed(entry.seq), hash_of(entry), body]).map_err(failed(doing))?;
     }
+    let planned_ms = entries.first().map_or(0, |entry| entry.at_ms);
     let ended = entries.iter().any(|entry| matches!(entry.event, Event::Finished { .. }));
     let upsert = "INSERT INTO runs (run, planned_ms, entries, ended) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (run) DO UPDATE SET entries = excluded.entries, ended = max(ended, excluded.ended)";
-    let count = reads::signed(found + entries.len() as u64);
+    let count = reads::signed(entries.last().map_or(0, |entry| entry.seq));
     tx.execute(upsert, params![run.as_str(), planned_ms, count, ended]).map_err(failed(doing))?;
-    Ok(entries)
+    Ok(())
 }
 
 fn expect(tx: &Connection, key: &str, expected: u64) -> Result<(), Error> {

@@ -2,10 +2,11 @@
 
 use slipway_events::{Actor, Event, RunState};
 use slipway_flow::journal::verify;
-use slipway_flow::{JournalError, Line};
-use slipway_types::RunId;
+use slipway_flow::{Journal as _, JournalError, Line};
+use slipway_types::{Lineage, RunId};
 
 use super::{Factory, Verdict, campaign, led, lines, must, text};
+use crate::{Candidate, Error, Memory, Store as _};
 
 pub(super) async fn entries_are_chained_and_come_back_the_same(factory: &dyn Factory) -> Verdict {
     let (store, fence) = led(factory).await?;
@@ -70,4 +71,21 @@ pub(super) async fn a_journal_goes_on_after_reopening(factory: &dyn Factory) -> 
     let read = store.journal(&run, 1, 100).await.map_err(text)?;
     must(read.len() == 4 && read[3].term == fence.term, "the journal did not go on")?;
     verify(&run, None, &read).map_err(text)
+}
+
+pub(super) async fn a_run_of_another_store_is_taken_over_as_it_was_and_goes_on(factory: &dyn Factory) -> Verdict {
+    let other = Memory::new(Lineage("suite".to_owned()));
+    let before = other.campaign(&Candidate::new("c0")).await.map_err(text)?.fence;
+    let run = RunId::from("r1");
+    let entries = other.append(&run, 0, lines(150, 7), &before).await.map_err(text)?;
+    let (store, fence) = led(factory).await?;
+    must(store.adopt(Vec::new(), &fence).await.is_err(), "a run of nothing was taken over")?;
+    must(store.adopt(entries[1..].to_vec(), &fence).await.is_err(), "a run without its first entry was taken over")?;
+    store.adopt(entries.clone(), &fence).await.map_err(text)?;
+    must(store.journal(&run, 1, 1_000).await.map_err(text)? == entries, "it is not what it was")?;
+    let again = store.adopt(entries, &fence).await;
+    must(matches!(again, Err(Error::Conflict(_))), &format!("taking it over again ended as {again:?}"))?;
+    must(store.open_runs().await.map_err(text)?.len() == 1, "it is open, and not listed as such")?;
+    store.append(&run, 150, lines(1, 9), &fence).await.map_err(text)?;
+    verify(&run, None, &store.journal(&run, 1, 1_000).await.map_err(text)?).map_err(text)
 }

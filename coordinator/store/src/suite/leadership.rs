@@ -3,7 +3,7 @@
 use slipway_types::{Fence, Lineage, RunId, Term};
 
 use super::{Factory, Verdict, campaign, led, lines, must, text};
-use crate::Error;
+use crate::{Candidate, Error};
 
 pub(super) async fn nobody_writes_before_the_first_campaign(factory: &dyn Factory) -> Verdict {
     let store = factory.fresh().await.map_err(text)?;
@@ -71,8 +71,16 @@ pub(super) async fn the_loser_learns_of_it(factory: &dyn Factory) -> Verdict {
 
 pub(super) async fn a_floor_lifts_the_term(factory: &dyn Factory) -> Verdict {
     let (store, _) = led(factory).await?;
-    let lifted = store.campaign("c1", Term(40)).await.map_err(text)?.fence;
+    let lifted = store.campaign(&Candidate::new("c1").above(Term(40))).await.map_err(text)?.fence;
     must(lifted.term == Term(41), "the term is not above the floor")?;
-    let next = store.campaign("c1", Term(3)).await.map_err(text)?.fence;
+    let next = store.campaign(&Candidate::new("c1").above(Term(3))).await.map_err(text)?.fence;
     must(next.term == Term(42), "a low floor changed the count")
+}
+
+pub(super) async fn of_two_that_saw_the_same_leader_fall_one_wins(factory: &dyn Factory) -> Verdict {
+    let (store, fence) = led(factory).await?;
+    let won = store.campaign(&Candidate::new("c2").after(fence.term)).await.map_err(text)?.fence;
+    let late = store.campaign(&Candidate::new("c3").after(fence.term)).await;
+    must(matches!(late, Err(Error::Conflict(_))), "the second took the leadership from the first")?;
+    store.confirm(&won).await.map_err(text)
 }

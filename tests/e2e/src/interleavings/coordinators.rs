@@ -59,6 +59,8 @@ pub async fn lead(world: Arc<World>, holder: String, budget: u32) -> Result<Lead
         agents: Arc::new(hosts),
         backups: Arc::new(Backups::new(world.folder.path(), &keeper(), world.clock.clone())?),
         holder,
+        address: String::new(),
+        store_is_live: false,
         accept_old_copy: false,
         ids: world.ids.clone(),
         clock: world.clock.clone(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use slipway_cluster::fake::{FakeApiServer, Pace, TokioClock};
 use slipway_coordinator::fleet::{HostRecord, HostState, Hosts};
 use slipway_host::fake::{FakeHost, SharedEtcd, State, preset};
-use slipway_store::{Memory, Store};
-use slipway_types::{Clock, IdGen, Lineage, ManualClock, NodeRole, SequentialIds, Term, Timestamp};
+use slipway_store::{Candidate, Memory, Store};
+use slipway_types::{Clock, IdGen, Lineage, ManualClock, NodeRole, SequentialIds, Timestamp};
 use tempfile::TempDir;
 
 use super::chance::Chance;
@@ -177,7 +177,7 @@ impl Scene {
     }
 
     async fn enrol(&self) -> anyhow::Result<()> {
-        let leadership = self.store.campaign("setup", Term(0)).await?;
+        let leadership = self.store.campaign(&Candidate::new("setup")).await?;
         let records = Hosts::new(self.store.clone(), leadership.fence);
         for (name, _) in hosts() {
             let record = HostRecord {

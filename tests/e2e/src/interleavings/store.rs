@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
 use slipway_events::Entry;
 use slipway_flow::{Journal, JournalError, Line, RunHead};
-use slipway_store::{Error, HighWater, Leadership, Record, Store, Watch};
-use slipway_types::{Fence, RunId, Term};
+use slipway_store::{Candidate, Error, HighWater, Leadership, Record, Store, Watch};
+use slipway_types::{Fence, RunId};
 
 use super::turns::Turns;
 
@@ -104,9 +104,13 @@ impl Store for SlowStore {
         self.inner.watch(prefix).await
     }
 
-    async fn campaign(&self, holder: &str, floor: Term) -> Result<Leadership, Error> {
-        self.turns.pass(format!("{holder} campaigns")).await;
-        self.inner.campaign(holder, floor).await
+    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error> {
+        self.turns.pass(format!("{} campaigns", candidate.holder)).await;
+        self.inner.campaign(candidate).await
+    }
+
+    async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {
+        self.inner.adopt(entries, fence).await
     }
 
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {

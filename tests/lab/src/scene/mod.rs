@@ -2,6 +2,7 @@
 
 mod bare;
 mod belongings;
+mod coordinators;
 mod credentials;
 mod fleet;
 mod master;
@@ -14,6 +15,7 @@ mod writer;
 
 pub(crate) use bare::make_bare;
 pub(crate) use belongings::{Belongings, FILES, lay_flannel_traces};
+pub(crate) use coordinators::Coordinators;
 pub(crate) use credentials::{KubeletCredentials, administrator};
 pub(crate) use fleet::{Fleet, budgets_held};
 pub(crate) use master::{

@@ -7,6 +7,7 @@ mod control_plane_member_without_a_name;
 mod control_plane_second_member_down;
 mod control_plane_two_addresses;
 mod control_plane_wrong_inputs;
+mod coordinators_leader_killed;
 mod isolate_recover_keeps_foreign_cordon;
 mod join_and_remove_go_round;
 mod join_bare_host_becomes_master;
@@ -25,6 +26,7 @@ mod lab_first_master_is_the_endpoint;
 mod lab_hosts_lose_power_and_come_back;
 mod lab_masters_leave_and_join_by_hand;
 mod lab_package_manager_conforms;
+mod lab_store_in_etcd_conforms;
 mod scale_in_agent_killed_during_reset;
 mod scale_in_api_server_stopped;
 mod scale_in_bad_input;
@@ -89,11 +91,13 @@ pub const ALL: &[TestCase] = &[
     control_plane_second_member_down::TEST,
     control_plane_two_addresses::TEST,
     control_plane_wrong_inputs::TEST,
+    coordinators_leader_killed::TEST,
     lab_cut_off_host_runs_on::TEST,
     lab_etcd_under_systemd::TEST,
     lab_first_master_is_the_endpoint::TEST,
     lab_masters_leave_and_join_by_hand::TEST,
     lab_package_manager_conforms::TEST,
+    lab_store_in_etcd_conforms::TEST,
     scale_in_many_canary_first::TEST,
     scale_in_many_workers_with_budgets::TEST,
     scale_in_master_coordinator_killed::TEST,

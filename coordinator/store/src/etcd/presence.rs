@@ -1,0 +1,93 @@
+//! Whether the leader is at work: a key that lives as long as its lease does. This is the slow net, for a leader that falls silent; a lease of
+//! etcd has at least two seconds.
+
+use std::time::Duration;
+
+use etcd_client::{GetOptions, KeyValue, PutOptions, TxnOp, WatchOptions};
+use slipway_types::{Clock, Fence, Term};
+use tokio_util::sync::CancellationToken;
+
+use super::peers::Peers;
+use super::{Etcd, keys, seat};
+use crate::{Error, HighWater, Presence};
+
+/// For so long a leader that says nothing counts as at work.
+pub(super) const LEASE: Duration = Duration::from_secs(3);
+/// Between two signs of life.
+const SIGN: Duration = Duration::from_millis(750);
+/// A leader whose last sign of life that was answered is so old steps down: before anybody else could count it as gone.
+const STEPS_DOWN: Duration = Duration::from_millis(2_500);
+/// Between two attempts to watch.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+fn read(found: &KeyValue) -> Result<Presence, Error> {
+    serde_json::from_slice(found.value())
+        .map_err(|error| Error::Corrupt(format!("the record of the leader at work cannot be read: {error}")))
+}
+
+/// What says that the leader is at work, under its lease.
+pub(super) fn appears(presence: &Presence, lease: i64) -> TxnOp {
+    let value = serde_json::to_vec(presence).unwrap_or_default();
+    TxnOp::put(keys::PRESENCE, value, Some(PutOptions::new().with_lease(lease)))
+}
+
+impl Etcd {
+    pub(super) async fn at_work(&self) -> Result<Option<Presence>, Error> {
+        let found = self.peers.get("looking for the leader", keys::PRESENCE, GetOptions::new()).await?;
+        found.kvs().first().map(read).transpose()
+    }
+
+    /// Waits until nobody is at work. Whatever goes wrong with a watch, the look at the key decides.
+    pub(super) async fn until_vacant(&self) -> Result<(), Error> {
+        loop {
+            let found = self.peers.get("looking for the leader", keys::PRESENCE, GetOptions::new()).await?;
+            if found.kvs().is_empty() {
+                return Ok(());
+            }
+            let revision = found.header().map(etcd_client::ResponseHeader::revision).unwrap_or_default();
+            let options = WatchOptions::new().with_start_revision(revision + 1);
+            if let Ok(mut changes) = self.peers.watch("watching the leader", keys::PRESENCE, options).await {
+                // Any word, or the end of the stream, is a reason to look; silence is one after a while.
+                let _ = tokio::time::timeout(LEASE, changes.message()).await;
+            } else {
+                self.peers.turn();
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// The presence goes, if it is still that leadership's, and it is known that its end was seen.
+    pub(super) async fn disappear(&self, fence: &Fence) -> Result<(), Error> {
+        let Fence { lineage, term, holder } = fence.clone();
+        let over = seat::bytes(&HighWater { lineage, term, holder });
+        let gone = vec![TxnOp::delete(keys::PRESENCE, None), TxnOp::put(keys::RESIGNED, over, None)];
+        self.transact("giving up the leadership", vec![seat::still(fence)], gone, Vec::new()).await.map(|_| ())
+    }
+
+    /// Whether somebody has seen the end of that leadership.
+    pub(super) async fn is_over(&self, leader: &HighWater) -> Result<bool, Error> {
+        let found = self.peers.get("looking for the leader", keys::RESIGNED, GetOptions::new()).await?;
+        let resigned = found.kvs().first().is_some_and(|found| found.value() == seat::bytes(leader));
+        Ok(leader.term == Term(0) || resigned)
+    }
+}
+
+impl Peers {
+    /// Gives signs of life until the leadership is lost, by somebody's word or because nobody answers in time.
+    pub(super) async fn live(&self, lease: i64, clock: &dyn Clock, lost: CancellationToken) {
+        let mut answered = clock.since_boot();
+        while !lost.is_cancelled() {
+            let asked = clock.since_boot();
+            match self.sign(lease).await {
+                Ok(true) => answered = asked,
+                Ok(false) => return lost.cancel(),
+                Err(error) => tracing::warn!(%error, "no sign of life reaches the store"),
+            }
+            if clock.since_boot().saturating_sub(answered) >= STEPS_DOWN {
+                tracing::error!("the store has not answered for {} ms: stepping down", STEPS_DOWN.as_millis());
+                return lost.cancel();
+            }
+            let _ = tokio::time::timeout(SIGN, lost.cancelled()).await;
+        }
+    }
+}

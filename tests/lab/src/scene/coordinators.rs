@@ -1,0 +1,131 @@
+//! A coordinator on each master, over an etcd of their own, as the documentation tells an operator to go there from a single one: folders made with
+//! the export, members, then the store moved.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::eventually::eventually;
+use crate::host::Host;
+use crate::lab::Lab;
+use crate::progress::step;
+
+const FOLDER: &str = "/var/lib/slipway/coordinator";
+const SETTINGS: &str = "/etc/slipway/coordinator.d/10-lab.toml";
+const STORE: &str = "/etc/slipway/coordinator.d/30-store.toml";
+const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
+const VERSIONS: &str = "/etc/slipway/versions.d/10-lab.toml";
+const CLI: &str = "/root/.config/slipway/config.toml";
+const UNIT: &str = "slipway-coordinator";
+/// A distribution would have it there.
+const ETCD: &str = "for one in /opt/lab/etcd-later-*/etcd; do install -m 0755 \"$one\" /usr/bin/etcd; done";
+/// From a coordinator that was killed until the next one answers, with air for a slow machine.
+const TAKEN_OVER: Duration = Duration::from_secs(40);
+
+/// Three coordinators where one was.
+pub(crate) struct Coordinators<'a> {
+    lab: &'a Lab,
+}
+
+impl<'a> Coordinators<'a> {
+    /// Goes from the one of the lab to one on each master.
+    pub(crate) fn on_masters(lab: &'a Lab) -> Result<Self> {
+        let (first, masters) = (lab.coordinator()?, lab.masters());
+        step("a coordinator's folder for each master", || masters.iter().try_for_each(|host| prepare(first, host)))?;
+        let members: Vec<String> = masters.iter().map(|host| format!("{}={}", host.name(), host.address())).collect();
+        step("the store's etcd", || {
+            masters.iter().try_for_each(|host| member(host, &members.join(",")))?;
+            eventually("the members to have found each other", Duration::from_secs(30), || {
+                masters.iter().try_for_each(|host| host.run_ok(&["systemctl", "is-active", "slipway-etcd"]).map(|_| ()))
+            })
+        })?;
+        let ports: Vec<String> = masters.iter().map(|host| format!("{}:7410", host.address())).collect();
+        let url = format!("etcd://{}", ports.join(","));
+        step("the store moves", || {
+            first.run_ok(&["systemctl", "--quiet", "disable", "--now", UNIT])?;
+            let said = first.run_ok(&["slipway-coordinator", "--move-store-to", &url])?;
+            ensure!(said.starts_with("moved "), "it said {said}");
+            Ok(())
+        })?;
+        masters.iter().try_for_each(|host| {
+            host.write_file(STORE, "0644", format!("store = \"{url}\"\n"))?;
+            host.run_ok(&["systemctl", "--quiet", "enable", "--now", UNIT]).map(|_| ())
+        })?;
+        let all: Vec<String> = masters.iter().map(|host| format!("{}:7400", host.address())).collect();
+        let config = format!("coordinator = \"{}\"\nidentity = \"identity\"\n", all.join(","));
+        first.write_file(CLI, "0600", config)?;
+        let coordinators = Self { lab };
+        coordinators.answered()?;
+        Ok(coordinators)
+    }
+
+    /// The master whose coordinator leads. Each is asked by itself: one that stands by says so.
+    pub(crate) fn leader(&self) -> Result<&'a Host> {
+        let first = self.lab.coordinator()?;
+        for host in self.lab.masters() {
+            let at = format!("{}:7400", host.address());
+            let output = first.run(&["slipway", "--coordinator", &at, "node", "list"])?;
+            if output.is_ok() {
+                return self.lab.host(host.name());
+            }
+            ensure!(
+                output.stderr.contains("SLIP-LEADER-001") || output.stderr.contains("SLIP-WIRE"),
+                "{} neither leads nor stands by: {output}",
+                host.name()
+            );
+        }
+        bail!("none of them leads")
+    }
+
+    /// Kills the one that leads; gives the host, and how long nobody answered.
+    pub(crate) fn kill_leader(&self) -> Result<(&'a Host, Duration)> {
+        let leader = self.leader()?;
+        let pid = leader.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
+        leader.run_ok(&["kill", "-KILL", pid.trim()])?;
+        let began = Instant::now();
+        self.answered()?;
+        Ok((leader, began.elapsed()))
+    }
+
+    /// Waits until whoever leads answers.
+    fn answered(&self) -> Result<()> {
+        eventually("a coordinator to lead", TAKEN_OVER, || {
+            self.lab.coordinator()?.run_ok(&["slipway", "node", "list"]).map(|_| ())
+        })
+    }
+}
+
+/// The folder that the first coordinator's host makes, and the settings that it has itself.
+fn prepare(first: &Host, host: &Host) -> Result<()> {
+    let (address, out) = (format!("{}:7400", host.address()), format!("/root/coordinator-{}", host.name()));
+    first.run_ok(&[
+        "slipway",
+        "coordinator",
+        "create",
+        "--address",
+        &address,
+        "--out",
+        &out,
+        "--export",
+        "/root/slipway-root",
+        "--passphrase-file",
+        "/root/pass",
+    ])?;
+    let packed = first.run_ok(&["sh", "-c", &format!("tar -C {out} -cf - . | base64 -w 0")])?;
+    host.run_ok(&["mkdir", "-p", "-m", "0700", FOLDER])?;
+    host.write_file("/root/coordinator.tar", "0600", packed)?;
+    let unpack = format!("base64 -d /root/coordinator.tar | tar -C {FOLDER} -xpf - && rm /root/coordinator.tar");
+    host.run_ok(&["sh", "-c", &unpack])?;
+    for (file, mode) in [(SETTINGS, "0644"), (KUBECONFIG, "0600"), (VERSIONS, "0644")] {
+        host.write_file(file, mode, first.read_file(file)?)?;
+    }
+    first.run_ok(&["rm", "-r", &out]).map(|_| ())
+}
+
+/// It has started once a majority has found each other, so nobody waits for the first.
+fn member(host: &Host, members: &str) -> Result<()> {
+    host.run_ok(&["sh", "-c", ETCD])?;
+    host.run_ok(&["slipway", "store", "member", "--name", host.name(), "--members", members])?;
+    host.run_ok(&["systemctl", "--quiet", "enable", "slipway-etcd"])?;
+    host.run_ok(&["systemctl", "start", "--no-block", "slipway-etcd"]).map(|_| ())
+}
