@@ -155,7 +155,7 @@ async fn to_the_end<W: MatrixWorld>(runner: &Runner<W>) -> Result<RunState, Stri
                 runner.wait_for_end(&run_id()).await;
                 return Ok(state);
             }
-            Event::Paused { why } if runner.book(&run_id()).is_some_and(|book| book.state == RunState::Paused) => {
+            Event::Paused { why } if stands_still(runner, entry.seq).await => {
                 resumes += 1;
                 if resumes > MOST_RESUMES {
                     return Err(format!("the run stands still: {why}"));
@@ -166,6 +166,15 @@ async fn to_the_end<W: MatrixWorld>(runner: &Runner<W>) -> Result<RunState, Stri
         }
     }
     Err("the run's journal has no end".to_owned())
+}
+
+/// Whether that line still holds. One that was read from the journal itself may be there a moment before the runner's book has it: to take the
+/// book's word then would leave the run standing for ever.
+async fn stands_still<W: MatrixWorld>(runner: &Runner<W>, line: u64) -> bool {
+    while runner.book(&run_id()).is_some_and(|book| book.seq < line) {
+        tokio::task::yield_now().await;
+    }
+    runner.book(&run_id()).is_some_and(|book| book.state == RunState::Paused)
 }
 
 fn judge(world: &impl MatrixWorld, state: RunState, entries: &[Entry], clean: &Clean) -> Result<(), String> {
