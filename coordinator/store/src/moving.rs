@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use slipway_flow::RunHead;
-use slipway_types::{Fence, RunId};
+use slipway_types::Fence;
 
 use crate::{Candidate, Error, MOST_LISTED, Record, Store};
 
@@ -108,7 +108,7 @@ async fn copy_records(from: &dyn Store, to: &dyn Store, fence: &Fence) -> Result
 
 async fn copy_run(from: &dyn Store, to: &dyn Store, head: &RunHead, fence: &Fence) -> Result<(), Error> {
     let run = &head.first.run;
-    if last(to, run).await?.is_some() {
+    if !to.journal(run, 1, 1).await.map_err(journal)?.is_empty() {
         return Ok(());
     }
     let mut entries = Vec::new();
@@ -124,11 +124,6 @@ async fn copy_run(from: &dyn Store, to: &dyn Store, head: &RunHead, fence: &Fenc
 
 fn journal(error: slipway_flow::JournalError) -> Error {
     Error::Corrupt(error.to_string())
-}
-
-async fn last(store: &dyn Store, run: &RunId) -> Result<Option<u64>, Error> {
-    let first = store.journal(run, 1, 1).await.map_err(journal)?;
-    Ok(first.first().map(|entry| entry.seq))
 }
 
 /// Both have the same; what differs is named.

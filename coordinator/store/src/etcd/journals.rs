@@ -88,10 +88,7 @@ impl Etcd {
         if sent.succeeded {
             return Ok(entries);
         }
-        let mut looks = sent.looks.iter();
-        looks.next().map(seat::seen).transpose()?.map_or(Ok(()), |leader| leader.admit(fence))?;
-        let now = looks.next().and_then(|look| look.kvs().first()).map(head_of).transpose()?;
-        match now {
+        match sent.found_instead(fence)?.map(head_of).transpose()? {
             // The answer to the first attempt was lost.
             Some(now) if sent.doubtful && now.hash == hash => Ok(entries),
             now => Err(out_of_order(run, after, now.map_or(0, |now| now.last.seq))),

@@ -58,16 +58,15 @@ impl Etcd {
 
     /// The presence goes, if it is still that leadership's, and it is known that its end was seen.
     pub(super) async fn disappear(&self, fence: &Fence) -> Result<(), Error> {
-        let Fence { lineage, term, holder } = fence.clone();
-        let over = seat::bytes(&HighWater { lineage, term, holder });
-        let gone = vec![TxnOp::delete(keys::PRESENCE, None), TxnOp::put(keys::RESIGNED, over, None)];
+        let over = TxnOp::put(keys::RESIGNED, seat::bytes(fence), None);
+        let gone = vec![TxnOp::delete(keys::PRESENCE, None), over];
         self.transact("giving up the leadership", vec![seat::still(fence)], gone, Vec::new()).await.map(|_| ())
     }
 
     /// Whether somebody has seen the end of that leadership.
     pub(super) async fn is_over(&self, leader: &HighWater) -> Result<bool, Error> {
         let found = self.peers.get("looking for the leader", keys::RESIGNED, GetOptions::new()).await?;
-        let resigned = found.kvs().first().is_some_and(|found| found.value() == seat::bytes(leader));
+        let resigned = found.kvs().first().is_some_and(|found| found.value() == seat::bytes(&leader.fence()));
         Ok(leader.term == Term(0) || resigned)
     }
 }

@@ -3,7 +3,6 @@
 use etcd_client::{Compare, CompareOp, GetOptions, KeyValue, TxnOp};
 use slipway_types::Fence;
 
-use super::transact::Sent;
 use super::{Etcd, keys, seat};
 use crate::memory::changed_meanwhile;
 use crate::{Error, MOST_LISTED, Record};
@@ -83,11 +82,8 @@ impl Etcd {
         if sent.succeeded {
             return Ok(unsigned(sent.revision));
         }
-        let Sent { looks, doubtful, .. } = sent;
-        let mut looks = looks.iter();
-        looks.next().map(seat::seen).transpose()?.map_or(Ok(()), |leader| leader.admit(fence))?;
-        let found = looks.next().and_then(|look| look.kvs().first()).map(read).transpose()?;
-        write.judged(key, found.as_ref(), doubtful)
+        let found = sent.found_instead(fence)?.map(read).transpose()?;
+        write.judged(key, found.as_ref(), sent.doubtful)
     }
 
     pub(super) async fn record(&self, key: &str) -> Result<Option<Record>, Error> {

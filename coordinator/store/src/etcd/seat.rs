@@ -35,15 +35,14 @@ struct Stored {
 }
 
 /// The bytes of a leadership: the same leadership always has the same.
-pub(super) fn bytes(leader: &HighWater) -> Vec<u8> {
-    let HighWater { lineage, term, holder } = leader.clone();
+pub(super) fn bytes(fence: &Fence) -> Vec<u8> {
+    let Fence { lineage, term, holder } = fence.clone();
     serde_json::to_vec(&Stored { lineage, term, holder }).unwrap_or_default()
 }
 
 /// Holds while nobody else leads.
 pub(super) fn still(fence: &Fence) -> Compare {
-    let Fence { lineage, term, holder } = fence.clone();
-    Compare::value(keys::LEADER, CompareOp::Equal, bytes(&HighWater { lineage, term, holder }))
+    Compare::value(keys::LEADER, CompareOp::Equal, bytes(fence))
 }
 
 /// The look at the record inside a transaction.
@@ -68,7 +67,7 @@ impl Etcd {
     pub(super) async fn bring_up(&self, lineage: &Lineage) -> Result<(), Error> {
         let none = HighWater { lineage: lineage.clone(), term: Term(0), holder: String::new() };
         let absent = Compare::create_revision(keys::LEADER, CompareOp::Equal, 0);
-        let make = TxnOp::put(keys::LEADER, bytes(&none), None);
+        let make = TxnOp::put(keys::LEADER, bytes(&none.fence()), None);
         self.transact("opening the store", vec![absent], vec![make], Vec::new()).await?;
         same_lineage(&self.leader().await?.0.lineage, lineage)
     }
@@ -96,7 +95,7 @@ impl Etcd {
             let HighWater { term, holder, .. } = won.clone();
             let presence = Presence { term, holder, address: candidate.address.clone() };
             let unchanged = Compare::mod_revision(keys::LEADER, CompareOp::Equal, revision);
-            let take = vec![TxnOp::put(keys::LEADER, bytes(&won), None), appears(&presence, lease)];
+            let take = vec![TxnOp::put(keys::LEADER, bytes(&won.fence()), None), appears(&presence, lease)];
             let sent = self.transact(doing, vec![unchanged], take, vec![look()]).await?;
             if sent.succeeded {
                 return Ok(Won { leader: won, revision: sent.revision, lease, before_may_act });
@@ -115,7 +114,7 @@ impl Etcd {
 impl Peers {
     /// Cancels `lost` as soon as another leadership is recorded. While etcd is away nothing is known, and nothing can be written either.
     pub(super) async fn guard(&self, won: HighWater, mut from: i64, lost: CancellationToken) {
-        let own = bytes(&won);
+        let own = bytes(&won.fence());
         while !lost.is_cancelled() {
             match self.until_changed(&own, &mut from, &lost).await {
                 Ok(true) => return lost.cancel(),

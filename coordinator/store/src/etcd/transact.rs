@@ -1,8 +1,9 @@
 //! One transaction of etcd: what has to hold, what is written then, and what is looked at otherwise, so that a refusal says why.
 
-use etcd_client::{Compare, GetResponse, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{Compare, GetResponse, KeyValue, Txn, TxnOp, TxnOpResponse};
+use slipway_types::Fence;
 
-use super::Etcd;
+use super::{Etcd, seat};
 use crate::Error;
 
 /// What became of it.
@@ -31,5 +32,14 @@ impl Etcd {
         let look = |one| if let TxnOpResponse::Get(look) = one { Some(look) } else { None };
         let looks = answer.value.op_responses().into_iter().filter_map(look).collect();
         Ok(Sent { succeeded: answer.value.succeeded(), revision, looks, doubtful: answer.doubtful })
+    }
+}
+
+impl Sent {
+    /// What stands at the place that was looked at after the record of who leads; refused where somebody else leads.
+    pub(super) fn found_instead(&self, fence: &Fence) -> Result<Option<&KeyValue>, Error> {
+        let mut looks = self.looks.iter();
+        looks.next().map(seat::seen).transpose()?.map_or(Ok(()), |leader| leader.admit(fence))?;
+        Ok(looks.next().and_then(|look| look.kvs().first()))
     }
 }
