@@ -30,10 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "slipway-actions",
         ],
     ),
-    (
-        "slipway-guard",
-        &["slipway-types", "slipway-config", "slipway-errors", "slipway-telemetry", "slipway-host"],
-    ),
+    ("slipway-guard", &["slipway-types", "slipway-config", "slipway-errors", "slipway-telemetry", "slipway-host"]),
     ("slipway-flow", &["slipway-types", "slipway-events", "slipway-errors"]),
     ("slipway-store", &["slipway-types", "slipway-events", "slipway-errors", "slipway-flow"]),
     ("slipway-cluster", &["slipway-types", "slipway-errors"]),

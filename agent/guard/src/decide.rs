@@ -142,7 +142,10 @@ impl Guard {
     /// What it lacks to be well again.
     fn missing(&self, now: Duration) -> Option<String> {
         let wait = |name: &str, patience: Patience| {
-            Some(format!("{name} has to be well for {} s", Duration::from_millis(patience.well_ms.into()).as_secs_f32()))
+            Some(format!(
+                "{name} has to be well for {} s",
+                Duration::from_millis(patience.well_ms.into()).as_secs_f32()
+            ))
         };
         let Some(kubelet) = self.kubelet.1.well_at(self.kubelet.0).filter(|at| *at <= now) else {
             return wait("the kubelet", self.kubelet.0);

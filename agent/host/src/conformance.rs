@@ -28,6 +28,8 @@ pub trait Stage: Send + Sync {
     async fn mount(&self, path: &Path) -> Verdict;
     /// Makes a link of the kind `bridge`.
     async fn bridge(&self, name: &str) -> Verdict;
+    /// Gives a link an address.
+    async fn address(&self, link: &str, address: &str) -> Verdict;
     /// Makes the nftables table `ip slipway-test`, and in the table `nat` of iptables-nft a chain `SLIPWAY-TEST` with a rule, and a rule in
     /// `PREROUTING` that leads to it.
     async fn firewall(&self) -> Verdict;
@@ -160,6 +162,16 @@ pub async fn network(host: &Host, stage: &dyn Stage) -> Verdict {
     let listed = ok("listing links", host.links.list().await)?;
     let kind = listed.iter().find(|link| link.name == "slipway-br0").map(|link| link.kind.clone());
     ensure(kind.as_deref() == Some("bridge"), &format!("a bridge is listed as {kind:?}"))?;
+    for address in ["10.99.0.7/24", "10.99.0.10/32"] {
+        stage.address("slipway-br0", address).await?;
+    }
+    ok("taking an address away", host.links.delete_address("slipway-br0", "10.99.0.10/32").await)?;
+    ok("taking an address away that is gone", host.links.delete_address("slipway-br0", "10.99.0.10/32").await)?;
+    ok("taking an address off a link that is not there", host.links.delete_address("none", "10.99.0.10/32").await)?;
+    let listed = ok("listing links", host.links.list().await)?;
+    let left = listed.iter().find(|link| link.name == "slipway-br0").map(|link| link.addresses.clone());
+    let only = left.as_deref().is_some_and(|left| left == ["10.99.0.7/24"]);
+    ensure(only, &format!("one address of two was taken away, and it has {left:?}"))?;
     ensure(host.links.delete("slipway-br0", "vxlan").await.is_err(), "a bridge was deleted as a vxlan")?;
     ok("deleting a link", host.links.delete("slipway-br0", "bridge").await)?;
     ensure(
@@ -318,7 +330,9 @@ pub async fn units(host: &Host, stage: &dyn Stage) -> Verdict {
     ensure(state().await?.enablement == Enablement::NotFound, "an unmasked absent unit is there")?;
     ok("unmasking again", host.services.unmask(unit).await)?;
     let own = Path::new("/etc/systemd/system/slipway-check-own.service");
-    stage.file(own, "[Service]\nExecStart=/bin/sleep 600\n[Install]\nWantedBy=multi-user.target\n").await?;
+    stage
+        .file(own, "[Service]\nExecStart=/bin/sleep 600\nExecReload=/bin/true\n[Install]\nWantedBy=multi-user.target\n")
+        .await?;
     let refused = host.services.mask("slipway-check-own.service").await;
     ensure(matches!(refused, Err(Error::OwnUnitFile { .. })), "a unit file of the host's own was masked away")?;
     own_unit_comes_up(host, "slipway-check-own.service").await?;
@@ -334,11 +348,15 @@ async fn own_unit_comes_up(host: &Host, unit: &str) -> Verdict {
     let up = state.active == Active::Active && state.enablement == Enablement::Enabled;
     ensure(up, &format!("an enabled and started unit is {state:?}"))?;
     ok("starting again", host.services.start(unit).await)?;
+    ok("reloading", host.services.reload(unit).await)?;
+    let same = ok("looking", host.services.state(unit).await)?;
+    ensure(same.main_pid == state.main_pid, "a reload made another process")?;
     ok("restarting", host.services.restart(unit).await)?;
     let again = ok("looking", host.services.state(unit).await)?;
     ensure(again.main_pid.is_some() && again.main_pid != state.main_pid, "a restart left the same process")?;
     ok("disabling", host.services.disable(unit).await)?;
-    ok("stopping", host.services.stop(unit).await)
+    ok("stopping", host.services.stop(unit).await)?;
+    ensure(host.services.reload(unit).await.is_err(), "a unit that does not run was reloaded")
 }
 
 /// Whoever has an address answers, and from nobody comes nothing.

@@ -110,6 +110,8 @@ pub enum Error {
         server: String,
         /// It answered, but its certificate proves nothing.
         certificate: bool,
+        /// Nobody listens there.
+        refused: bool,
         /// What the attempt ended with.
         why: String,
     },

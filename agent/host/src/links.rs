@@ -49,6 +49,8 @@ pub trait Links: Send + Sync + std::fmt::Debug {
     async fn list(&self) -> Result<Vec<Link>, Error>;
     /// Deletes the link if it has that name and that kind. One that is gone is no error; one of another kind is.
     async fn delete(&self, name: &str, kind: &str) -> Result<(), Error>;
+    /// Takes `address` (`10.70.0.10/32`) off the link. One that is not there is no error.
+    async fn delete_address(&self, link: &str, address: &str) -> Result<(), Error>;
     /// Every unicast route of IPv4 and IPv6, except those of the table `local`.
     async fn routes(&self) -> Result<Vec<Route>, Error>;
     /// Deletes exactly that route. One that is gone is no error.

@@ -130,6 +130,8 @@ pub trait Services: Send + Sync + std::fmt::Debug {
     async fn start(&self, unit: &str) -> Result<(), Error>;
     /// Stops `unit` if it runs, and starts it.
     async fn restart(&self, unit: &str) -> Result<(), Error>;
+    /// Makes `unit`, which runs, read its configuration again, and waits until it has. A unit that cannot do that is an error.
+    async fn reload(&self, unit: &str) -> Result<(), Error>;
     /// Takes `unit` out of the boot.
     async fn disable(&self, unit: &str) -> Result<(), Error>;
     /// Masks `unit`. A unit file in `/etc/systemd/system` is in the way: [`Error::OwnUnitFile`].

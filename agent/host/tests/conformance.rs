@@ -55,6 +55,13 @@ impl Stage for FakeStage {
         Ok(())
     }
 
+    async fn address(&self, link: &str, address: &str) -> Verdict {
+        self.0.change(|state| {
+            let link = state.links.iter_mut().find(|known| known.name == link);
+            link.map(|link| link.addresses.push(address.to_owned())).ok_or_else(|| "there is no such link".to_owned())
+        })
+    }
+
     async fn firewall(&self) -> Verdict {
         self.0.change(|state| {
             state.ruleset.nft.push(serde_json::json!({"table": {"family": "ip", "name": "slipway-test", "handle": 41}}));
@@ -167,6 +174,10 @@ impl Stage for RealStage {
 
     async fn bridge(&self, name: &str) -> Verdict {
         run("/sbin/ip", &["link", "add", name, "type", "bridge"], "")
+    }
+
+    async fn address(&self, link: &str, address: &str) -> Verdict {
+        run("/sbin/ip", &["address", "add", address, "dev", link], "")
     }
 
     async fn firewall(&self) -> Verdict {

@@ -90,6 +90,7 @@ codes! {
     NODE_CANARY: "SLIP-NODE-010", "The run stands still after its first node";
     API_SERVER_ADDRESS: "SLIP-API-003", "Somebody reaches the API by an address that only this node has";
     VIP_HOLDER: "SLIP-VIP-001", "The virtual address is not where it should be";
+    VIP_OTHER_CONFIGURATION: "SLIP-VIP-002", "keepalived is configured in another way than ours";
     DRAIN_NEEDS_FLAG: "SLIP-DRAIN-001", "Pods need a flag before they may be evicted";
     DRAIN_BLOCKED: "SLIP-DRAIN-002", "A PodDisruptionBudget blocks the drain";
     DRAIN_DEADLINE: "SLIP-DRAIN-003", "The drain did not end in its time";

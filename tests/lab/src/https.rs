@@ -38,7 +38,15 @@ pub(crate) struct Client {
     address: SocketAddr,
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
+    limits: Limits,
     open: Option<Connection>,
+}
+
+/// How long it waits for a connection, and for an answer.
+#[derive(Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    answer: Duration,
 }
 
 type Connection = BufReader<StreamOwned<ClientConnection, TcpStream>>;
@@ -49,8 +57,19 @@ impl Client {
             address: format!("{address}:{PORT}").parse()?,
             name: ServerName::try_from(address.to_owned())?,
             config: Arc::new(config(credentials)?),
+            limits: Limits { connect: CONNECT, answer: ANSWER },
             open: None,
         })
+    }
+
+    /// One that gives up sooner.
+    pub(crate) fn hasty(self, connect: Duration, answer: Duration) -> Self {
+        Self { limits: Limits { connect, answer }, ..self }
+    }
+
+    /// Asks the next time over a new connection, as a client does that has just come.
+    pub(crate) fn forget(&mut self) {
+        self.open = None;
     }
 
     /// Asks and waits for the answer. After an error nobody knows whether the request was heard; the next one goes over a new
@@ -74,10 +93,10 @@ impl Client {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let socket = TcpStream::connect_timeout(&self.address, CONNECT).context("connect")?;
+        let socket = TcpStream::connect_timeout(&self.address, self.limits.connect).context("connect")?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(ANSWER))?;
-        socket.set_write_timeout(Some(ANSWER))?;
+        socket.set_read_timeout(Some(self.limits.answer))?;
+        socket.set_write_timeout(Some(self.limits.answer))?;
         let session = ClientConnection::new(Arc::clone(&self.config), self.name.clone())?;
         Ok(BufReader::new(StreamOwned::new(session, socket)))
     }

@@ -20,10 +20,12 @@ use crate::mirror;
 use crate::progress::step;
 use crate::release::LATER_ETCD;
 
-const PROGRAMS: [&str; 3] = ["slipway", "slipway-agent", "slipway-coordinator"];
+const PROGRAMS: [&str; 4] = ["slipway", "slipway-agent", "slipway-coordinator", "slipway-vip-guard"];
 const AGENT_UNIT: &str = "slipway-agent.service";
 const COORDINATOR_UNIT: &str = "slipway-coordinator.service";
 const ETCD_UNIT: &str = "slipway-etcd.service";
+const GUARD_UNIT: &str = "slipway-vip-guard.service";
+const UNITS: [&str; 4] = [AGENT_UNIT, COORDINATOR_UNIT, ETCD_UNIT, GUARD_UNIT];
 const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
 /// What the coordinator may do, as it is shipped: each test proves that it is enough.
 const RIGHTS: &str = "slipway-coordinator.yaml";
@@ -64,7 +66,7 @@ impl Binaries {
 
     fn files(&self) -> Vec<PathBuf> {
         let programs = PROGRAMS.iter().map(|name| self.programs.join(name));
-        let units = [AGENT_UNIT, COORDINATOR_UNIT, ETCD_UNIT].iter().map(|name| self.units.join(name));
+        let units = UNITS.iter().map(|name| self.units.join(name));
         programs.chain(units).chain([self.rights.clone()]).collect()
     }
 
@@ -128,7 +130,7 @@ fn lay(host: &Host, binaries: &Binaries) -> Result<()> {
     for program in PROGRAMS {
         host.copy_in(&binaries.programs.join(program), &format!("/usr/bin/{program}"), "0755")?;
     }
-    for unit in [AGENT_UNIT, COORDINATOR_UNIT, ETCD_UNIT] {
+    for unit in UNITS {
         host.copy_in(&binaries.units.join(unit), &format!("/usr/lib/systemd/system/{unit}"), "0644")?;
     }
     host.run_ok(&["systemctl", "daemon-reload"]).map(|_| ())

@@ -22,6 +22,7 @@ mod etcd_unit;
 mod etcd_verbs;
 mod eventually;
 mod evidence;
+mod failover;
 mod host;
 mod https;
 mod install;

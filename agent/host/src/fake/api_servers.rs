@@ -35,8 +35,12 @@ fn stores(state: &State) -> Option<Vec<String>> {
 #[async_trait]
 impl ApiServers for FakeHost {
     async fn ready(&self, server: &str, ca: &[u8]) -> Result<bool, Error> {
-        let failed =
-            |certificate, why: &str| Error::ApiServer { server: server.to_owned(), certificate, why: why.to_owned() };
+        let failed = |certificate: bool, why: &str| Error::ApiServer {
+            server: server.to_owned(),
+            certificate,
+            refused: !certificate,
+            why: why.to_owned(),
+        };
         let stores = self
             .look("api_servers.ready", |state| {
                 if ca.is_empty() {

@@ -29,6 +29,19 @@ impl Links for FakeHost {
         .await
     }
 
+    async fn delete_address(&self, link: &str, address: &str) -> Result<(), Error> {
+        self.act("links.delete_address", |state| {
+            if let Some(link) = state.links.iter_mut().find(|known| known.name == link)
+                && let Some(at) = link.addresses.iter().position(|known| known == address)
+            {
+                link.addresses.remove(at);
+                state.witness(format!("delete address {address}"));
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn routes(&self) -> Result<Vec<Route>, Error> {
         self.look("links.routes", |state| Ok(state.routes.clone())).await
     }

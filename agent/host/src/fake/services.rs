@@ -84,6 +84,21 @@ impl Services for FakeHost {
         .await
     }
 
+    async fn reload(&self, unit: &str) -> Result<(), Error> {
+        self.act("services.reload", |state| {
+            if state.units.get(unit).is_none_or(|known| known.active != Active::Active) {
+                return Err(Error::Service {
+                    unit: unit.to_owned(),
+                    doing: "reloading",
+                    why: "it does not run".into(),
+                });
+            }
+            state.witness(format!("reload {unit}"));
+            Ok(())
+        })
+        .await
+    }
+
     async fn disable(&self, unit: &str) -> Result<(), Error> {
         self.act("services.disable", |state| {
             if let Some(known) = state.units.get_mut(unit)

@@ -1,5 +1,6 @@
 //! Asks an API server over TLS whether it is ready: one request of three lines and the first line of the answer, for which no client is needed.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const ANSWER: u64 = 4096;
 pub(super) struct Servers;
 
 fn failed(server: &str, certificate: bool, why: impl Into<String>) -> Error {
-    Error::ApiServer { server: server.to_owned(), certificate, why: why.into() }
+    Error::ApiServer { server: server.to_owned(), certificate, refused: false, why: why.into() }
 }
 
 fn config(server: &str, ca: &[u8]) -> Result<ClientConfig, Error> {
@@ -48,7 +49,12 @@ async fn ask(server: &str, ca: &[u8]) -> Result<bool, Error> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(server, false, error.to_string()))?;
     let config = config(server, ca)?;
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let silent = |error: std::io::Error| failed(server, is_certificate(&error), error.to_string());
+    let silent = |error: std::io::Error| Error::ApiServer {
+        server: server.to_owned(),
+        certificate: is_certificate(&error),
+        refused: error.kind() == ErrorKind::ConnectionRefused,
+        why: error.to_string(),
+    };
     let stream = Tcp.dial(&address).await.map_err(silent)?;
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(silent)?;
     let request =

@@ -61,7 +61,10 @@ async fn a_server_of_the_cluster_says_whether_it_is_ready() {
     let no = authority.serve(&["127.0.0.1"], "HTTP/1.1 500 Internal Server Error\r\n\r\n", &mut tasks).await;
     assert!(!ready(no, &authority).await.unwrap());
     let gibberish = authority.serve(&["127.0.0.1"], "SSH-2.0\r\n", &mut tasks).await;
-    assert!(matches!(ready(gibberish, &authority).await, Err(Error::ApiServer { certificate: false, .. })));
+    assert!(matches!(
+        ready(gibberish, &authority).await,
+        Err(Error::ApiServer { certificate: false, refused: false, .. })
+    ));
 }
 
 #[tokio::test]
@@ -74,7 +77,7 @@ async fn a_foreign_authority_and_another_name_are_told_from_silence() {
     let foreign = ready(own, &Authority::new()).await;
     assert!(matches!(foreign, Err(Error::ApiServer { certificate: true, .. })), "{foreign:?}");
     let silence = ready(9, &authority).await;
-    assert!(matches!(silence, Err(Error::ApiServer { certificate: false, .. })), "{silence:?}");
+    assert!(matches!(silence, Err(Error::ApiServer { certificate: false, refused: true, .. })), "{silence:?}");
     let nothing = Servers.ready(&format!("https://127.0.0.1:{own}"), b"").await;
     assert!(matches!(nothing, Err(Error::ApiServer { certificate: true, .. })), "{nothing:?}");
 }

@@ -43,6 +43,8 @@ pub enum Program {
     DpkgQuery,
     /// `journalctl`.
     Journalctl,
+    /// `keepalived`.
+    Keepalived,
 }
 
 impl Program {
@@ -60,6 +62,7 @@ impl Program {
             Self::AptMark => "apt-mark".to_owned(),
             Self::DpkgQuery => "dpkg-query".to_owned(),
             Self::Journalctl => "journalctl".to_owned(),
+            Self::Keepalived => "keepalived".to_owned(),
         }
     }
 

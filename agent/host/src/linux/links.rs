@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder};
@@ -71,16 +71,20 @@ async fn raw_links(handle: &Handle) -> Result<Vec<Raw>, rtnetlink::Error> {
     Ok(messages.iter().map(raw).collect())
 }
 
+/// As `ip address` shows it.
+fn written(message: &AddressMessage) -> Option<String> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(format!("{address}/{}", message.header.prefix_len)),
+        _ => None,
+    })
+}
+
 async fn addresses(handle: &Handle) -> Result<BTreeMap<u32, Vec<String>>, rtnetlink::Error> {
     let mut found: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     let mut messages = handle.address().get().execute();
     while let Some(message) = messages.try_next().await? {
-        let address = message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(address),
-            _ => None,
-        });
-        if let Some(address) = address {
-            found.entry(message.header.index).or_default().push(format!("{address}/{}", message.header.prefix_len));
+        if let Some(address) = written(&message) {
+            found.entry(message.header.index).or_default().push(address);
         }
     }
     Ok(found)
@@ -157,6 +161,25 @@ impl Links for Netlink {
         // By number: a link that takes the name meanwhile is not meant.
         match with(&doing, async |handle| handle.link().del(raw.index).execute().await).await {
             Err(Error::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::ENODEV) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn delete_address(&self, link: &str, address: &str) -> Result<(), Error> {
+        let doing = format!("taking {address} off {link}");
+        let work = async |handle: Handle| {
+            let index = raw_links(&handle).await?.into_iter().find(|raw| raw.name == link).map(|raw| raw.index);
+            let Some(index) = index else { return Ok(()) };
+            let mut listed = handle.address().get().execute();
+            while let Some(message) = listed.try_next().await? {
+                if message.header.index == index && written(&message).as_deref() == Some(address) {
+                    return handle.address().del(message).execute().await;
+                }
+            }
+            Ok(())
+        };
+        match with(&doing, work).await {
+            Err(Error::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::EADDRNOTAVAIL) => Ok(()),
             other => other,
         }
     }

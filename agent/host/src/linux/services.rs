@@ -157,6 +157,12 @@ impl Services for Systemd {
         doing.job(&manager, &[], manager.restart_unit(unit, "replace")).await.map(|_| ())
     }
 
+    async fn reload(&self, unit: &str) -> Result<(), Error> {
+        let doing = Doing { unit, what: "reloading" };
+        let manager = self.manager(doing).await?;
+        doing.job(&manager, &[], manager.reload_unit(unit, "replace")).await.map(|_| ())
+    }
+
     async fn disable(&self, unit: &str) -> Result<(), Error> {
         let doing = Doing { unit, what: "disabling" };
         let manager = self.manager(doing).await?;

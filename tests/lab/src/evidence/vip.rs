@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use crate::eventually::eventually;
+use crate::host::Host;
 use crate::lab::Lab;
 use crate::network::Answers;
 use crate::shape::VIP;
@@ -18,12 +19,16 @@ const ASKED: u32 = 3;
 pub(crate) fn vip_holders(lab: &Lab) -> Result<Vec<String>> {
     let mut holders = Vec::new();
     for host in lab.hosts().iter().filter(|host| host.is_up()) {
-        let listed = host.run_ok(&["ip", "-o", "-4", "addr", "show", "to", VIP])?;
-        if !listed.trim().is_empty() {
+        if has_vip(host)? {
             holders.push(host.name().to_owned());
         }
     }
     Ok(holders)
+}
+
+/// Whether a host has the address on a link.
+pub(crate) fn has_vip(host: &Host) -> Result<bool> {
+    Ok(!host.run_ok(&["ip", "-o", "-4", "addr", "show", "to", VIP])?.trim().is_empty())
 }
 
 /// Checks that one host has the address and that it alone answers for it; returns its name.

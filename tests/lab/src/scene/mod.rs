@@ -5,6 +5,7 @@ mod belongings;
 mod coordinators;
 mod credentials;
 mod fleet;
+mod guards;
 mod master;
 mod trouble;
 mod upgrade;
@@ -18,6 +19,7 @@ pub(crate) use belongings::{Belongings, FILES, lay_flannel_traces};
 pub(crate) use coordinators::Coordinators;
 pub(crate) use credentials::{KubeletCredentials, administrator};
 pub(crate) use fleet::{Fleet, budgets_held};
+pub(crate) use guards::Guards;
 pub(crate) use master::{
     add_ghost, join_master_again, make_hardest, make_leader, make_vip_holder, remove_member, wait_is_master,
 };

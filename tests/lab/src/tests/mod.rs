@@ -8,6 +8,8 @@ mod control_plane_second_member_down;
 mod control_plane_two_addresses;
 mod control_plane_wrong_inputs;
 mod coordinators_leader_killed;
+mod failover_vip_leaves_a_sick_master;
+mod failover_vip_outlives_hosts;
 mod isolate_recover_keeps_foreign_cordon;
 mod join_and_remove_go_round;
 mod join_bare_host_becomes_master;
@@ -92,6 +94,8 @@ pub const ALL: &[TestCase] = &[
     control_plane_two_addresses::TEST,
     control_plane_wrong_inputs::TEST,
     coordinators_leader_killed::TEST,
+    failover_vip_leaves_a_sick_master::TEST,
+    failover_vip_outlives_hosts::TEST,
     lab_cut_off_host_runs_on::TEST,
     lab_etcd_under_systemd::TEST,
     lab_first_master_is_the_endpoint::TEST,

@@ -1,0 +1,103 @@
+//! Ours: VRRP v3, BACKUP everywhere with a base priority of each master's own, and what the guard says on top of it. No `nopreempt`: with it a
+//! holder that is sick would keep the address, for a lowered priority alone moves nothing then.
+
+use crate::decide::{HOLDER_WEIGHT, WELL_WEIGHT};
+use crate::settings::Settings;
+use crate::told::Told;
+use slipway_errors::Coded;
+
+/// The line by which our own configuration is known again.
+pub const MARK: &str =
+    "# Written by slipway-vip-guard. Change /etc/slipway/vip-guard.d, then `slipway-vip-guard write`.";
+const PROGRAM: &str = "/usr/bin/slipway-vip-guard";
+
+/// The whole file.
+pub fn render(settings: &Settings) -> Result<String, Coded> {
+    let (own, others) = settings.own()?;
+    let told = Told::at(&settings.run_dir);
+    let advert = f64::from(settings.advert_ms) / 1_000.0;
+    let peers = if settings.multicast {
+        String::new()
+    } else {
+        let lines: String = others.iter().map(|(name, peer)| format!("    {}   # {name}\n", peer.address)).collect();
+        format!("  unicast_src_ip {}\n  unicast_peer {{\n{lines}  }}\n", own.address)
+    };
+    let (well, holds) = (told.well().display().to_string(), told.holds().display().to_string());
+    Ok(format!(
+        "{MARK}
+global_defs {{
+  vrrp_version 3
+  enable_script_security
+  script_user nobody
+}}
+# What the guard says of this master, weighed as soon as it changes.
+track_file slipway_well {{
+  file \"{well}\"
+  weight {WELL_WEIGHT}
+  init_file 0
+}}
+# The one that has the address keeps it from another one that is as well as it is.
+track_file slipway_holds {{
+  file \"{holds}\"
+  weight {HOLDER_WEIGHT}
+  init_file 0
+}}
+# A file has no age: a guard that hangs must not vouch for its master.
+vrrp_script slipway_heard {{
+  script \"{PROGRAM} check --run-dir {folder}\"
+  interval 1
+  timeout 2
+  weight -{WELL_WEIGHT}
+  fall 1
+  rise 1
+  init_fail
+}}
+vrrp_instance slipway {{
+  interface {interface}
+  state BACKUP
+  virtual_router_id {id}
+  priority {base}
+  advert_int {advert}
+{peers}  virtual_ipaddress {{
+    {vip}
+  }}
+  track_file {{
+    slipway_well
+    slipway_holds
+  }}
+  track_script {{
+    slipway_heard
+  }}
+}}
+",
+        folder = settings.run_dir.display(),
+        interface = settings.interface,
+        id = settings.virtual_router_id,
+        base = own.base,
+        vip = settings.vip,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::tests::three;
+
+    #[test]
+    fn each_master_names_the_others_and_its_own_base() {
+        let text = render(&Settings { name: "m2".into(), ..three() }).unwrap();
+        assert!(text.starts_with(MARK));
+        let peers = "  unicast_src_ip 10.0.0.12\n  unicast_peer {\n    10.0.0.11   # m1\n    10.0.0.13   # m3\n  }\n";
+        assert!(text.contains(peers), "{text}");
+        for line in ["priority 101", "advert_int 0.2", "virtual_router_id 70", "state BACKUP", "vrrp_version 3"] {
+            assert!(text.contains(&format!("  {line}\n")), "{line}: {text}");
+        }
+        assert!(!text.contains("nopreempt") && !text.contains("priority 100"), "{text}");
+    }
+
+    #[test]
+    fn a_set_that_speaks_to_the_whole_segment_goes_on_to() {
+        let text = render(&Settings { multicast: true, ..three() }).unwrap();
+        assert!(!text.contains("unicast"), "{text}");
+    }
+}

@@ -1,0 +1,125 @@
+//! The guard as a process: look, judge, tell; and start what is down where policy says so.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use slipway_errors::Coded;
+use slipway_host::{Active, Host, ServiceState};
+use slipway_types::Clock;
+
+use crate::decide::{Guard, Verdict};
+use crate::look::{Seen, look};
+use crate::restart::Restarts;
+use crate::settings::Settings;
+use crate::told::Told;
+
+/// systemd's own job for a start may take longer; the next look must not wait for it.
+const START: Duration = Duration::from_secs(2);
+
+/// Runs until `stop`. What was said last stays until it expires: a process that follows at once, as after an upgrade, moves no address.
+pub async fn run(
+    settings: &Settings,
+    host: &Host,
+    clock: &dyn Clock,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Coded> {
+    let told = Told::at(&settings.run_dir);
+    host.files.make_folder(&settings.run_dir, 0o755).await.map_err(|error| error.coded())?;
+    let was_well = told.was_well(clock.since_boot());
+    let mut round = Round {
+        guard: Guard::new(settings.kubelet, settings.api_server, was_well),
+        kubelet: Restarts::new(settings.restart_kubelet),
+        keepalived: Restarts::new(settings.restart_keepalived),
+        said: None,
+        settings,
+        host,
+        told,
+    };
+    tracing::info!(vip = settings.vip, name = settings.name, was_well, "the guard looks");
+    let mut looks = tokio::time::interval(Duration::from_millis(settings.look_ms.into()));
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tokio::pin!(stop);
+    let mut first = true;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            _ = looks.tick() => {}
+        }
+        round.go(clock).await;
+        let mut states = vec![NotifyState::Watchdog];
+        if std::mem::take(&mut first) {
+            states.push(NotifyState::Ready);
+        }
+        notify(&states);
+    }
+    notify(&[NotifyState::Stopping]);
+    Ok(())
+}
+
+struct Round<'a> {
+    guard: Guard,
+    kubelet: Restarts,
+    keepalived: Restarts,
+    said: Option<Verdict>,
+    settings: &'a Settings,
+    host: &'a Host,
+    told: Told,
+}
+
+impl Round<'_> {
+    async fn go(&mut self, clock: &dyn Clock) {
+        let seen = look(self.host, self.settings.address()).await;
+        let now = clock.since_boot();
+        let verdict = self.guard.see(now, &seen.sight);
+        let keepalived = seen.keepalived.as_ref().map_or("unknown", |unit| unit.active.as_str());
+        if let Err(error) = self.told.tell(self.host, now, &verdict, keepalived).await {
+            tracing::error!(error = %error.coded(), "keepalived cannot be told, and will hold the master for sick");
+        }
+        self.say(&verdict);
+        self.take_stray_away(&seen).await;
+        for (restarts, unit) in [(&mut self.kubelet, &seen.kubelet), (&mut self.keepalived, &seen.keepalived)] {
+            if let Some(unit) = unit.as_ref().filter(|unit| restarts.due(now, unit)) {
+                start(self.host, unit).await;
+            }
+        }
+    }
+
+    /// A line for every change, and none for the rest.
+    fn say(&mut self, verdict: &Verdict) {
+        let same = |said: &Verdict| (said.well, said.holds) == (verdict.well, verdict.holds);
+        if !self.said.as_ref().is_some_and(same) {
+            let status = if verdict.well { "well" } else { "not well" };
+            let holds = if verdict.holds { "holds the address" } else { "does not hold the address" };
+            tracing::info!(well = verdict.well, holds = verdict.holds, why = verdict.why, "what keepalived is told");
+            notify(&[NotifyState::Status(&format!("{status}, {holds}: {}", verdict.why))]);
+        }
+        self.said = Some(verdict.clone());
+    }
+
+    /// A keepalived that was killed takes nothing away, and another master has the address already.
+    async fn take_stray_away(&self, seen: &Seen) {
+        let dead = seen.keepalived.as_ref().is_some_and(|unit| unit.active.is_down() && unit.main_pid.is_none());
+        let Some((link, address)) = seen.held_by.as_ref().filter(|_| dead) else { return };
+        tracing::warn!(link, address, "keepalived is down and has left the address behind: it is taken away");
+        let taken = tokio::time::timeout(START, self.host.links.delete_address(link, address)).await;
+        if let Ok(Err(error)) = taken {
+            tracing::error!(error = %error.coded(), "the address cannot be taken away");
+        }
+    }
+}
+
+async fn start(host: &Host, unit: &ServiceState) {
+    let (name, was): (&str, Active) = (&unit.unit, unit.active);
+    tracing::warn!(unit = name, was = was.as_str(), "it is started");
+    if let Ok(Err(error)) = tokio::time::timeout(START, host.services.start(name)).await {
+        tracing::error!(unit = name, error = %error.coded(), "it cannot be started");
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}

@@ -1,0 +1,154 @@
+//! What keepalived is told, in three small files: `well` and `holds`, whose numbers it weighs as soon as they change, and `heard`, the moment of the
+//! last word, which the check that keepalived runs each second compares with the clock. A file of keepalived's has no age of its own, so without that
+//! check a guard that hangs would vouch for its master for ever.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use slipway_host::{Error, Host};
+
+use crate::decide::{EXPIRES, Verdict};
+
+const LIMIT: u64 = 64;
+
+/// The folder with the files.
+#[derive(Debug, Clone)]
+pub struct Told {
+    folder: PathBuf,
+}
+
+/// What a person is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Shown {
+    /// It is well.
+    pub well: bool,
+    /// It holds the address.
+    pub holds: bool,
+    /// Why it is well, or not.
+    pub why: String,
+    /// How keepalived's unit is, as systemd has it.
+    pub keepalived: String,
+    /// When it was said, in milliseconds since boot.
+    pub at_ms: u64,
+}
+
+impl Told {
+    /// In that folder, which has to be there.
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The number that is added with the weight of being well.
+    pub fn well(&self) -> PathBuf {
+        self.folder.join("well")
+    }
+
+    /// The number that is added with the weight of holding the address.
+    pub fn holds(&self) -> PathBuf {
+        self.folder.join("holds")
+    }
+
+    fn heard(&self) -> PathBuf {
+        self.folder.join("heard")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join("state.json")
+    }
+
+    /// Writes all of it. The moment goes first: a new word must not be judged by the age of the one before.
+    pub async fn tell(&self, host: &Host, now: Duration, verdict: &Verdict, keepalived: &str) -> Result<(), Error> {
+        let at_ms = now.as_millis() as u64;
+        host.files.write(&self.heard(), format!("{at_ms}\n").as_bytes(), 0o644).await?;
+        let Verdict { well, holds, ref why } = *verdict;
+        for (path, yes) in [(self.well(), well), (self.holds(), holds)] {
+            let number: &[u8] = if yes { b"1\n" } else { b"0\n" };
+            if host.files.read(&path, LIMIT as usize).await?.as_deref() != Some(number) {
+                host.files.write(&path, number, 0o644).await?;
+            }
+        }
+        let shown = Shown { well, holds, why: why.clone(), keepalived: keepalived.to_owned(), at_ms };
+        let shown = serde_json::to_vec(&shown)
+            .map_err(|error| Error::Unreadable { doing: "saying how it is".into(), why: error.to_string() })?;
+        host.files.write(&self.state(), &shown, 0o644).await
+    }
+
+    /// What was said last, for a person.
+    pub fn shown(&self) -> Option<Shown> {
+        serde_json::from_str(&small(&self.state())?).ok()
+    }
+
+    /// A master that was said to be well, and the word still holds.
+    pub fn was_well(&self, now: Duration) -> bool {
+        small(&self.well()).as_deref() == Some("1") && self.holds_good(now)
+    }
+
+    /// What keepalived asks each second: whether it may go on believing the number in `well`. A number that says no needs no age, or a guard that is dead
+    /// would count twice against its master.
+    pub fn may_be_believed(&self, now: Duration) -> bool {
+        small(&self.well()).as_deref() != Some("1") || self.holds_good(now)
+    }
+
+    fn holds_good(&self, now: Duration) -> bool {
+        let heard = small(&self.heard()).and_then(|text| text.parse().ok()).map(Duration::from_millis);
+        // A moment that is still to come is of another boot.
+        heard.is_some_and(|heard| heard <= now && now - heard <= EXPIRES)
+    }
+}
+
+fn small(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path).ok()?.take(LIMIT * 64).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_host::Profiles;
+
+    fn verdict(well: bool) -> Verdict {
+        Verdict { well, holds: false, why: "so".into() }
+    }
+
+    fn told() -> (tempfile::TempDir, Told, Host) {
+        let folder = tempfile::tempdir_in(std::env::temp_dir().canonicalize().unwrap()).unwrap();
+        let told = Told::at(folder.path());
+        (folder, told, Host::linux(Profiles::embedded().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_word_that_says_well_is_believed_until_it_expires() {
+        let (_folder, told, host) = told();
+        let at = Duration::from_secs(100);
+        told.tell(&host, at, &verdict(true), "active").await.unwrap();
+        for (now, believed) in [(at, true), (at + EXPIRES, true), (at + EXPIRES + Duration::from_millis(1), false)] {
+            assert_eq!((told.may_be_believed(now), told.was_well(now)), (believed, believed), "{now:?}");
+        }
+        assert!(!told.may_be_believed(Duration::from_secs(99)), "a moment to come is of another boot");
+        std::fs::remove_file(told.heard()).unwrap();
+        assert!(!told.may_be_believed(at), "a word without a moment");
+    }
+
+    #[tokio::test]
+    async fn a_word_that_says_sick_needs_no_age_and_neither_does_none() {
+        let (_folder, told, host) = told();
+        assert!(told.may_be_believed(Duration::ZERO) && !told.was_well(Duration::ZERO), "nothing was said yet");
+        told.tell(&host, Duration::from_secs(1), &verdict(false), "active").await.unwrap();
+        assert!(told.may_be_believed(Duration::from_hours(1)));
+        told.tell(&host, Duration::from_secs(2), &verdict(true), "active").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_number_that_stays_is_not_written_again() {
+        let (_folder, told, host) = told();
+        told.tell(&host, Duration::from_secs(1), &verdict(true), "active").await.unwrap();
+        let stamp = host.files.stamp(&told.well()).await.unwrap();
+        told.tell(&host, Duration::from_secs(2), &verdict(true), "active").await.unwrap();
+        assert_eq!(host.files.stamp(&told.well()).await.unwrap(), stamp, "keepalived would read it again each time");
+        assert_eq!(told.shown().unwrap().at_ms, 2_000);
+    }
+}

@@ -1,0 +1,141 @@
+//! A VIP guard on each master, put beside the keepalived that runs there as the documentation tells an operator to; and taken away again.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::eventually::eventually;
+use crate::evidence::vip_holders;
+use crate::host::Host;
+use crate::lab::Lab;
+use crate::shape::VIP;
+
+const UNIT: &str = "slipway-vip-guard";
+const FOLDER: &str = "/etc/slipway/vip-guard.d";
+const SETTINGS: &str = "/etc/slipway/vip-guard.d/10-lab.toml";
+const CONFIGURATION: &str = "/etc/keepalived/keepalived.conf";
+const BEFORE: &str = "/etc/keepalived/keepalived.conf.before-slipway";
+/// A rebooted master of the lab takes up to two minutes.
+const WELL: Duration = Duration::from_mins(4);
+
+/// What the guard says of its master.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Says {
+    pub(crate) well: bool,
+    pub(crate) why: String,
+}
+
+/// The guards.
+pub(crate) struct Guards<'a> {
+    lab: &'a Lab,
+}
+
+impl<'a> Guards<'a> {
+    /// Beside what runs: first the guard, then its configuration in the place of the plain one, master after master. The set goes on as it speaks,
+    /// to the whole segment.
+    pub(crate) fn adopt(lab: &'a Lab) -> Result<Self> {
+        let guards = Self { lab };
+        for host in lab.masters() {
+            host.run_ok(&["mkdir", "-p", FOLDER])?;
+            host.write_file(SETTINGS, "0644", settings(lab, true))?;
+            host.run_ok(&["systemctl", "--quiet", "enable", "--now", UNIT])?;
+        }
+        guards.wait_well(&lab.masters())?;
+        for host in lab.masters() {
+            let said = host.run_ok(&["slipway-vip-guard", "write"])?;
+            ensure!(said.contains("goes on with it") && said.contains(BEFORE), "{} said {said}", host.name());
+        }
+        Ok(guards)
+    }
+
+    /// The whole set from adverts to the segment to adverts to each other: the holder goes on alone meanwhile.
+    pub(crate) fn to_unicast(&self) -> Result<()> {
+        let holder = self.holder()?;
+        let others: Vec<&Host> = self.lab.masters().into_iter().filter(|host| host.name() != holder.name()).collect();
+        for host in &others {
+            host.run_ok(&["systemctl", "stop", "keepalived"])?;
+            write_anew(self.lab, host)?;
+        }
+        write_anew(self.lab, holder)?;
+        others.iter().try_for_each(|host| host.run_ok(&["systemctl", "start", "keepalived"]).map(|_| ()))
+    }
+
+    /// The master that has the address.
+    pub(crate) fn holder(&self) -> Result<&'a Host> {
+        Self::holder_of(self.lab)
+    }
+
+    /// The same, whoever watches over it.
+    pub(crate) fn holder_of(lab: &Lab) -> Result<&Host> {
+        let holder =
+            eventually("the address for all to have one holder", Duration::from_secs(15), || {
+                match vip_holders(lab)?.as_slice() {
+                    [one] => Ok(one.clone()),
+                    holders => bail!("{holders:?} have it"),
+                }
+            })?;
+        lab.host(&holder)
+    }
+
+    /// What the guard of a master says.
+    pub(crate) fn says(&self, host: &Host) -> Result<Says> {
+        let output = host.run(&["slipway-vip-guard", "status"])?;
+        ensure!(output.is_ok(), "the guard of {} has no word that holds: {output}", host.name());
+        serde_json::from_str(&output.stdout).with_context(|| format!("the guard of {} says {output}", host.name()))
+    }
+
+    /// Waits until the guards of these masters say that they are well.
+    pub(crate) fn wait_well(&self, hosts: &[&Host]) -> Result<()> {
+        eventually("the guards to find their masters well", WELL, || {
+            hosts.iter().try_for_each(|host| {
+                let says = self.says(host)?;
+                ensure!(says.well, "{}: {}", host.name(), says.why);
+                Ok(())
+            })
+        })
+    }
+
+    /// Waits until the guard of a master says that it is not well.
+    pub(crate) fn wait_sick(&self, host: &Host, within: Duration) -> Result<()> {
+        eventually(&format!("the guard of {} to find it sick", host.name()), within, || {
+            let says = self.says(host)?;
+            ensure!(!says.well, "it says {says:?}");
+            Ok(())
+        })
+    }
+
+    /// Puts the plain configuration back, and takes the guards away.
+    pub(crate) fn put_back(self) -> Result<()> {
+        let holder = self.holder()?.name().to_owned();
+        let mut masters = self.lab.masters();
+        masters.sort_by_key(|host| host.name() == holder);
+        for host in &masters {
+            host.run_ok(&["systemctl", "stop", "keepalived"])?;
+            host.run_ok(&["mv", BEFORE, CONFIGURATION])?;
+            host.run_ok(&["systemctl", "--quiet", "disable", "--now", UNIT])?;
+            host.run_ok(&["rm", "-r", FOLDER])?;
+        }
+        masters.iter().try_for_each(|host| host.run_ok(&["systemctl", "start", "keepalived"]).map(|_| ()))?;
+        self.holder().map(|_| ())
+    }
+}
+
+fn write_anew(lab: &Lab, host: &Host) -> Result<()> {
+    host.write_file(SETTINGS, "0644", settings(lab, false))?;
+    host.run_ok(&["slipway-vip-guard", "write", "--anew"]).map(|_| ())
+}
+
+fn settings(lab: &Lab, multicast: bool) -> String {
+    let masters: String = lab
+        .masters()
+        .iter()
+        .enumerate()
+        .map(|(index, host)| {
+            format!("[masters.{}]\naddress = \"{}\"\nbase = {}\n", host.name(), host.address(), 100 + index)
+        })
+        .collect();
+    format!(
+        "vip = \"{VIP}/32\"\ninterface = \"host0\"\nvirtual-router-id = 70\nmulticast = {multicast}\nrestart-kubelet = \"never\"\n{masters}"
+    )
+}
