@@ -1,9 +1,16 @@
 //! What is wrong, what may become so, and what to do: one list over store, API server, agents and runs. It only looks.
 
+mod etcd;
+mod vip;
+
+use std::collections::BTreeSet;
+
 use slipway_cluster::is_foreign_cordon;
 use slipway_errors::Coded;
 use slipway_proto::coordinator::Finding;
+use slipway_proto::types::HostFacts;
 
+use crate::api::etcd_status;
 use crate::fleet::{HostRecord, HostState};
 use crate::runs::Runs;
 use crate::world::World;
@@ -27,6 +34,7 @@ pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
         }
     };
     findings.extend(cluster(world, &hosts).await);
+    findings.extend(control_plane(world, &hosts).await);
     findings.extend(hosts.iter().flat_map(|host| host_findings(world, host)));
     findings.extend(open_runs(runs).await);
     findings
@@ -67,6 +75,27 @@ async fn cluster(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
         }
         Err(error) => findings.push(bad("api-server", &error.into())),
     }
+    findings
+}
+
+/// By the masters' own word, so that it is told also when no API server answers.
+async fn control_plane(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
+    let mut findings = match etcd_status(world, "").await {
+        Ok(said) => etcd::judge(&said).into_iter().collect(),
+        Err(error) => vec![bad("etcd", &error)],
+    };
+    let heard: Vec<(&str, HostFacts)> = hosts
+        .iter()
+        .filter(|host| world.fleet.silence(&host.id).as_millis() <= u128::from(world.settings.agents.silent_after_ms))
+        .filter_map(|host| Some((host.name.as_str(), world.fleet.view(&host.id).facts?)))
+        .filter(|(_, facts)| facts.control_plane)
+        .collect();
+    let nodes = world.cluster.nodes(None).await.unwrap_or_default();
+    let of_nodes = nodes.iter().flat_map(|node| &node.addresses).map(|address| address.address.clone());
+    let of_agents = hosts.iter().filter_map(|host| host.address.rsplit_once(':')).map(|(host, _)| host.to_owned());
+    let own: BTreeSet<String> = of_nodes.chain(of_agents).collect();
+    let masters: Vec<vip::Master<'_>> = heard.iter().map(|(name, facts)| vip::Master { name, facts }).collect();
+    findings.extend(vip::judge(&masters, &own));
     findings
 }
 

@@ -11,8 +11,14 @@ use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, Kub
 use crate::cri::{self, Cri};
 use crate::{EntryKind, Error, Host, edit, pattern, survey};
 
-const UNITS: [&str; 5] =
-    ["kubelet.service", "containerd.service", "kube-proxy.service", "keepalived.service", "etcd.service"];
+const UNITS: [&str; 6] = [
+    "kubelet.service",
+    "containerd.service",
+    "kube-proxy.service",
+    "keepalived.service",
+    "etcd.service",
+    "slipway-vip-guard.service",
+];
 const PKI: [&str; 3] = ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
 const CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
