@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: builds the three programs and the demo, and runs it.
+//! `cargo xtask demo`: builds the programs and the demo, and runs it.
 
 use std::process::Command;
 
