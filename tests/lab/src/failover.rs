@@ -16,6 +16,8 @@ use crate::lab::Lab;
 const STEADY: usize = 10;
 /// Questions that the same one has answered, until it is believed that nothing more moves: four seconds.
 const LONG: usize = 80;
+/// Longer than any failure takes.
+const LONGEST: Duration = Duration::from_secs(40);
 /// Two adverts, and the questions at both ends.
 const TWO_ADVERTS: Duration = Duration::from_millis(500);
 
@@ -80,40 +82,37 @@ pub(crate) fn fails(
     })?;
     let moment = Instant::now();
     act().with_context(|| what.to_owned())?;
-    match address {
-        Address::Settles => {
-            eventually(&format!("{what}: one alone to answer for the address"), Duration::from_secs(40), || {
-                let rounds = segment.since(moment);
-                let last: Vec<_> = rounds.iter().rev().skip(1).take(LONG).map(|round| &round.by).collect();
-                let alone = last.len() == LONG && last.iter().all(|by| by.len() == 1 && *by == last[0]);
-                ensure!(alone, "{:?}", tail(&rounds));
-                Ok(())
-            })?
-        }
-        Address::Moves => {
-            eventually(&format!("{what}: another one to answer for the address"), Duration::from_secs(40), || {
-                let rounds = segment.since(moment);
-                let last = rounds.iter().rev().skip(1).take(STEADY);
-                ensure!(
-                    last.clone().count() == STEADY && last.clone().all(|round| is_another(round, own)),
-                    "{:?}",
-                    tail(&rounds)
-                );
-                Ok(())
-            })?
-        }
-        Address::Stays(time) => holds(&format!("{what}: the address"), time, || {
-            let moved = segment.since(moment).into_iter().find(|round| is_another(round, own));
-            ensure!(moved.is_none(), "{moved:?} answers, and not {own:?}");
-            Ok(())
-        })?,
-    }
+    waits(what, address, own, || segment.since(moment))?;
     let rounds = segment.since(moment);
     let gap = entrance.gap_since(moment)?;
     segment.heard()?;
     let seen = Seen { what: what.to_owned(), moved: moved(&rounds, own), gap, double: longest_double(&rounds) };
     println!("       {seen}");
     Ok(seen)
+}
+
+/// Until that has become of the address.
+fn waits(what: &str, address: Address, own: Mac, heard: impl Fn() -> Vec<Round>) -> Result<()> {
+    match address {
+        Address::Moves => eventually(&format!("{what}: another one to answer"), LONGEST, || {
+            let rounds = heard();
+            let last = last(&rounds, STEADY);
+            ensure!(last.len() == STEADY && last.iter().all(|round| is_another(round, own)), "{last:?}");
+            Ok(())
+        }),
+        Address::Settles => eventually(&format!("{what}: one alone to answer"), LONGEST, || {
+            let rounds = heard();
+            let last = last(&rounds, LONG);
+            let alone = last.len() == LONG && last.iter().all(|round| round.by.len() == 1 && round.by == last[0].by);
+            ensure!(alone, "{last:?}");
+            Ok(())
+        }),
+        Address::Stays(time) => holds(&format!("{what}: the address"), time, || {
+            let moved = heard().into_iter().find(|round| is_another(round, own));
+            ensure!(moved.is_none(), "{moved:?} answers, and not {own:?}");
+            Ok(())
+        }),
+    }
 }
 
 fn by_alone(round: &Round, macs: &[Mac]) -> bool {
@@ -131,8 +130,9 @@ fn moved(rounds: &[Round], own: Mac) -> Option<Duration> {
     is_another(last, own).then(|| first.at.saturating_sub(rounds.first().map_or(first.at, |round| round.at)))
 }
 
-fn tail(rounds: &[Round]) -> Vec<&Round> {
-    rounds.iter().rev().take(STEADY).collect()
+/// The last so many, without the one that may not be answered yet.
+fn last(rounds: &[Round], count: usize) -> Vec<&Round> {
+    rounds.iter().rev().skip(1).take(count).collect()
 }
 
 /// The address of a host's link.

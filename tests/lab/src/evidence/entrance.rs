@@ -62,7 +62,7 @@ fn gap(mut answered: Vec<Duration>, from: Duration, end: Duration) -> Duration {
     answered.retain(|at| (from..=end).contains(at));
     answered.extend([from, end]);
     answered.sort_unstable();
-    answered.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+    answered.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or_default()
 }
 
 fn come(mut client: Client, began: Instant, first: Duration, over: &AtomicBool) -> Vec<Duration> {

@@ -41,7 +41,7 @@ impl<'a> Guards<'a> {
             host.write_file(SETTINGS, "0644", settings(lab, true))?;
             host.run_ok(&["systemctl", "--quiet", "enable", "--now", UNIT])?;
         }
-        guards.wait_well(&lab.masters())?;
+        guards.wait_well()?;
         for host in lab.masters() {
             let said = host.run_ok(&["slipway-vip-guard", "write"])?;
             ensure!(said.contains("goes on with it") && said.contains(BEFORE), "{} said {said}", host.name());
@@ -79,17 +79,17 @@ impl<'a> Guards<'a> {
     }
 
     /// What the guard of a master says.
-    pub(crate) fn says(&self, host: &Host) -> Result<Says> {
+    pub(crate) fn says(host: &Host) -> Result<Says> {
         let output = host.run(&["slipway-vip-guard", "status"])?;
         ensure!(output.is_ok(), "the guard of {} has no word that holds: {output}", host.name());
         serde_json::from_str(&output.stdout).with_context(|| format!("the guard of {} says {output}", host.name()))
     }
 
-    /// Waits until the guards of these masters say that they are well.
-    pub(crate) fn wait_well(&self, hosts: &[&Host]) -> Result<()> {
+    /// Waits until the guards of all masters say that they are well.
+    pub(crate) fn wait_well(&self) -> Result<()> {
         eventually("the guards to find their masters well", WELL, || {
-            hosts.iter().try_for_each(|host| {
-                let says = self.says(host)?;
+            self.lab.masters().iter().try_for_each(|host| {
+                let says = Self::says(host)?;
                 ensure!(says.well, "{}: {}", host.name(), says.why);
                 Ok(())
             })
@@ -97,9 +97,9 @@ impl<'a> Guards<'a> {
     }
 
     /// Waits until the guard of a master says that it is not well.
-    pub(crate) fn wait_sick(&self, host: &Host, within: Duration) -> Result<()> {
+    pub(crate) fn wait_sick(host: &Host, within: Duration) -> Result<()> {
         eventually(&format!("the guard of {} to find it sick", host.name()), within, || {
-            let says = self.says(host)?;
+            let says = Self::says(host)?;
             ensure!(!says.well, "it says {says:?}");
             Ok(())
         })
@@ -127,15 +127,16 @@ fn write_anew(lab: &Lab, host: &Host) -> Result<()> {
 }
 
 fn settings(lab: &Lab, multicast: bool) -> String {
-    let masters: String = lab
-        .masters()
-        .iter()
-        .enumerate()
-        .map(|(index, host)| {
-            format!("[masters.{}]\naddress = \"{}\"\nbase = {}\n", host.name(), host.address(), 100 + index)
-        })
-        .collect();
+    let master = |(index, host): (usize, &&Host)| {
+        format!("[masters.{}]\naddress = \"{}\"\nbase = {}\n", host.name(), host.address(), 100 + index)
+    };
+    let masters: Vec<String> = lab.masters().iter().enumerate().map(master).collect();
     format!(
-        "vip = \"{VIP}/32\"\ninterface = \"host0\"\nvirtual-router-id = 70\nmulticast = {multicast}\nrestart-kubelet = \"never\"\n{masters}"
+        "vip = \"{VIP}/32\"
+interface = \"host0\"
+virtual-router-id = 70
+multicast = {multicast}
+{}",
+        masters.concat()
     )
 }

@@ -24,7 +24,7 @@ fn run(lab: &Lab) -> Result<()> {
         let holder = guards.holder()?;
         fails(lab, what, holder, *address, || act(holder))?.one_answered()?;
         undo(holder)?;
-        guards.wait_well(&lab.masters())?;
+        guards.wait_well()?;
     }
     guards.put_back()
 }

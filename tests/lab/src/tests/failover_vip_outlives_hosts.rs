@@ -38,7 +38,7 @@ fn power_is_cut(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
     let seen = fails(lab, "host comes back", holder, Address::Stays(A_WHILE), || {
         lab.boot(lost.name())?;
         wait_is_master(lab, lost)?;
-        guards.wait_well(&lab.masters())
+        guards.wait_well()
     })?;
     seen.one_answered()
 }
@@ -47,12 +47,12 @@ fn power_is_cut(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
 fn network_is_cut(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
     let lost = guards.holder()?;
     fails(lab, "host's network cut", lost, Address::Moves, || lost.partition())?;
-    guards.wait_sick(lost, SICK)?;
+    Guards::wait_sick(lost, SICK)?;
     let others: Vec<&Host> = lab.masters().into_iter().filter(|host| host.name() != lost.name()).collect();
     let holder = others.iter().find(|host| has_vip(host).unwrap_or_default());
     let Some(holder) = holder else { anyhow::bail!("none of the others has the address") };
     let seen = fails(lab, "network heals", holder, Address::Stays(A_WHILE), || lost.heal())?;
-    guards.wait_well(&lab.masters())?;
+    guards.wait_well()?;
     seen.one_answered()
 }
 
@@ -63,11 +63,11 @@ fn kubelets_stop(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
         |verb: &str| masters.iter().try_for_each(|host| host.run_ok(&["systemctl", verb, "kubelet"]).map(|_| ()));
     let seen = fails(lab, "all kubelets stopped", guards.holder()?, Address::Stays(A_WHILE), || {
         each("stop")?;
-        masters.iter().try_for_each(|host| guards.wait_sick(host, SICK))
+        masters.iter().try_for_each(|host| Guards::wait_sick(host, SICK))
     })?;
     lab.kubectl(&["get", "nodes"])?;
     each("start")?;
-    guards.wait_well(&masters)?;
+    guards.wait_well()?;
     seen.one_answered()
 }
 
@@ -77,13 +77,13 @@ fn two_die(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
     let lost: Vec<&Host> = lab.masters().into_iter().filter(|host| host.name() != holder.name()).collect();
     let seen = fails(lab, "two of three hosts dead", holder, Address::Stays(A_WHILE), || {
         lost.iter().try_for_each(|host| host.power_cut())?;
-        guards.wait_sick(holder, SICK)
+        Guards::wait_sick(holder, SICK)
     })?;
     seen.one_answered()?;
     doctor_tells(lab)?;
     lost.iter().try_for_each(|host| lab.boot(host.name()))?;
     lab.masters().iter().try_for_each(|host| wait_is_master(lab, host))?;
-    guards.wait_well(&lab.masters())
+    guards.wait_well()
 }
 
 fn doctor_tells(lab: &Lab) -> Result<()> {
