@@ -28,6 +28,8 @@ pub struct AuditEntry {
     pub user: String,
     /// The program that asked, as it calls itself.
     pub agent: String,
+    /// Where from, the nearest first.
+    pub sources: Vec<String>,
     /// The HTTP status of the answer.
     pub code: u16,
 }
@@ -45,6 +47,7 @@ impl AuditEntry {
             name: object.name,
             user: event.user["username"].as_str().unwrap_or_default().to_owned(),
             agent: event.user_agent,
+            sources: event.source_ips,
             code: event.response_status.unwrap_or_default().code,
         })
     }
@@ -80,6 +83,8 @@ struct Event {
     user: Value,
     #[serde(default)]
     user_agent: String,
+    #[serde(default, rename = "sourceIPs")]
+    source_ips: Vec<String>,
     object_ref: Option<Object>,
     response_status: Option<Status>,
     request_received_timestamp: String,
@@ -106,10 +111,11 @@ mod tests {
 
     #[test]
     fn a_line_becomes_an_entry_and_half_a_line_does_not() {
-        let line = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","user":{"username":"slipway"},"userAgent":"slipway/0.1","objectRef":{"resource":"nodes","name":"w1","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-01-02T03:04:05.678901Z"}"#;
+        let line = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","user":{"username":"slipway"},"userAgent":"slipway/0.1","sourceIPs":["10.70.0.11"],"objectRef":{"resource":"nodes","name":"w1","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-01-02T03:04:05.678901Z"}"#;
         let entries = parse(&format!("{line}\n{}", &line[..40])).unwrap();
         let [entry] = entries.as_slice() else { panic!("{entries:?}") };
         assert_eq!((entry.verb.as_str(), entry.resource.as_str(), entry.name.as_str()), ("patch", "nodes", "w1"));
         assert_eq!((entry.user.as_str(), entry.code), ("slipway", 200));
+        assert_eq!(entry.sources, ["10.70.0.11"]);
     }
 }

@@ -93,6 +93,7 @@ mod tests {
             name: text(name),
             user: String::new(),
             agent: String::new(),
+            sources: Vec::new(),
             code,
         }
     }

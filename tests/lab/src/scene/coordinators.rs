@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
+use crate::command::Output;
 use crate::eventually::eventually;
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::progress::step;
+use crate::slipway::{Run, step_begun};
 
 const FOLDER: &str = "/var/lib/slipway/coordinator";
 const SETTINGS: &str = "/etc/slipway/coordinator.d/10-lab.toml";
@@ -61,10 +63,8 @@ impl<'a> Coordinators<'a> {
 
     /// The master whose coordinator leads. Each is asked by itself: one that stands by says so.
     pub(crate) fn leader(&self) -> Result<&'a Host> {
-        let first = self.lab.coordinator()?;
         for host in self.lab.masters() {
-            let at = format!("{}:7400", host.address());
-            let output = first.run(&["slipway", "--coordinator", &at, "node", "list"])?;
+            let output = self.says(host)?;
             if output.is_ok() {
                 return self.lab.host(host.name());
             }
@@ -79,20 +79,61 @@ impl<'a> Coordinators<'a> {
 
     /// Kills the one that leads; gives the host, and how long nobody answered.
     pub(crate) fn kill_leader(&self) -> Result<(&'a Host, Duration)> {
+        self.signal_leader("KILL")
+    }
+
+    /// Makes the one that leads stand still, until `Coordinators::goes_on`; gives the host, and how long nobody else answered.
+    pub(crate) fn stop_leader(&self) -> Result<(&'a Host, Duration)> {
+        self.signal_leader("STOP")
+    }
+
+    /// Lets one that stands still go on where it was.
+    pub(crate) fn goes_on(host: &Host) -> Result<()> {
+        signal(host, "CONT")
+    }
+
+    fn signal_leader(&self, what: &str) -> Result<(&'a Host, Duration)> {
         let leader = self.leader()?;
-        let pid = leader.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
-        leader.run_ok(&["kill", "-KILL", pid.trim()])?;
+        signal(leader, what)?;
         let began = Instant::now();
         self.answered()?;
         Ok((leader, began.elapsed()))
     }
 
+    /// Kills the one that leads each time that one of these steps begins. What it prints is how long nobody answered.
+    pub(crate) fn kill_along(&self, run: &Run<'_>, moments: &[&str]) -> Result<()> {
+        let mut left = moments.to_vec();
+        for line in run.watch()? {
+            let line = line?;
+            let Some(index) = step_begun(&line).and_then(|step| left.iter().position(|moment| *moment == step)) else {
+                continue;
+            };
+            let moment = left.remove(index);
+            let (leader, silent) = self.kill_leader()?;
+            let name = leader.name();
+            println!("       at {moment}: {name} killed, {:.1} s until another one answered", silent.as_secs_f64());
+        }
+        ensure!(left.is_empty(), "the run came by none of {left:?}");
+        Ok(())
+    }
+
+    /// What a coordinator says by itself to whoever asks it.
+    pub(crate) fn says(&self, host: &Host) -> Result<Output> {
+        let at = format!("{}:7400", host.address());
+        self.lab.coordinator()?.run(&["slipway", "--coordinator", &at, "node", "list"])
+    }
+
     /// Waits until whoever leads answers.
-    fn answered(&self) -> Result<()> {
+    pub(crate) fn answered(&self) -> Result<()> {
         eventually("a coordinator to lead", TAKEN_OVER, || {
             self.lab.coordinator()?.run_ok(&["slipway", "node", "list"]).map(|_| ())
         })
     }
+}
+
+fn signal(host: &Host, what: &str) -> Result<()> {
+    let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
+    host.run_ok(&["kill", &format!("-{what}"), pid.trim()]).map(|_| ())
 }
 
 /// The folder that the first coordinator's host makes, and the settings that it has itself.

@@ -10,7 +10,6 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{Coordinators, SHOP, Workload, join_again};
 use crate::shape::Shape;
-use crate::slipway::step_begun;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_leader_killed",
@@ -29,22 +28,7 @@ fn run(lab: &Lab) -> Result<()> {
     let watch = PodWatch::begin(lab, SHOP, "app=web", 6)?;
     let removal = Removal::ahead(lab, worker)?;
     let run = lab.start_removal("w2")?;
-    let mut left = MOMENTS.to_vec();
-    for line in run.watch()? {
-        let line = line?;
-        let Some(index) = step_begun(&line).and_then(|step| left.iter().position(|moment| *moment == step)) else {
-            continue;
-        };
-        let moment = left.remove(index);
-        let (leader, silent) = coordinators.kill_leader()?;
-        println!(
-            "       at {moment}: {} killed, {:.1} s until another one answered",
-            leader.name(),
-            silent.as_secs_f64()
-        );
-        ensure!(silent < Duration::from_secs(30), "nobody led for {silent:?}");
-    }
-    ensure!(left.is_empty(), "the run came by none of {left:?}");
+    coordinators.kill_along(&run, &MOMENTS)?;
     run.reaches("completed", Duration::from_mins(3))?;
     removal.ended_well(&[])?;
     let lowest = watch.lowest()?;
