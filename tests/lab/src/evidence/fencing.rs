@@ -66,6 +66,7 @@ mod tests {
             name: text("web-1"),
             user: text(user),
             agent: text(agent),
+            sources: Vec::new(),
             code,
         }
     }
