@@ -27,15 +27,7 @@ pub async fn run(
     let told = Told::at(&settings.run_dir);
     host.files.make_folder(&settings.run_dir, 0o755).await.map_err(|error| error.coded())?;
     let was_well = told.was_well(clock.since_boot());
-    let mut round = Round {
-        guard: Guard::new(settings.kubelet, settings.api_server, was_well),
-        kubelet: Restarts::new(settings.restart_kubelet),
-        keepalived: Restarts::new(settings.restart_keepalived),
-        said: None,
-        settings,
-        host,
-        told,
-    };
+    let mut round = Round::new(settings, host, was_well);
     tracing::info!(vip = settings.vip, name = settings.name, was_well, "the guard looks");
     let mut looks = tokio::time::interval(Duration::from_millis(settings.look_ms.into()));
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -63,12 +55,27 @@ struct Round<'a> {
     kubelet: Restarts,
     keepalived: Restarts,
     said: Option<Verdict>,
+    /// The link with the address, as keepalived put it there.
+    of_keepalived: Option<(String, String)>,
     settings: &'a Settings,
     host: &'a Host,
     told: Told,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
+    fn new(settings: &'a Settings, host: &'a Host, was_well: bool) -> Self {
+        Self {
+            guard: Guard::new(settings.kubelet, settings.api_server, was_well),
+            kubelet: Restarts::new(settings.restart_kubelet),
+            keepalived: Restarts::new(settings.restart_keepalived),
+            said: None,
+            of_keepalived: None,
+            settings,
+            host,
+            told: Told::at(&settings.run_dir),
+        }
+    }
+
     async fn go(&mut self, clock: &dyn Clock) {
         let seen = look(self.host, self.settings.address()).await;
         let now = clock.since_boot();
@@ -98,10 +105,16 @@ impl Round<'_> {
         self.said = Some(verdict.clone());
     }
 
-    /// A keepalived that was killed takes nothing away, and another master has the address already.
-    async fn take_stray_away(&self, seen: &Seen) {
-        let dead = seen.keepalived.as_ref().is_some_and(|unit| unit.active.is_down() && unit.main_pid.is_none());
-        let Some((link, address)) = seen.held_by.as_ref().filter(|_| dead) else { return };
+    /// A keepalived that was killed takes nothing away, and another master has the address already. What was never seen under a keepalived that
+    /// runs is somebody else's, such as an address that was lent by hand.
+    async fn take_stray_away(&mut self, seen: &Seen) {
+        let Some(unit) = &seen.keepalived else { return };
+        if unit.active == Active::Active {
+            self.of_keepalived.clone_from(&seen.held_by);
+        }
+        let dead = unit.active.is_down() && unit.main_pid.is_none();
+        let stray = seen.held_by.as_ref().filter(|held| dead && self.of_keepalived.as_ref() == Some(held));
+        let Some((link, address)) = stray else { return };
         tracing::warn!(link, address, "keepalived is down and has left the address behind: it is taken away");
         let taken = tokio::time::timeout(START, self.host.links.delete_address(link, address)).await;
         if let Ok(Err(error)) = taken {
@@ -121,5 +134,69 @@ async fn start(host: &Host, unit: &ServiceState) {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::KEEPALIVED;
+    use crate::settings::tests::three;
+    use slipway_host::fake::{FakeHandle, FakeHost, SharedEtcd, preset};
+    use slipway_host::{Enablement, Link};
+    use slipway_types::ManualClock;
+    use std::sync::Arc;
+
+    const VIP: &str = "10.0.0.10/32";
+
+    fn master() -> (Host, FakeHandle, Settings) {
+        let clock = Arc::new(slipway_types::SystemClock);
+        let (host, machine) = FakeHost::sharing(preset::master("m1"), clock, &SharedEtcd::new());
+        machine.change(|state| state.directory("/run/slipway/vip-guard"));
+        (host, machine, three())
+    }
+
+    fn link(state: &mut slipway_host::fake::State) -> &mut Link {
+        state.links.iter_mut().find(|link| link.name == "eth0").unwrap()
+    }
+
+    fn keepalived(machine: &FakeHandle, active: Active) {
+        machine.change(|state| {
+            let comm = "keepalived".to_owned();
+            let enablement = Enablement::Enabled;
+            let unit = slipway_host::fake::Unit { active, enablement, unmasked: enablement, restarts: false, comm };
+            state.units.insert(KEEPALIVED.to_owned(), unit);
+        });
+    }
+
+    fn has_vip(machine: &FakeHandle) -> bool {
+        machine.change(|state| link(state).addresses.iter().any(|address| address == VIP))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_a_killed_keepalived_left_behind_is_taken_away_and_keepalived_is_started() {
+        let ((host, machine, settings), clock) = (master(), ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH));
+        let mut round = Round::new(&settings, &host, true);
+        keepalived(&machine, Active::Active);
+        machine.change(|state| link(state).addresses.push(VIP.into()));
+        round.go(&clock).await;
+        assert!(has_vip(&machine), "it runs, and the address is its own");
+        keepalived(&machine, Active::Failed);
+        round.go(&clock).await;
+        assert!(!has_vip(&machine), "another master has it by now");
+        let state = host.services.state(KEEPALIVED).await.unwrap();
+        assert_eq!(state.active, Active::Active, "nobody took it out of the boot");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_was_lent_by_hand_stays() {
+        let ((host, machine, settings), clock) = (master(), ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH));
+        let mut round = Round::new(&settings, &host, true);
+        keepalived(&machine, Active::Inactive);
+        machine.change(|state| link(state).addresses.push(VIP.into()));
+        round.go(&clock).await;
+        assert!(has_vip(&machine));
+        let state = host.services.state(KEEPALIVED).await.unwrap();
+        assert_eq!(state.active, Active::Inactive, "somebody stopped it");
     }
 }
