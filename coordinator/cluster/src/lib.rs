@@ -24,6 +24,7 @@ mod follow;
 mod gate;
 mod kubeadm_config;
 mod kubelet_request;
+mod leaders;
 mod marks;
 mod node;
 mod nodes;
@@ -62,6 +63,7 @@ pub use fencing::{
 pub use gate::{OpenGate, WriteGate};
 pub use kubeadm_config::{KUBE_SYSTEM, KubeadmConfig};
 pub use kubelet_request::{Certified, KubeletRequest, RequestDecision, certified};
+pub use leaders::{Renewals, idle};
 pub use marks::{InvalidMark, NodeMarks};
 pub use node::{Address, Node, NodeTaint, disrupted};
 pub use nodes::DeleteOutcome;

@@ -1,13 +1,14 @@
 //! A node that was upgraded has come to rest: its Node reports the new version and is Ready; on a master its static pods run the new images, its
 //! own API server says that it is ready, and etcd is whole. All of that for a while on end, for a new kubelet restarts every static pod a second
-//! or two after its own start.
+//! or two after its own start. And in that while the controllers of the cluster have shown that they are at work: kubeadm's next check runs a Job, and
+//! gives it fifteen seconds.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use slipway_cluster::etcd::{Member, MemberId};
-use slipway_cluster::{KUBE_SYSTEM, Node, Pod};
+use slipway_cluster::{KUBE_SYSTEM, Node, Pod, Renewals, idle};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_types::{KubernetesVersion, NodeName, StepId};
@@ -58,6 +59,7 @@ struct Seen {
     /// What the API server of the host says; the error is a sentence.
     api_server: Option<Result<bool, String>>,
     members: Option<Result<Vec<Member>, String>>,
+    renewals: Renewals,
 }
 
 impl Settled {
@@ -66,6 +68,7 @@ impl Settled {
         let mut seen = Seen { node: cluster.node(&self.host.node).await?, ..Seen::default() };
         let Some(master) = &self.master else { return Ok(seen) };
         seen.pods = cluster.pods_on(&self.host.node).await?;
+        seen.renewals = cluster.renewals().await?;
         seen.api_server = Some(match cx.world.hosts.get(&self.host.host_id).await? {
             Some(host) => match api_server(cx.world.agents.as_ref(), &host).await {
                 Ok(said) if said.why.is_empty() => Ok(said.ready),
@@ -97,6 +100,27 @@ impl Settled {
             return Ok(Some(format!("{name} has {wanted} and is not Ready yet")));
         }
         Ok(self.master.as_ref().and_then(|master| missing_on_master(name, master, seen)))
+    }
+}
+
+/// How long nothing has been missing, and what the controllers had renewed when that began.
+#[derive(Debug, Default)]
+struct Rest(Option<(Duration, Renewals)>);
+
+impl Rest {
+    /// What lacks until it has come to rest; none: nothing.
+    fn lacks(&mut self, now: Duration, hold: Duration, missing: Option<String>, renewals: Renewals) -> Option<String> {
+        if missing.is_some() {
+            self.0 = None;
+            return missing;
+        }
+        let (since, first) = self.0.get_or_insert_with(|| (now, renewals.clone()));
+        let held = now.saturating_sub(*since);
+        if held < hold {
+            return Some(format!("all is well for {} of {} s", held.as_secs(), hold.as_secs()));
+        }
+        let idle = idle(first, &renewals);
+        (!idle.is_empty()).then(|| format!("{} is not at work yet", idle.join(" and ")))
     }
 }
 
@@ -177,25 +201,16 @@ impl Step<World> for Settled {
 
     async fn satisfied(&self, cx: &StepCx<'_, World>) -> Result<bool, StepError> {
         let began = cx.clock.since_boot();
-        let (mut well_since, mut last) = (None, String::new());
+        let mut rest = Rest::default();
         loop {
             let now = cx.clock.since_boot();
             // An API server that is away is what is waited for here, and no error.
-            let missing = match self.see(cx).await {
-                Ok(seen) => self.missing(&seen).map_err(StepError::Pause)?,
-                Err(error) => Some(error.message),
+            let (missing, renewals) = match self.see(cx).await {
+                Ok(seen) => (self.missing(&seen).map_err(StepError::Pause)?, seen.renewals),
+                Err(error) => (Some(error.message), Renewals::new()),
             };
-            if let Some(missing) = missing {
-                well_since = None;
-                last.clone_from(&missing);
-                cx.say(missing);
-            } else {
-                let held = now.saturating_sub(*well_since.get_or_insert(now));
-                if held >= self.hold {
-                    return Ok(true);
-                }
-                cx.say(format!("{} is well for {} of {} s", self.host.node, held.as_secs(), self.hold.as_secs()));
-            }
+            let Some(last) = rest.lacks(now, self.hold, missing, renewals) else { return Ok(true) };
+            cx.say(last.clone());
             if now.saturating_sub(began) + LOOK_AGAIN * 2 > LONGEST {
                 let text =
                     format!("{} has not come to rest within {} min: {last}", self.host.node, LONGEST.as_secs() / 60);
@@ -212,6 +227,24 @@ impl Step<World> for Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_master_is_at_rest_when_nothing_lacks_for_a_while_and_the_controllers_have_renewed_their_leases() {
+        let (mut rest, hold) = (Rest::default(), Duration::from_secs(10));
+        let mut lacks = |at: u64, missing: Option<&str>, mark: &str| {
+            let renewals = Renewals::from([("kube-controller-manager", mark.to_owned())]);
+            rest.lacks(Duration::from_secs(at), hold, missing.map(str::to_owned), renewals)
+        };
+        assert_eq!(lacks(0, Some("no API server"), "1").as_deref(), Some("no API server"));
+        assert_eq!(lacks(1, None, "1").as_deref(), Some("all is well for 0 of 10 s"));
+        assert_eq!(lacks(11, None, "1").as_deref(), Some("kube-controller-manager is not at work yet"));
+        assert_eq!(lacks(12, Some("etcd"), "1").as_deref(), Some("etcd"));
+        assert_eq!(lacks(13, None, "1").as_deref(), Some("all is well for 0 of 10 s"), "it begins anew");
+        assert_eq!(lacks(24, None, "1").as_deref(), Some("kube-controller-manager is not at work yet"));
+        assert_eq!(lacks(25, None, "2"), None);
+        let none = Rest::default().lacks(Duration::ZERO, Duration::ZERO, None, Renewals::new());
+        assert_eq!(none, None, "where nobody is elected");
+    }
 
     #[test]
     fn the_tag_of_an_image_is_told_from_a_port_and_a_digest() {

@@ -74,6 +74,42 @@ async fn a_whole_cluster_ends_at_the_version_and_everything_else_is_as_before() 
     coordinator.runs.runner.stop().await;
 }
 
+/// After a restart of etcd the API server may be ready long before the controllers are at work, and kubeadm's check needs them.
+#[tokio::test(flavor = "multi_thread")]
+async fn kubeadm_is_not_asked_before_the_controllers_of_the_cluster_are_at_work() {
+    const LEASES: &str = "leases.coordination.k8s.io";
+    let name = "kube-controller-manager";
+    let (sites, coordinator) = led(async |sites| {
+        let renewed = json!({"holderIdentity": "m1_a", "renewTime": "2026-01-02T03:04:00.000000Z"});
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": renewed,
+            "metadata": {"name": name, "namespace": "kube-system"}});
+        sites.api.apply(lease).unwrap();
+    })
+    .await;
+    let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["m1"]}))).await.unwrap();
+    let waits = async {
+        while !coordinator.runs.says(&run).values().any(|says| says.contains("kube-controller-manager is not at work"))
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(30), waits).await.is_ok(), "nobody waits for it");
+    let book = coordinator.runs.book(&run).await.unwrap();
+    assert!(!book.steps.contains_key(&"upgrade-kubeadm-m1".into()), "kubeadm was asked too early");
+    let works = async {
+        for second in 1..60 {
+            let renewed = format!("2026-01-02T03:04:{second:02}.000000Z");
+            sites.api.edit(LEASES, "kube-system", name, |lease| lease["spec"]["renewTime"] = renewed.into());
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = works => panic!("the upgrade did not end within half a minute"),
+        done = completes(&coordinator, &run) => done.unwrap(),
+    };
+    coordinator.runs.runner.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_does_not_come_up_halts_the_run_and_no_other_is_begun() {
     let (sites, coordinator) = led(async |sites| {
