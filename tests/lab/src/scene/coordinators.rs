@@ -30,8 +30,9 @@ pub(crate) struct Coordinators<'a> {
 }
 
 impl<'a> Coordinators<'a> {
-    /// Goes from the one of the lab to one on each master.
+    /// Goes from the one of the lab to one on each master. No other test goes back to one.
     pub(crate) fn on_masters(lab: &'a Lab) -> Result<Self> {
+        lab.spend()?;
         let (first, masters) = (lab.coordinator()?, lab.masters());
         step("a coordinator's folder for each master", || masters.iter().try_for_each(|host| prepare(first, host)))?;
         let members: Vec<String> = masters.iter().map(|host| format!("{}={}", host.name(), host.address())).collect();

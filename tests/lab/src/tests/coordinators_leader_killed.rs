@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::evidence::{PodWatch, Removal};
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
-use crate::scene::{Coordinators, SHOP, Workload, join_again};
+use crate::scene::{Coordinators, SHOP, Workload};
 use crate::shape::Shape;
 
 pub(super) const TEST: TestCase = TestCase {
@@ -33,6 +33,5 @@ fn run(lab: &Lab) -> Result<()> {
     removal.ended_well(&[])?;
     let lowest = watch.lowest()?;
     ensure!(lowest == 5, "the Deployment's budget leaves 5 of 6, and {lowest} there were");
-    shop.close()?;
-    join_again(lab, worker)
+    shop.close()
 }

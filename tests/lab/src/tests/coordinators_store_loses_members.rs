@@ -11,7 +11,7 @@ use crate::evidence::{Moment, Removal};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
-use crate::scene::{Coordinators, Workload, join_again};
+use crate::scene::{Coordinators, Workload};
 use crate::shape::Shape;
 use crate::slipway::step_begun;
 
@@ -38,8 +38,7 @@ fn run(lab: &Lab) -> Result<()> {
         let said = lab.slipway(&["node", verb, "w1", "--yes"])?;
         ensure!(said.is_ok(), "with two members of three: {said}");
     }
-    loses_its_majority(lab, &coordinators, two)?;
-    one.run_ok(&["systemctl", "start", UNIT]).map(|_| ())
+    loses_its_majority(lab, &coordinators, two)
 }
 
 fn loses_its_majority(lab: &Lab, coordinators: &Coordinators<'_>, second: &Host) -> Result<()> {
@@ -71,8 +70,7 @@ fn loses_its_majority(lab: &Lab, coordinators: &Coordinators<'_>, second: &Host)
     coordinators.answered()?;
     run.reaches("completed", Duration::from_mins(3))?;
     removal.ended_well(&[])?;
-    shop.close()?;
-    join_again(lab, worker)
+    shop.close()
 }
 
 /// By a coordinator.
