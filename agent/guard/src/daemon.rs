@@ -55,6 +55,8 @@ struct Round<'a> {
     kubelet: Restarts,
     keepalived: Restarts,
     said: Option<Verdict>,
+    /// Why keepalived could not be told.
+    untold: Option<String>,
     /// The link with the address, as keepalived put it there.
     of_keepalived: Option<(String, String)>,
     settings: &'a Settings,
@@ -69,6 +71,7 @@ impl<'a> Round<'a> {
             kubelet: Restarts::new(settings.restart_kubelet),
             keepalived: Restarts::new(settings.restart_keepalived),
             said: None,
+            untold: None,
             of_keepalived: None,
             settings,
             host,
@@ -81,9 +84,8 @@ impl<'a> Round<'a> {
         let now = clock.since_boot();
         let verdict = self.guard.see(now, &seen.sight);
         let keepalived = seen.keepalived.as_ref().map_or("unknown", |unit| unit.active.as_str());
-        if let Err(error) = self.told.tell(self.host, now, &verdict, keepalived).await {
-            tracing::error!(error = %error.coded(), "keepalived cannot be told, and will hold the master for sick");
-        }
+        let told = self.told.tell(self.host, now, &verdict, keepalived).await;
+        self.complain(told.err().map(|error| error.coded().to_string()));
         self.say(&verdict);
         self.take_stray_away(&seen).await;
         for (restarts, unit) in [(&mut self.kubelet, &seen.kubelet), (&mut self.keepalived, &seen.keepalived)] {
@@ -91,6 +93,14 @@ impl<'a> Round<'a> {
                 start(self.host, unit).await;
             }
         }
+    }
+
+    /// Once for each reason.
+    fn complain(&mut self, error: Option<String>) {
+        if let Some(error) = error.as_ref().filter(|error| self.untold.as_ref() != Some(error)) {
+            tracing::error!(error, "keepalived cannot be told, and will hold the master for sick");
+        }
+        self.untold = error;
     }
 
     /// A line for every change, and none for the rest.
