@@ -11,7 +11,8 @@ pub const MARK: &str =
     "# Written by slipway-vip-guard. Change /etc/slipway/vip-guard.d, then `slipway-vip-guard write`.";
 const PROGRAM: &str = "/usr/bin/slipway-vip-guard";
 
-/// The whole file.
+/// The whole file. The script runs as root: with any other user `keepalived --config-test` of 2.2 ends by a signal of its own, and the script reads one
+/// small file of root's.
 pub fn render(settings: &Settings) -> Result<String, Coded> {
     let (own, others) = settings.own()?;
     let told = Told::at(&settings.run_dir);
@@ -28,7 +29,7 @@ pub fn render(settings: &Settings) -> Result<String, Coded> {
 global_defs {{
   vrrp_version 3
   enable_script_security
-  script_user nobody
+  script_user root
 }}
 # What the guard says of this master, weighed as soon as it changes.
 track_file slipway_well {{
