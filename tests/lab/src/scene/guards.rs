@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::eventually::eventually;
-use crate::evidence::vip_holders;
+use crate::evidence::{has_vip, vip_holders};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::shape::VIP;
@@ -58,6 +58,10 @@ impl<'a> Guards<'a> {
             write_anew(self.lab, host)?;
         }
         write_anew(self.lab, holder)?;
+        eventually("the holder to have the address again", Duration::from_secs(10), || {
+            ensure!(has_vip(holder)?, "{} does not have it", holder.name());
+            Ok(())
+        })?;
         others.iter().try_for_each(|host| host.run_ok(&["systemctl", "start", "keepalived"]).map(|_| ()))
     }
 
