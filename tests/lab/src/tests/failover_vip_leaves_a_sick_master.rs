@@ -43,7 +43,7 @@ const CASES: &[(&str, Address, Act, Act)] = &[
     ("guard stopped", Address::Moves, |host| unit(host, "stop", GUARD), |host| unit(host, "start", GUARD)),
 ];
 
-/// Nobody may notice, neither of the plain configuration going nor of adverts going another way.
+/// Nobody may notice that the plain configuration goes. Another way of the adverts is another election.
 fn taken_over(lab: &Lab) -> Result<Guards<'_>> {
     let holder = Guards::holder_of(lab)?;
     let mut guards = None;
@@ -53,7 +53,7 @@ fn taken_over(lab: &Lab) -> Result<Guards<'_>> {
     })?;
     seen.one_answered()?;
     let guards = guards.context("it was called")?;
-    let seen = fails(lab, "adverts to each other", holder, Address::Stays(A_WHILE), || guards.to_unicast())?;
+    let seen = fails(lab, "adverts to each other", holder, Address::Settles, || guards.to_unicast())?;
     seen.one_answered()?;
     Ok(guards)
 }
