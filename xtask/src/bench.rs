@@ -12,7 +12,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn bench(arguments: &Arguments) -> anyhow::Result<()> {
-    pass("building", cargo().args(["build", "--release", "-p", "slipway-bench"]))?;
+    // The agent by itself, as a package has it: together with others cargo would choose more features of what it depends on.
+    for package in ["slipway-agent", "slipway-bench"] {
+        pass("building", cargo().args(["build", "--release", "--bins", "-p", package]))?;
+    }
     let built = metadata()?["target_directory"].as_str().map(|target| std::path::Path::new(target).join("release"));
     let folder = anyhow::Context::context(built, "cargo metadata names no target folder")?;
     pass("the benchmarks", Command::new(folder.join("slipway-bench")).arg("run").args(&arguments.rest))

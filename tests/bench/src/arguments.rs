@@ -6,7 +6,11 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 /// The benchmarks that are here, with what they compare.
-pub(crate) const BENCHMARKS: [(&str, &str); 1] = [(crate::b1::ID, "leading many hosts through steps, against ansible-core")];
+pub(crate) const BENCHMARKS: [(&str, &str); 3] = [
+    (crate::b1::ID, "leading many hosts through steps, against ansible-core"),
+    (crate::b3::ID, "an agent that looks at its host, against prometheus-node-exporter"),
+    (crate::b4::ID, "a coordinator that hears many agents, beside what others publish"),
+];
 
 #[derive(Parser)]
 #[command(name = "slipway-bench", about = "How fast, against whom", disable_help_subcommand = true)]
@@ -43,6 +47,12 @@ pub(crate) struct Measure {
     /// B1 once more at that size, ours alone.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1800))]
     pub(crate) more_hosts: Option<u16>,
+    /// Agents of B4.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u16).range(1..=15_000))]
+    pub(crate) agents: u16,
+    /// How long B3 and B4 look, in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
     /// A folder on the disk that counts: stores lie there. Otherwise the one for temporary files.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) scratch: Option<PathBuf>,
@@ -57,6 +67,35 @@ pub(crate) enum Part {
         #[arg(last = true, required = true)]
         program: Vec<String>,
     },
+    /// Agents of B4.
+    Agents {
+        #[arg(long)]
+        first: usize,
+        #[arg(long)]
+        count: usize,
+        #[arg(long)]
+        ip: String,
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// The coordinator of B4.
+    Fleet {
+        #[arg(long)]
+        interval_ms: u32,
+        #[arg(long)]
+        seconds: u64,
+        #[arg(long)]
+        windows: usize,
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// The floor of B4.
+    Sessions {
+        #[arg(long)]
+        count: usize,
+        #[arg(long)]
+        folder: PathBuf,
+    },
     /// Leads hosts through the steps of B1.
     Flow {
         #[arg(long)]
@@ -69,7 +108,8 @@ pub(crate) enum Part {
 /// The benchmarks that were asked for, in their own order; refused where one is not here.
 pub(crate) fn chosen(asked: &[String]) -> anyhow::Result<Vec<&'static str>> {
     let all = BENCHMARKS.map(|(id, _)| id);
-    let unknown: Vec<&str> = asked.iter().map(String::as_str).filter(|id| !all.contains(&id.to_uppercase().as_str())).collect();
+    let unknown: Vec<&str> =
+        asked.iter().map(String::as_str).filter(|id| !all.contains(&id.to_uppercase().as_str())).collect();
     if !unknown.is_empty() {
         let here: Vec<String> = BENCHMARKS.iter().map(|(id, what)| format!("  {id}  {what}")).collect();
         bail!("{} is not here; these are:\n{}", unknown.join(", "), here.join("\n"));

@@ -6,6 +6,8 @@ mod agents;
 mod arguments;
 mod authority;
 mod b1;
+mod b3;
+mod b4;
 mod coordinator;
 mod cost;
 mod figure;
@@ -17,17 +19,26 @@ mod proc;
 mod statistics;
 mod table;
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 
 use arguments::{Arguments, Command, Measure, Part};
 use figure::Figure;
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Run(measure) => run(&measure),
         Command::Part { part } => take_part(part),
-    }
+    };
+    done.map_or_else(
+        |error| {
+            eprintln!("slipway-bench: {error:#}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
 
 fn run(measure: &Measure) -> anyhow::Result<()> {
@@ -64,6 +75,8 @@ fn benchmark(id: &str, measure: &Measure) -> anyhow::Result<Vec<Figure>> {
             }
             Ok(figures)
         }
+        b3::ID => reactor()?.block_on(b3::run(measure.seconds, measure.pairs.into(), &scratch)),
+        b4::ID => b4::run(measure.agents.into(), measure.seconds, measure.pairs.into(), &scratch),
         other => anyhow::bail!("{other} has no place in main.rs"),
     }
 }
@@ -75,6 +88,11 @@ fn take_part(part: Part) -> anyhow::Result<()> {
             part::say(&cost::count(program.as_ref(), arguments, &folder)?)
         }
         Part::Flow { hosts, folder } => part::say(&reactor()?.block_on(b1::fly(hosts, &folder))?),
+        Part::Agents { first, count, ip, folder } => reactor()?.block_on(b4::serve(first, count, &ip, &folder)),
+        Part::Fleet { interval_ms, seconds, windows, folder } => {
+            part::say(&reactor()?.block_on(b4::watch(interval_ms, seconds, windows, &folder))?)
+        }
+        Part::Sessions { count, folder } => part::say(&reactor()?.block_on(b4::sessions(count, &folder))?),
     }
 }
 

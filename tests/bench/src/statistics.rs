@@ -20,11 +20,6 @@ impl Spread {
     pub(crate) const fn once(value: f64) -> Self {
         Self { median: value, min: value, max: value }
     }
-
-    /// Each part multiplied: another unit.
-    pub(crate) fn times(self, factor: f64) -> Self {
-        Self { median: self.median * factor, min: self.min * factor, max: self.max * factor }
-    }
 }
 
 /// The value below which that share of all lies, between two of them where it falls there.

@@ -100,9 +100,15 @@ mod tests {
     fn a_figure_is_one_line_with_its_peer_ratio_floor_and_verdict() {
         let lines = lines(&[figure()]);
         assert_eq!(lines.len(), 2);
-        for want in
-            ["0.500 s [0.400..0.600]", "10.0 s (ansible)", "22.5x [20.0..25.0]", "0.0300 s", ">= 40.0x", "MISSED", "load 5.0"]
-        {
+        for want in [
+            "0.500 s [0.400..0.600]",
+            "10.0 s (ansible)",
+            "22.5x [20.0..25.0]",
+            "0.0300 s",
+            ">= 40.0x",
+            "MISSED",
+            "load 5.0",
+        ] {
             assert!(lines[1].contains(want), "{want} is missing in {}", lines[1]);
         }
         assert_eq!(lines[0].find("ours"), lines[1].find("0.500 s"), "the columns stand below their names");
@@ -127,7 +133,8 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_that_count() {
-        let table = [(1234.5, "1234"), (12.34, "12.3"), (1.234, "1.23"), (0.1234, "0.123"), (0.01234, "0.0123"), (0.0, "0")];
+        let table =
+            [(1234.5, "1234"), (12.34, "12.3"), (1.234, "1.23"), (0.1234, "0.123"), (0.01234, "0.0123"), (0.0, "0")];
         for (value, want) in table {
             assert_eq!(number(value), want);
         }

@@ -35,7 +35,10 @@ impl Playbook {
     /// Writes inventory and playbooks for so many hosts.
     pub(super) fn write(binary: &Path, folder: &Path, hosts: usize) -> anyhow::Result<Self> {
         std::fs::write(folder.join("hosts.ini"), inventory(hosts))?;
-        std::fs::write(folder.join("ansible.cfg"), "[defaults]\nretry_files_enabled = False\nstdout_callback = minimal\n")?;
+        std::fs::write(
+            folder.join("ansible.cfg"),
+            "[defaults]\nretry_files_enabled = False\nstdout_callback = minimal\n",
+        )?;
         for strategy in STRATEGIES {
             std::fs::write(folder.join(format!("{strategy}.yml")), tasks(strategy))?;
         }

@@ -14,9 +14,8 @@ use slipway_proto::types::{Action, MaskKubelet, UnmaskKubelet, action};
 use slipway_types::NodeName;
 
 /// The steps, as an upgrade of a worker would have them.
-pub(super) const NAMES: [&str; 10] = [
-    "preflight", "cordon", "drain", "backup", "stop", "packages", "configure", "start", "verify", "uncordon",
-];
+pub(super) const NAMES: [&str; 10] =
+    ["preflight", "cordon", "drain", "backup", "stop", "packages", "configure", "start", "verify", "uncordon"];
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// See the module.
