@@ -55,7 +55,9 @@ fn run(measure: &Measure) -> anyhow::Result<()> {
         }
     }
     if !figures.is_empty() {
-        table::lines(&figures).iter().for_each(|line| println!("{line}"));
+        for line in table::lines(&figures) {
+            println!("{line}");
+        }
     }
     if let Some(file) = &measure.json {
         std::fs::write(file, table::json(&figures)?).with_context(|| file.display().to_string())?;

@@ -16,7 +16,7 @@ use slipway_types::NodeName;
 /// The steps, as an upgrade of a worker would have them.
 pub(super) const NAMES: [&str; 10] =
     ["preflight", "cordon", "drain", "backup", "stop", "packages", "configure", "start", "verify", "uncordon"];
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// See the module.
 pub(super) struct TenSteps;

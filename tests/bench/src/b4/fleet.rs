@@ -16,7 +16,7 @@ use crate::statistics::quantile;
 use crate::{authority, coordinator, part};
 
 /// All agents have to be heard by then.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// After that what the beginning needed is over: handshakes, first facts, writing what kubelets speak with.
 const SETTLE: Duration = Duration::from_secs(15);
 
