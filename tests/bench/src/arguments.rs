@@ -38,6 +38,9 @@ pub(crate) struct Measure {
     /// Writes the same there, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// An earlier outcome: fails where a ratio is worse than there by more than a tenth.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
     /// Measured pairs of ours and the peer's, after a warm-up of each.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) pairs: u16,

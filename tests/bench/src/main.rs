@@ -8,6 +8,7 @@ mod authority;
 mod b1;
 mod b3;
 mod b4;
+mod baseline;
 mod coordinator;
 mod cost;
 mod figure;
@@ -25,6 +26,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use arguments::{Arguments, Command, Measure, Part};
+use baseline::Baseline;
 use figure::Figure;
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
 
 fn run(measure: &Measure) -> anyhow::Result<()> {
     let ids = arguments::chosen(&measure.ids)?;
+    let baseline = measure.against.as_deref().map(Baseline::read).transpose()?;
     let (mut figures, mut failed) = (Vec::new(), Vec::new());
     for id in ids {
         eprintln!("{id} ...");
@@ -62,7 +65,12 @@ fn run(measure: &Measure) -> anyhow::Result<()> {
     if let Some(file) = &measure.json {
         std::fs::write(file, table::json(&figures)?).with_context(|| file.display().to_string())?;
     }
+    let worse = baseline.map(|baseline| baseline.worse(&figures)).unwrap_or_default();
+    for sentence in &worse {
+        eprintln!("{sentence}");
+    }
     anyhow::ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
+    anyhow::ensure!(worse.is_empty(), "{} ratios have become worse", worse.len());
     Ok(())
 }
 
