@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use slipway_agent::core::{AgentCore, HostIdentity, Setup};
-use slipway_agent::sampler::Source;
 use slipway_agent::service::{self, Wire};
 use slipway_agent::witness::Audited;
 use slipway_coordinator::fleet::{HostRecord, HostState};
@@ -21,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority;
 
-/// Makes what an agent says of its host out of what the simulated host would say.
-pub(crate) type Looks = fn(Arc<dyn Source>) -> Arc<dyn Source>;
+/// Makes the agent of a benchmark out of the usual one.
+pub(crate) type Made = fn(Setup) -> Setup;
 
 /// Agents that serve until this goes.
 pub(crate) struct Agents {
@@ -40,17 +39,17 @@ impl Agents {
         authority: &Authority,
         numbers: std::ops::Range<usize>,
         ip: &str,
-        looks: Looks,
+        made: Made,
     ) -> anyhow::Result<Self> {
         let (hosts, cores, serving) = (Vec::new(), Vec::new(), JoinSet::new());
         let mut agents = Self { hosts, cores, serving, stop: CancellationToken::new(), folder: in_memory()? };
         for number in numbers {
-            agents.add(authority, number, ip, looks).await.with_context(|| format!("agent {number}"))?;
+            agents.add(authority, number, ip, made).await.with_context(|| format!("agent {number}"))?;
         }
         Ok(agents)
     }
 
-    async fn add(&mut self, authority: &Authority, number: usize, ip: &str, looks: Looks) -> anyhow::Result<()> {
+    async fn add(&mut self, authority: &Authority, number: usize, ip: &str, made: Made) -> anyhow::Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (name, id) = (format!("w{number}"), HostId(format!("h{number}")));
         let state = self.folder.path().join(&name);
@@ -61,7 +60,7 @@ impl Agents {
         std::fs::create_dir_all(&state)?;
         let audit: Arc<dyn Audit> = Arc::new(FileAudit::open(state.join("audit.log"))?);
         let record = Arc::new(Audited::new(audit.clone(), clock.clone()));
-        let core = AgentCore::open(Setup { record, source: looks(setup.source.clone()), ..setup }).await?;
+        let core = AgentCore::open(made(Setup { record, ..setup })).await?;
         let listener = slipway_net::bind(&format!("{ip}:0")).await?;
         let address = listener.local_addr()?.to_string();
         let wire = Wire { identity: authority::current(authority, Role::Agent, id.as_str())?, audit, clock };
@@ -83,11 +82,6 @@ impl Drop for Agents {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-/// What the simulated host says, as it is.
-pub(crate) fn as_it_is(source: Arc<dyn Source>) -> Arc<dyn Source> {
-    source
 }
 
 fn in_memory() -> anyhow::Result<TempDir> {

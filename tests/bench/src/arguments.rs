@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 pub(crate) const BENCHMARKS: [(&str, &str); 3] = [
     (crate::b1::ID, "leading many hosts through steps, against ansible-core"),
     (crate::b3::ID, "an agent that looks at its host, against prometheus-node-exporter"),
-    (crate::b4::ID, "a coordinator that hears many agents, beside what others publish"),
+    (crate::b4::ID, "a coordinator that hears many agents, against prometheus"),
 ];
 
 #[derive(Parser)]
@@ -41,7 +41,7 @@ pub(crate) struct Measure {
     /// An earlier outcome: fails where a ratio is worse than there by more than a tenth.
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
-    /// Measured pairs of ours and the peer's, after a warm-up of each.
+    /// Measured rounds of ours and the peer's, after a warm-up of each.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) pairs: u16,
     /// Hosts of B1.
@@ -86,11 +86,12 @@ pub(crate) enum Part {
         #[arg(long)]
         interval_ms: u32,
         #[arg(long)]
-        seconds: u64,
-        #[arg(long)]
-        windows: usize,
-        #[arg(long)]
         folder: PathBuf,
+    },
+    /// What the peer of B4 asks.
+    Targets {
+        #[arg(long)]
+        count: usize,
     },
     /// The floor of B4.
     Sessions {
@@ -103,6 +104,8 @@ pub(crate) enum Part {
     Flow {
         #[arg(long)]
         hosts: usize,
+        #[arg(long)]
+        spawns: bool,
         #[arg(long)]
         folder: PathBuf,
     },

@@ -39,10 +39,15 @@ pub(crate) fn count(program: &Path, arguments: &[String], folder: &Path) -> anyh
     let status = command.status().with_context(|| format!("starting {}", program.display()))?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(status.success(), "{}", failure(program, status, folder));
+    let peak_rss_kib = u64::try_from(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss())?;
+    Ok(Cost { seconds, cpu_seconds: children_seconds()?, peak_rss_kib })
+}
+
+/// Processor time of all children that have ended, and of theirs.
+pub(crate) fn children_seconds() -> anyhow::Result<f64> {
     let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let spent = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    let cpu_seconds = spent(used.user_time()) + spent(used.system_time());
-    Ok(Cost { seconds, cpu_seconds, peak_rss_kib: u64::try_from(used.max_rss())? })
+    Ok(spent(used.user_time()) + spent(used.system_time()))
 }
 
 fn failure(program: &Path, status: ExitStatus, folder: &Path) -> String {

@@ -56,8 +56,6 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     /// Its figure.
     pub(crate) figure: Spread,
-    /// It was not measured here: somebody published it.
-    pub(crate) published: bool,
 }
 
 /// One line.
@@ -92,14 +90,7 @@ impl Figure {
     /// Beside a peer that was measured in pairs with it.
     pub(crate) fn against(mut self, name: impl Into<String>, ours: &[f64], peer: &[f64]) -> Self {
         self.ratio = Spread::of(&ratios(ours, peer));
-        self.peer = Spread::of(peer).map(|figure| Peer { name: name.into(), figure, published: false });
-        self
-    }
-
-    /// Beside a figure that somebody published.
-    pub(crate) fn against_published(mut self, name: impl Into<String>, figure: f64) -> Self {
-        self.ratio = Spread::of(&ratios(&[self.ours.median], &[figure]));
-        self.peer = Some(Peer { name: name.into(), figure: Spread::once(figure), published: true });
+        self.peer = Spread::of(peer).map(|figure| Peer { name: name.into(), figure });
         self
     }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::statistics::quantile;
@@ -16,6 +17,7 @@ const GROUP: usize = 64;
 /// As long as that is measured.
 const SPAN: Duration = Duration::from_millis(300);
 const ROUND_TRIPS: usize = 2_000;
+const STARTS: usize = 200;
 
 /// Durable records a second on the disk of `folder` where they are written in groups.
 pub(crate) fn durable_records(folder: &Path) -> anyhow::Result<f64> {
@@ -61,6 +63,17 @@ pub(crate) fn round_trip() -> anyhow::Result<f64> {
     Ok(quantile(&taken, 0.5).unwrap_or_default())
 }
 
+/// Seconds to start a program that does nothing, and to see it end.
+pub(crate) fn start(program: &Path) -> anyhow::Result<f64> {
+    let mut taken = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        let begun = Instant::now();
+        Command::new(program).stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+        taken.push(begun.elapsed().as_secs_f64());
+    }
+    Ok(quantile(&taken, 0.5).unwrap_or_default())
+}
+
 /// The cores that can work at once.
 pub(crate) fn cores() -> f64 {
     std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
@@ -75,5 +88,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(durable_records(folder.path()).unwrap() > 0.0);
         assert!(round_trip().unwrap() > 0.0 && cores() >= 1.0);
+        assert!(start(Path::new("/bin/true")).unwrap() > 0.0);
     }
 }

@@ -14,6 +14,7 @@ mod cost;
 mod figure;
 mod floor;
 mod harness;
+mod http;
 mod part;
 mod peer;
 mod proc;
@@ -81,7 +82,7 @@ fn benchmark(id: &str, measure: &Measure) -> anyhow::Result<Vec<Figure>> {
         b1::ID => {
             let mut figures = b1::run(measure.hosts.into(), measure.pairs.into(), &scratch)?;
             if let Some(hosts) = measure.more_hosts {
-                figures.push(b1::run_alone(hosts.into(), 1, &scratch)?);
+                figures.push(b1::run_alone(hosts.into(), &scratch)?);
             }
             Ok(figures)
         }
@@ -97,11 +98,10 @@ fn take_part(part: Part) -> anyhow::Result<()> {
             let (program, arguments) = program.split_first().context("no program to measure")?;
             part::say(&cost::count(program.as_ref(), arguments, &folder)?)
         }
-        Part::Flow { hosts, folder } => part::say(&reactor()?.block_on(b1::fly(hosts, &folder))?),
+        Part::Flow { hosts, spawns, folder } => part::say(&reactor()?.block_on(b1::fly(hosts, spawns, &folder))?),
         Part::Agents { first, count, ip, folder } => reactor()?.block_on(b4::serve(first, count, &ip, &folder)),
-        Part::Fleet { interval_ms, seconds, windows, folder } => {
-            part::say(&reactor()?.block_on(b4::watch(interval_ms, seconds, windows, &folder))?)
-        }
+        Part::Fleet { interval_ms, folder } => reactor()?.block_on(b4::watch(interval_ms, &folder)),
+        Part::Targets { count } => reactor()?.block_on(b4::answer(count)),
         Part::Sessions { count, folder } => part::say(&reactor()?.block_on(b4::sessions(count, &folder))?),
     }
 }

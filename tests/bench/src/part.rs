@@ -1,7 +1,7 @@
 //! Parts of a benchmark that need a process of their own: this program once more, which answers with one line of JSON.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 /// A part at work. It ends when this goes.
 pub(crate) struct Part {
     child: Child,
-    lines: BufReader<std::process::ChildStdout>,
+    words: ChildStdin,
+    lines: BufReader<ChildStdout>,
 }
 
 impl Part {
@@ -20,8 +21,19 @@ impl Part {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("part").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("starting a part of the benchmark")?;
+        let words = child.stdin.take().context("a part that hears nothing")?;
         let lines = BufReader::new(child.stdout.take().context("a part without output")?);
-        Ok(Self { child, lines })
+        Ok(Self { child, words, lines })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets it go on, where it waits for that.
+    pub(crate) fn go_on(&mut self) -> anyhow::Result<()> {
+        Ok(self.words.write_all(b"\n")?)
     }
 
     /// What it says next.
@@ -57,11 +69,9 @@ pub(crate) fn say(what: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until whoever started this part lets go of it.
-pub(crate) fn wait_for_end() {
-    let mut word = String::new();
-    // An error means the same: nobody is there any more.
-    let _ = std::io::stdin().read_line(&mut word);
+/// Waits until whoever started this part lets it go on, or is there no more.
+pub(crate) async fn wait() -> anyhow::Result<()> {
+    Ok(tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await?.map(drop)?)
 }
 
 /// As many open files as this machine lets us have: each agent and each connection is one.

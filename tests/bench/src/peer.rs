@@ -32,6 +32,14 @@ pub(crate) const NODE_EXPORTER: Program = Program {
     get: &["apt-get download prometheus-node-exporter", "dpkg-deb -x prometheus-node-exporter_1.5.0-*.deb ."],
 };
 
+/// The usual tool for hearing how many hosts are.
+pub(crate) const PROMETHEUS: Program = Program {
+    name: "prometheus",
+    version: "2.42.0",
+    binary: "usr/bin/prometheus",
+    get: &["apt-get download prometheus", "dpkg-deb -x prometheus_2.42.0*.deb ."],
+};
+
 impl Program {
     /// Where it lies; missing, how to get it.
     pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {

@@ -39,8 +39,7 @@ fn row(figure: &Figure) -> [String; 8] {
 }
 
 fn of_peer(peer: &Peer, unit: Unit) -> String {
-    let published = if peer.published { ", published" } else { "" };
-    format!("{} ({}{published})", spread(peer.figure, unit), peer.name)
+    format!("{} ({})", spread(peer.figure, unit), peer.name)
 }
 
 fn spread(spread: Spread, unit: Unit) -> String {
@@ -123,12 +122,6 @@ mod tests {
         assert_eq!(first["ratio"]["median"].as_f64(), Some(22.5));
         assert_eq!(first["reached"].as_bool(), Some(false));
         assert_eq!(first["target"]["times-less"].as_f64(), Some(40.0));
-    }
-
-    #[test]
-    fn what_somebody_published_says_so() {
-        let figure = Figure::new("B4", "x", Unit::Kibibytes, Spread::once(40.0)).against_published("other", 2048.0);
-        assert!(lines(&[figure])[1].contains("2048 KiB (other, published)"));
     }
 
     #[test]

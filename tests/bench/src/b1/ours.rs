@@ -17,8 +17,9 @@ use tempfile::TempDir;
 
 use super::STEPS;
 use super::flow::TenSteps;
-use crate::agents::{Agents, as_it_is};
-use crate::cost::Cost;
+use super::spawning::spawning;
+use crate::agents::Agents;
+use crate::cost::{self, Cost};
 use crate::{authority, coordinator, part, proc};
 
 /// What the process tells.
@@ -32,19 +33,21 @@ pub(crate) struct Flown {
 }
 
 /// Starts such a process.
-pub(super) fn measure(hosts: usize, scratch: &Path) -> anyhow::Result<Cost> {
+pub(super) fn measure(hosts: usize, spawns: bool, scratch: &Path) -> anyhow::Result<Cost> {
     let folder = TempDir::new_in(scratch)?;
-    let words = ["flow".to_owned(), "--hosts".to_owned(), hosts.to_string()];
-    let place = ["--folder".to_owned(), folder.path().display().to_string()];
-    let flown: Flown = part::run(&[&words[..], &place[..]].concat())?;
+    let mut words = vec!["flow".to_owned(), "--hosts".to_owned(), hosts.to_string()];
+    words.extend(["--folder".to_owned(), folder.path().display().to_string()]);
+    words.extend(spawns.then(|| "--spawns".to_owned()));
+    let flown: Flown = part::run(&words)?;
     Ok(Cost { seconds: flown.seconds, cpu_seconds: flown.cpu_seconds, peak_rss_kib: flown.peak_rss_kib })
 }
 
 /// The process.
-pub(crate) async fn fly(hosts: usize, folder: &Path) -> anyhow::Result<Flown> {
+pub(crate) async fn fly(hosts: usize, spawns: bool, folder: &Path) -> anyhow::Result<Flown> {
     part::open_many_files()?;
     let authority = authority::create()?;
-    let agents = Agents::serve(&authority, 0..hosts, "127.0.0.1", as_it_is).await?;
+    let made = if spawns { spawning } else { std::convert::identity };
+    let agents = Agents::serve(&authority, 0..hosts, "127.0.0.1", made).await?;
     let coordinator = coordinator::lead(&authority, &agents.hosts, folder).await?;
     let untold = coordinator.world.barrier.raise(&agents.hosts).await;
     ensure!(untold.is_empty(), "{} agents cannot be reached: {}", untold.len(), untold[0].1);
@@ -60,6 +63,7 @@ pub(crate) async fn fly(hosts: usize, folder: &Path) -> anyhow::Result<Flown> {
     runner.start(run.clone(), request).await?;
     runner.wait_for_end(&run).await;
     let (seconds, cpu_seconds) = (begun.elapsed().as_secs_f64(), proc::own_cpu_seconds()? - cpu);
+    let cpu_seconds = cpu_seconds + cost::children_seconds()?;
     judge(&coordinator, &agents, &run, hosts * STEPS).await?;
     let peak_rss_kib = u64::try_from(getrusage(UsageWho::RUSAGE_SELF)?.max_rss())?;
     Ok(Flown { seconds, cpu_seconds, peak_rss_kib })

@@ -1,17 +1,17 @@
 //! The peer: node_exporter with only those collectors that tell what the agent tells, and without figures about itself. Both choices favour it.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::http;
+
 const COLLECTORS: [&str; 5] = ["cpu", "meminfo", "loadavg", "filesystem", "pressure"];
 /// The agent tells of local disks alone, each once; the exporter would tell of every mount.
 const NO_FILE_SYSTEMS: &str = "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs|tmpfs|ramfs|fuse.*|nfs.*)$";
-const DEADLINE: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 100;
 
 /// The program at work.
@@ -47,7 +47,7 @@ impl Exporter {
 
     /// Asks it, as Prometheus does.
     pub(super) fn scrape(&self) -> anyhow::Result<String> {
-        scrape(self.address)
+        http::get(self.address, "/metrics")
     }
 }
 
@@ -56,16 +56,4 @@ impl Drop for Exporter {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A page for Prometheus.
-pub(super) fn scrape(address: SocketAddr) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-    stream.set_read_timeout(Some(DEADLINE))?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, page) = answer.split_once("\r\n\r\n").context("no answer of HTTP")?;
-    anyhow::ensure!(head.contains(" 200 "), "{}", head.lines().next().unwrap_or_default());
-    Ok(page.to_owned())
 }

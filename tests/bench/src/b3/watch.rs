@@ -8,8 +8,9 @@ use slipway_proto::types::HostMetrics;
 use tokio::time::MissedTickBehavior;
 
 use super::agent::Agent;
-use super::exporter::{Exporter, scrape};
+use super::exporter::Exporter;
 use super::page::{OfAgent, OfExporter};
+use crate::http;
 use crate::proc::{self, Process};
 
 /// Before anything counts: caches are warm then, and the first looks are over.
@@ -65,7 +66,7 @@ pub(super) async fn both(
         measured.push(window(&before, &now));
         before = now;
     }
-    let page = scrape(agent.page.parse()?)?;
+    let page = http::get(agent.page.parse()?, "/metrics")?;
     let of_exporter = OfExporter { first: first_page, last: exporter.scrape()? };
     Ok(Watched { windows: measured, of_agent: OfAgent { page, metrics }, of_exporter })
 }

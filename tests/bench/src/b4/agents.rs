@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use slipway_agent::core::Setup;
 use slipway_agent::sampler::Source;
 use slipway_errors::Coded;
-use slipway_proto::types::{Disk, HostFacts, HostMetrics, Pressure};
+use slipway_proto::types::{HostFacts, HostMetrics};
 use tokio::sync::OnceCell;
 
+use super::figures;
 use crate::agents::Agents;
 use crate::{authority, part};
 
@@ -18,10 +20,14 @@ use crate::{authority, part};
 pub(crate) async fn serve(first: usize, count: usize, ip: &str, folder: &Path) -> anyhow::Result<()> {
     part::open_many_files()?;
     let authority = authority::load(folder)?;
-    let agents = Agents::serve(&authority, first..first + count, ip, |inner| Arc::new(Changing::over(inner))).await?;
+    let agents = Agents::serve(&authority, first..first + count, ip, changing).await?;
     part::say(&agents.hosts)?;
-    tokio::task::spawn_blocking(part::wait_for_end).await?;
-    Ok(())
+    part::wait().await
+}
+
+fn changing(setup: Setup) -> Setup {
+    let source = Arc::new(Changing::over(setup.source.clone()));
+    Setup { source, ..setup }
 }
 
 /// A host that was looked at once, and whose figures change.
@@ -49,39 +55,6 @@ impl Source for Changing {
     }
 
     async fn metrics(&self) -> Result<HostMetrics, Coded> {
-        Ok(metrics(self.looks.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-fn metrics(look: u64) -> HostMetrics {
-    let disk = |mount_point: &str| Disk {
-        mount_point: mount_point.to_owned(),
-        total_bytes: 1 << 40,
-        available_bytes: (1 << 39) - look * 4096,
-    };
-    let pressure = Some(Pressure { some_avg10: (look % 100) as f64, full_avg10: 0.5 });
-    HostMetrics {
-        cpu_percent: (look % 100) as f64,
-        memory_total_bytes: 1 << 35,
-        memory_available_bytes: (1 << 34) - look * 4096,
-        disks: vec![disk("/"), disk("/var/lib/kubelet")],
-        load_1m: (look % 10) as f64,
-        load_5m: 1.5,
-        load_15m: 1.25,
-        cpu_pressure: pressure,
-        memory_pressure: pressure,
-        io_pressure: pressure,
-        cores: 16,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_looks_are_alike() {
-        assert_ne!(metrics(0), metrics(1));
-        assert_ne!(metrics(0), metrics(100));
+        Ok(figures::of(self.looks.fetch_add(1, Ordering::Relaxed)))
     }
 }
