@@ -45,6 +45,14 @@ impl Part {
         }
         serde_json::from_str(&line).with_context(|| format!("a part of the benchmark said {line:?}"))
     }
+
+    /// What it says last, after which it ends well.
+    pub(crate) fn last_answer<T: DeserializeOwned>(mut self) -> anyhow::Result<T> {
+        let answer = self.answer()?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "a part of the benchmark failed ({status})");
+        Ok(answer)
+    }
 }
 
 impl Drop for Part {
@@ -56,11 +64,7 @@ impl Drop for Part {
 
 /// Runs a part to its end, and gives what it said.
 pub(crate) fn run<T: DeserializeOwned>(arguments: &[String]) -> anyhow::Result<T> {
-    let mut part = Part::start(arguments)?;
-    let answer = part.answer()?;
-    let status = part.child.wait()?;
-    ensure!(status.success(), "a part of the benchmark failed ({status})");
-    Ok(answer)
+    Part::start(arguments)?.last_answer()
 }
 
 /// How a part says something.

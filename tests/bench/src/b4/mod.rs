@@ -62,8 +62,7 @@ pub(crate) fn run(agents: usize, seconds: u64, windows: usize, scratch: &Path) -
     usage.watch(seconds, windows)?;
     drop(prometheus);
     fleet.go_on()?;
-    let told: Told = fleet.answer()?;
-    drop(fleet);
+    let told: Told = fleet.last_answer()?;
     let session: f64 =
         part::run(&words(&["sessions", "--count", &SESSIONS.min(agents).to_string(), "--folder", &place]))?;
     eprintln!("  {agents} agents were heard after {all_heard:.1} s");
