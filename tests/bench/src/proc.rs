@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
+use serde::Serialize;
 
 /// A process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -58,7 +59,29 @@ pub(crate) fn load() -> f64 {
     text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or_default()
 }
 
-/// A number of `/proc/PID/status`.
+/// What figures were measured on, for whoever compares them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Machine {
+    cores: usize,
+    memory_mib: u64,
+    kernel: String,
+    processor: String,
+}
+
+/// This machine.
+pub(crate) fn machine() -> Machine {
+    let read = |name: &str| std::fs::read_to_string(Path::new("/proc").join(name)).unwrap_or_default();
+    let cpus = read("cpuinfo");
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    Machine {
+        cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        memory_mib: number_in(&read("meminfo"), "MemTotal").unwrap_or_default() / 1024,
+        kernel: read("sys/kernel/osrelease").trim().to_owned(),
+        processor: model.map(|(_, name)| name.trim().to_owned()).unwrap_or_default(),
+    }
+}
+
+/// A number of `/proc/PID/status`, or of another list of that form.
 fn number_in(status: &str, key: &str) -> Option<u64> {
     let rest = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -91,6 +114,12 @@ mod tests {
         let stat = "42 (a) b) 3) S 1 1 1 0 -1 0 0 0 0 0 11 12 150 50 20 0 1 0 0 0";
         assert_eq!(children_seconds(stat), Some(2.0));
         assert_eq!(children_seconds("42 (x) S 1"), None);
+    }
+
+    #[test]
+    fn the_machine_is_told() {
+        let told = machine();
+        assert!(told.cores > 0 && told.memory_mib > 0 && told.kernel.contains('.'), "{told:?}");
     }
 
     #[test]

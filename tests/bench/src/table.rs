@@ -14,9 +14,10 @@ pub(crate) fn lines(figures: &[Figure]) -> Vec<String> {
     rows.iter().map(|row| aligned(row, widths)).collect()
 }
 
-/// The same for programs.
+/// The same for programs, with the machine that it was measured on.
 pub(crate) fn json(figures: &[Figure]) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&serde_json::json!({ "figures": figures }))? + "\n")
+    let all = serde_json::json!({ "machine": crate::proc::machine(), "figures": figures });
+    Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
 fn aligned(row: &[String; 8], widths: [usize; 8]) -> String {

@@ -71,13 +71,16 @@ pub(crate) fn run(agents: usize, seconds: u64, windows: usize, scratch: &Path) -
 
 fn start_agents(agents: usize, folder: &Path) -> anyhow::Result<Vec<Part>> {
     authority::create()?.save(folder)?;
-    let (mut processes, mut hosts) = (Vec::new(), Vec::<HostRecord>::new());
-    for first in (0..agents).step_by(IN_ONE_PROCESS) {
-        let (count, ip) = (IN_ONE_PROCESS.min(agents - first), format!("127.0.{}.1", processes.len() + 1));
-        let (first, count, folder) = (first.to_string(), count.to_string(), folder.display().to_string());
-        let mut process = part(&["agents", "--first", &first, "--count", &count, "--ip", &ip, "--folder", &folder])?;
+    let place = folder.display().to_string();
+    let start = |(process, first): (usize, usize)| {
+        let (count, ip) = (IN_ONE_PROCESS.min(agents - first), format!("127.0.{}.1", process + 1));
+        part(&["agents", "--first", &first.to_string(), "--count", &count.to_string(), "--ip", &ip, "--folder", &place])
+    };
+    let mut processes =
+        (0..agents).step_by(IN_ONE_PROCESS).enumerate().map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut hosts = Vec::new();
+    for process in &mut processes {
         hosts.extend(process.answer::<Vec<HostRecord>>()?);
-        processes.push(process);
     }
     std::fs::write(folder.join(HOSTS), serde_json::to_vec(&hosts)?)?;
     Ok(processes)
