@@ -63,6 +63,23 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("slipway-lab", &["slipway-types"]),
+    (
+        "slipway-bench",
+        &[
+            "slipway-types",
+            "slipway-events",
+            "slipway-errors",
+            "slipway-proto",
+            "slipway-identity",
+            "slipway-net",
+            "slipway-host",
+            "slipway-agent",
+            "slipway-flow",
+            "slipway-store",
+            "slipway-cluster",
+            "slipway-coordinator",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -4,6 +4,7 @@
     reason = "a tool of the tree: it starts cargo and its programs, and takes the time"
 )]
 
+mod bench;
 mod ci;
 mod demo;
 mod deps;
@@ -30,6 +31,8 @@ enum Verb {
     Test(test::Arguments),
     /// Real kubeadm clusters on this machine: up, status, shell, down, test. Needs root and Go.
     Lab(lab::Arguments),
+    /// How fast, against whom: B1 and so on beside real peers in the same run. Some peers have to be fetched first; it says how.
+    Bench(bench::Arguments),
     /// Formatting, lints, docs, licences and sources of dependencies, arrows between crates, sizes.
     Ci,
     /// Checks the arrows between crates against cargo's metadata.
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Test(arguments) => test::test(&arguments),
         Verb::Lab(arguments) => lab::lab(&arguments),
+        Verb::Bench(arguments) => bench::bench(&arguments),
         Verb::Ci => ci::ci(),
         Verb::Deps => deps::deps(),
         Verb::Sizes => sizes::sizes(),
