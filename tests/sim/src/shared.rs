@@ -1,0 +1,62 @@
+//! The world, as coordinators hold it: a call is a future that is ready when its answer lies in its slot. There is no other way to wait, so there
+//! is no other source of time or order.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::message::{Ask, Reply};
+use crate::party::Party;
+use crate::world::World;
+
+/// The world.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    /// Puts a world where coordinators reach it.
+    pub fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    /// The world, for a moment.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks.
+    pub fn ask(&self, from: Party, to: Party, ask: Ask, deadline: Duration) -> Slot {
+        let call = self.world().ask(from, to, ask, deadline);
+        Slot { shared: self.clone(), call }
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, time: Duration) {
+        let call = self.world().alarm(time);
+        drop(Slot { shared: self.clone(), call }.await);
+    }
+}
+
+/// An answer to come.
+pub struct Slot {
+    shared: Shared,
+    call: u64,
+}
+
+impl Future for Slot {
+    type Output = Reply;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        match self.shared.world().look(self.call, cx.waker()) {
+            Some(reply) => Poll::Ready(reply),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.world().forget(self.call);
+    }
+}
