@@ -37,6 +37,11 @@ impl Signs {
         Self { answered: now }
     }
 
+    /// How long an answer is worth waiting for: afterwards the leader has to step down whatever it says.
+    pub fn patience(&self, now: Duration) -> Duration {
+        (self.answered + STEPS_DOWN).saturating_sub(now)
+    }
+
     /// Takes in what came of a sign that was given at `asked`; false: the leader has to step down. What counts is when the sign was given, not
     /// when the answer came.
     pub fn heard(&mut self, heard: Heard, asked: Duration, now: Duration) -> bool {
@@ -64,6 +69,7 @@ mod tests {
         let at = Duration::from_millis;
         let mut signs = Signs::since(at(100));
         assert!(signs.heard(Heard::Taken, at(850), at(2_000)));
+        assert_eq!(signs.patience(at(2_100)), at(1_250));
         assert!(signs.heard(Heard::Nothing, at(2_100), at(3_349)));
         assert!(!signs.heard(Heard::Nothing, at(2_100), at(3_350)), "2.5 s after the last one that was answered");
         assert!(!Signs::since(at(0)).heard(Heard::Gone, at(1), at(1)));

@@ -15,7 +15,7 @@ pub struct VirtualClock(AtomicU64);
 impl VirtualClock {
     /// Moves to that moment.
     pub fn move_to(&self, now: Duration) {
-        self.0.store(now.as_micros() as u64, Ordering::SeqCst);
+        self.0.store(now.as_nanos() as u64, Ordering::SeqCst);
     }
 }
 
@@ -25,6 +25,6 @@ impl Clock for VirtualClock {
     }
 
     fn since_boot(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::SeqCst))
+        Duration::from_nanos(self.0.load(Ordering::SeqCst))
     }
 }

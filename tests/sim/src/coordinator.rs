@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::task::Poll;
 
-use futures::future::{join_all, select};
+use futures::future::{Either, join_all, select};
 use slipway_coordinator::boot::candidate;
 use slipway_errors::{Code, Coded};
 use slipway_store::signs::{Heard, LEASE, SIGN, Signs};
@@ -19,7 +19,7 @@ use crate::message::{Answer, Ask, Reply};
 use crate::mutants::Mutant;
 use crate::party::Party;
 use crate::shared::Shared;
-use crate::site::{STORE, Site};
+use crate::site::Site;
 use crate::tasks::Spawner;
 
 /// How long agents are asked for the fences they keep.
@@ -59,7 +59,7 @@ impl Coordinator {
     }
 
     async fn store(&self, ask: Ask) -> Reply {
-        self.shared.ask(Party::Coordinator(self.me), Party::Store, ask, STORE).await
+        self.shared.ask_store(Party::Coordinator(self.me), ask).await
     }
 
     /// Waits until nobody leads. True: somebody did.
@@ -134,10 +134,11 @@ impl Coordinator {
         let mut signs = Signs::since(clock.since_boot());
         loop {
             let asked = clock.since_boot();
-            let heard = match self.store(Ask::Sign(fence.clone())).await {
-                Ok(Answer::Is(true)) => Heard::Taken,
-                Ok(_) => Heard::Gone,
-                Err(_) => Heard::Nothing,
+            let patience = pin!(self.shared.sleep(signs.patience(asked)));
+            let heard = match select(pin!(self.store(Ask::Sign(fence.clone()))), patience).await {
+                Either::Left((Ok(Answer::Is(true)), _)) => Heard::Taken,
+                Either::Left((Ok(_), _)) => Heard::Gone,
+                Either::Left((Err(_), _)) | Either::Right(_) => Heard::Nothing,
             };
             if !signs.heard(heard, asked, clock.since_boot()) {
                 return lost.cancel();

@@ -21,8 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::leader::Leader;
 use crate::message::{Answer, Ask};
 use crate::mutants::Mutant;
-use crate::party::Party;
-use crate::site::{STORE, Site, lock};
+use crate::site::{Site, lock};
 
 /// How long a step that was asked to end early may take.
 const GRACE: Duration = Duration::from_secs(30);
@@ -181,7 +180,7 @@ impl Drive {
     async fn append(&mut self, lines: Vec<Line>) -> Result<(), Halt> {
         let site = &self.leader.site;
         let run = self.engine.book().run.clone();
-        let append = site.ask(Party::Store, Ask::Append(run, self.durable, lines, site.fence.clone()), STORE);
+        let append = site.store(Ask::Append(run, self.durable, lines, site.fence.clone()));
         // With the bug, steps are on their way while the journal is written.
         let answer = if site.mutant == Some(Mutant::DispatchedBeforeWritten) {
             let mut append = pin!(append);

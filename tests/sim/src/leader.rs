@@ -16,9 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::drive::{Drive, Handle};
 use crate::flows;
 use crate::message::{Answer, Ask};
-use crate::party::Party;
 use crate::people::Wish;
-use crate::site::{STORE, Site, lock};
+use crate::site::{Site, lock};
 use crate::tasks::Spawner;
 
 /// A leader at work.
@@ -97,7 +96,7 @@ impl Leader {
         loop {
             self.site.shared.sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(10));
-            if let Ok(Answer::Entries(entries)) = self.site.ask(Party::Store, Ask::Journal(run.clone()), STORE).await {
+            if let Ok(Answer::Entries(entries)) = self.site.store(Ask::Journal(run.clone())).await {
                 return Book::fold(run.clone(), &entries);
             }
         }
@@ -105,11 +104,11 @@ impl Leader {
 
     /// Goes on with every open run: all are read before the first of them goes on. False: the store does not answer.
     pub async fn recover(self: &Arc<Self>) -> bool {
-        let Ok(Answer::Heads(heads)) = self.site.ask(Party::Store, Ask::OpenRuns, STORE).await else { return false };
+        let Ok(Answer::Heads(heads)) = self.site.store(Ask::OpenRuns).await else { return false };
         let mut ready = Vec::new();
         for head in heads {
             let run = head.first.run;
-            let journal = self.site.ask(Party::Store, Ask::Journal(run.clone()), STORE).await;
+            let journal = self.site.store(Ask::Journal(run.clone())).await;
             let Ok(Answer::Entries(entries)) = journal else { return false };
             let book = Book::fold(run, &entries);
             let Some(plan) = flows::again(&book, self.site.mutant) else { continue };
@@ -169,7 +168,7 @@ impl Leader {
         };
         let lines = vec![line(planned), line(Event::Approved)];
         let append = Ask::Append(run.clone(), 0, lines, site.fence.clone());
-        let Ok(Answer::Entries(entries)) = site.ask(Party::Store, append, STORE).await else { return };
+        let Ok(Answer::Entries(entries)) = site.store(append).await else { return };
         let (book, handle) = (Book::fold(run.clone(), &entries), Arc::new(Handle::default()));
         *lock(&handle.book) = Some(book.clone());
         lock(&self.runs).insert(run, handle.clone());

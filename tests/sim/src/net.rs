@@ -87,9 +87,10 @@ impl Net {
             return Fate::Comes(Duration::from_micros(self.chance.between(500, 3_000)), None);
         }
         match self.chance.between(0, 1_000) {
-            0..8 => Fate::Lost,
-            8..18 => Fate::Comes(self.usual(), Some(Duration::from_millis(self.chance.between(1, 12_000)))),
-            18..48 => Fate::Comes(Duration::from_millis(self.chance.between(50, 9_000)), None),
+            0..3 => Fate::Lost,
+            3..10 => Fate::Comes(self.usual(), Some(Duration::from_millis(self.chance.between(1, 12_000)))),
+            10..14 => Fate::Comes(Duration::from_millis(self.chance.between(500, 12_000)), None),
+            14..50 => Fate::Comes(Duration::from_millis(self.chance.between(12, 400)), None),
             _ => Fate::Comes(self.usual(), None),
         }
     }

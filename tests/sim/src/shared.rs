@@ -6,9 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use slipway_errors::{Code, Coded};
+
 use crate::message::{Ask, Reply};
 use crate::party::Party;
 use crate::world::World;
+
+/// One member of the store may take so long for an answer.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// So many are asked.
+const MEMBERS: usize = 3;
 
 /// The world.
 #[derive(Clone)]
@@ -29,6 +36,21 @@ impl Shared {
     pub fn ask(&self, from: Party, to: Party, ask: Ask, deadline: Duration) -> Slot {
         let call = self.world().ask(from, to, ask, deadline);
         Slot { shared: self.clone(), call }
+    }
+
+    /// Asks the store, again at another member where one is silent, as the product does.
+    pub async fn ask_store(&self, from: Party, ask: Ask) -> Reply {
+        let mut last = Err(Coded::new(Code::STORE_AWAY, "no majority answers"));
+        for _ in 0..MEMBERS {
+            last = self.ask(from, Party::Store, ask.clone(), ATTEMPT).await;
+            if !matches!(&last, Err(error) if error.code == Code::WIRE_DEADLINE) {
+                break;
+            }
+        }
+        last.map_err(|error| {
+            let code = if error.code == Code::WIRE_DEADLINE { Code::STORE_AWAY } else { error.code };
+            Coded { code, ..error }
+        })
     }
 
     /// Waits.

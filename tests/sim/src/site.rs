@@ -28,8 +28,6 @@ use crate::shared::Shared;
 
 /// How long an agent may take for an answer.
 const AGENT: Duration = Duration::from_secs(5);
-/// How long the store may take.
-pub const STORE: Duration = Duration::from_secs(5);
 
 /// A leader's view of the world.
 pub struct Site {
@@ -86,6 +84,11 @@ impl Site {
         self.shared.ask(Party::Coordinator(self.me), to, ask, deadline).await
     }
 
+    /// Asks the store.
+    pub async fn store(&self, ask: Ask) -> Reply {
+        self.shared.ask_store(Party::Coordinator(self.me), ask).await
+    }
+
     /// Asks an agent.
     pub async fn agent(&self, host: usize, ask: Ask) -> Reply {
         self.ask(Party::Agent(host), ask, AGENT).await
@@ -130,7 +133,7 @@ impl Site {
         if lock(&self.gate).are_fresh(asked) {
             return Ok(());
         }
-        self.ask(Party::Store, Ask::Confirm(self.fence.clone()), STORE).await?;
+        self.store(Ask::Confirm(self.fence.clone())).await?;
         lock(&self.gate).confirmed(asked);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use slipway_errors::{Code, Coded};
+use slipway_flow::journal::link;
 use slipway_flow::{Journal, JournalError, Line};
 use slipway_store::signs::{LEASE, was_seen_to_end};
 use slipway_store::{Candidate, Error, HighWater, Leadership, Memory, Store};
@@ -185,12 +186,20 @@ impl SimStore {
     fn append(&mut self, run: &RunId, after: u64, lines: Vec<Line>, fence: Fence) -> (Option<Reply>, Option<Changed>) {
         let leader = self.high_water().fence();
         let under = if self.mutant == Some(Mutant::StoreTakesOldTerm) { leader.clone() } else { fence.clone() };
+        let again = lines.clone();
         let added = at_once(async { self.memory.append(run, after, lines, &under).await.map_err(Refused::from) });
         match added {
             Ok(entries) => {
                 (Some(Ok(Answer::Entries(entries))), Some(Changed::Appended(run.clone(), after, fence, leader)))
             }
-            Err(Refused(error)) => (Some(Err(error)), None),
+            Err(Refused(error)) => {
+                // An append whose answer was lost is asked again: what is there as it was to be counts as done.
+                let there = self.journal(run);
+                let before = after.checked_sub(1).and_then(|last| there.get(last as usize));
+                let wanted = link(run, before, again, &fence);
+                let known = error.code == Code::STORE_CONFLICT && there.get(after as usize..) == Some(wanted.as_slice());
+                (Some(if known { Ok(Answer::Entries(wanted)) } else { Err(error) }), None)
+            }
         }
     }
 }

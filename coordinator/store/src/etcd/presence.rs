@@ -72,13 +72,15 @@ impl Peers {
         let mut signs = Signs::since(clock.since_boot());
         while !lost.is_cancelled() {
             let asked = clock.since_boot();
-            let heard = match self.sign(lease).await {
-                Ok(true) => Heard::Taken,
-                Ok(false) => Heard::Gone,
-                Err(error) => {
+            // Members that keep silent are asked one after the other: that takes longer than a leader may wait.
+            let heard = match tokio::time::timeout(signs.patience(asked), self.sign(lease)).await {
+                Ok(Ok(true)) => Heard::Taken,
+                Ok(Ok(false)) => Heard::Gone,
+                Ok(Err(error)) => {
                     tracing::warn!(%error, "no sign of life reaches the store");
                     Heard::Nothing
                 }
+                Err(_) => Heard::Nothing,
             };
             if !signs.heard(heard, asked, clock.since_boot()) {
                 if heard != Heard::Gone {
