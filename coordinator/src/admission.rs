@@ -14,6 +14,7 @@ use slipway_types::{NodeName, RunId};
 
 use crate::fleet::HostRecord;
 use crate::pools::{Share, share_of};
+use crate::steps::judge_api as api;
 use crate::world::World;
 
 /// Between two looks at a budget that is used up: nodes become Ready without telling us.
@@ -47,6 +48,8 @@ impl Admission<World> for PoolBudgets {
 /// Where an admission gets its answers from.
 #[async_trait]
 pub trait Outlook: Send + Sync {
+    /// Waits until what is admitted could also be written to the cluster.
+    async fn writable(&self) -> Result<(), StepError>;
     /// The nodes, as the cluster has them at this moment.
     async fn nodes(&self) -> Result<Vec<Node>, StepError>;
     /// A node's share in a budget.
@@ -59,6 +62,8 @@ pub trait Outlook: Send + Sync {
 
 /// Raises the fence in the wanted node's pool, and counts; gives what was counted beside what the cluster shows.
 pub async fn consider(outlook: &dyn Outlook, request: &AdmissionRequest) -> Result<BTreeSet<NodeName>, StepError> {
+    // A new leadership may have to wait for the writes of the one before: what it counted by then would be that old.
+    outlook.writable().await?;
     let nodes = outlook.nodes().await?;
     let Some(wanted) = nodes.iter().find(|node| node.name == request.node).map(|node| outlook.share(node)) else {
         let text = format!("there is no node {} any more", request.node);
@@ -67,6 +72,8 @@ pub async fn consider(outlook: &dyn Outlook, request: &AdmissionRequest) -> Resu
     let of_pool: Vec<&Node> = nodes.iter().filter(|node| outlook.share(node).pool == wanted.pool).collect();
     let mut under_way: BTreeSet<NodeName> = request.under_way.keys().cloned().collect();
     under_way.extend(untold(outlook.raise(&of_pool).await?)?);
+    // What was seen before is as old as the slowest agent was slow, and the leader before may have gone on until then.
+    let nodes = outlook.nodes().await?;
     let states: Vec<_> = nodes.iter().map(|node| state(node, outlook.share(node).pool)).collect();
     let limit = outlook.limit(&request.run, &wanted).await?;
     judge(&states, &under_way, &request.node, (&wanted.pool, limit))?;
@@ -80,6 +87,10 @@ struct Looking<'a> {
 
 #[async_trait]
 impl Outlook for Looking<'_> {
+    async fn writable(&self) -> Result<(), StepError> {
+        self.world.cluster.writable().await.map_err(|error| api(error.into()))
+    }
+
     async fn nodes(&self) -> Result<Vec<Node>, StepError> {
         self.world.cluster.nodes(None).await.map_err(|error| StepError::wait(error.into()))
     }

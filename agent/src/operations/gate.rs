@@ -126,6 +126,11 @@ impl Gate {
         if let Some(entry) = known {
             return Self::attach(&entry, start);
         }
+        // Whoever began the later attempt has asked what became of this one, and was told that it had not begun.
+        if let Some(later) = self.journal.later_attempt(&start.id) {
+            let said = format!("{} came after {later} had begun; nothing was begun", start.id);
+            return Err(Coded::new(Code::FENCE_PAST_TIME, said).do_this("nothing: the later attempt counts"));
+        }
         if let Some(busy) = self.live.values().next() {
             let said = format!("{} ({}) runs on this host; {} was not begun", busy.id(), busy.action_name(), start.id);
             return Err(

@@ -149,6 +149,8 @@ impl ClusterApi {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            // A look before the gate opens may find that there is nothing to do while a write of the leader before is still under way.
+            self.writable().await?;
             let node = self.node(name).await?.ok_or_else(|| Error::NotFound { doing: doing.to_owned() })?;
             if node.uid != uid {
                 let reason = format!("the node of that name is another one now (uid {}, not {uid})", node.uid);

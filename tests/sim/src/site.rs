@@ -12,6 +12,7 @@ use slipway_coordinator::admission::{Outlook, consider};
 use slipway_coordinator::gate::Confirmations;
 use slipway_coordinator::pools::{MASTERS, Share, share_of};
 use slipway_coordinator::settings::Budget;
+use slipway_coordinator::steps::judge_api;
 use slipway_errors::{Code, Coded};
 use slipway_flow::attempt::Doorkeeper;
 use slipway_flow::claims::Claims;
@@ -190,6 +191,10 @@ impl Site {
 
 #[async_trait]
 impl Outlook for Site {
+    async fn writable(&self) -> Result<(), StepError> {
+        self.allowed().await.map_err(judge_api)
+    }
+
     async fn nodes(&self) -> Result<Vec<Node>, StepError> {
         Self::nodes(self).await.map_err(StepError::wait)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use slipway_types::{NodeName, NodeRole};
 
+use crate::api_server::Cordoner;
 use crate::fact::Fact;
 use crate::message::Change;
 use crate::world::World;
@@ -26,6 +27,11 @@ impl Disruptions {
     /// Takes in an event; an act that disrupts may begin only while fewer than `limit` others are out of service.
     pub(super) fn look(&mut self, world: &World, facts: &[Fact], role: NodeRole, limit: usize) -> Result<(), String> {
         let mut broken = Ok(());
+        // What we gave back and is still out of service is so by itself.
+        for node in facts.iter().filter_map(given_back) {
+            self.by_us.remove(node);
+            self.out_since.remove(node);
+        }
         for node in facts.iter().filter_map(|fact| disrupted_by(world, fact)) {
             let ours = world.host_of(&node).and_then(|host| world.hosts.get(host)).is_some_and(|host| host.role == role);
             if !ours || self.out_since.contains_key(&node) {
@@ -57,6 +63,14 @@ impl Disruptions {
                 self.by_us.remove(&host.node);
             }
         }
+    }
+}
+
+/// The node that this put back into service.
+fn given_back(fact: &Fact) -> Option<&NodeName> {
+    match fact {
+        Fact::Written { write, before: Some(Cordoner::Run(_)), after: None, .. } => Some(&write.node),
+        _ => None,
     }
 }
 

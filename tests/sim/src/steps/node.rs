@@ -45,6 +45,7 @@ async fn change<T>(
     let mut attempt = 0;
     loop {
         attempt += 1;
+        cx.world.allowed().await?;
         let node = cx.world.node(name).await?;
         let node = node.ok_or_else(|| Coded::new(Code::KUBE_REFUSED, format!("there is no Node {name}")))?;
         if node.uid != uid {
