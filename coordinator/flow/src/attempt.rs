@@ -25,8 +25,6 @@ pub enum Back {
 pub trait Doorkeeper: Send + Sync {
     /// Yes, or why not.
     async fn admit(&self, run: &RunId, node: &NodeName) -> Result<(), StepError>;
-    /// Something is being done under that yes.
-    fn uses(&self, run: &RunId, node: &NodeName);
 }
 
 /// Goes through one attempt. `acted` is set right before anything may change.
@@ -57,9 +55,6 @@ pub async fn perform<W: Send + Sync + 'static>(
         });
     }
     acted.store(!step.reads_only(), Ordering::SeqCst);
-    if let Some(node) = step.disrupts() {
-        door.uses(&attempt.run, &node);
-    }
     let record = step.act(cx).await?;
     if step.satisfied(cx).await.map_err(|error| not_seen(error, step.reads_only()))? {
         return Ok(Outcome::Done { record });

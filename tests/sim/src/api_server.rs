@@ -2,6 +2,7 @@
 //! node is noted beside it, from who asked, not from the marks that the product reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value;
 use slipway_cluster::Node;
@@ -25,6 +26,7 @@ pub struct ApiServer {
     nodes: BTreeMap<NodeName, Node>,
     pods: BTreeMap<NodeName, u32>,
     cordons: BTreeMap<NodeName, Cordoner>,
+    protected: BTreeMap<NodeName, Duration>,
     version: u64,
     uids: u64,
     /// Kubelets whose Node was deleted while they ran: they register it anew.
@@ -50,6 +52,16 @@ impl ApiServer {
     /// Who has cordoned it.
     pub fn cordoner(&self, name: &NodeName) -> Option<&Cordoner> {
         self.cordons.get(name)
+    }
+
+    /// The pods there may not be evicted until then.
+    pub fn protect(&mut self, name: &NodeName, until: Duration) {
+        self.protected.insert(name.clone(), until);
+    }
+
+    /// Whether its pods may not be evicted.
+    pub fn is_protected(&self, name: &NodeName, now: Duration) -> bool {
+        self.protected.get(name).is_some_and(|until| *until > now)
     }
 
     /// A kubelet registers its Node, as a new object.

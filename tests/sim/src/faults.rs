@@ -30,6 +30,17 @@ pub enum Trouble {
     ApiAway(Duration),
     /// A command that an agent has had comes again.
     ComesAgain(u64),
+    /// A command that this agent has had comes again.
+    ComesLate(usize, u64),
+    /// What the leader sends to agents is held back for so long, and its process dies, or stops, meanwhile.
+    Strands {
+        /// For so long.
+        held: Duration,
+        /// It dies after that.
+        dies: Duration,
+        /// Or rather stops.
+        stops: bool,
+    },
     /// A coordinator that nobody gave a leadership commands an agent.
     Pretends(usize, u64),
 }
@@ -63,13 +74,21 @@ impl World {
             }
             75..80 => Trouble::StoreAway(time(chance, 500, 20_000)),
             80..86 => Trouble::ApiAway(time(chance, 500, 100_000)),
-            86..94 => Trouble::ComesAgain(chance.draw()),
+            86..90 => Trouble::ComesAgain(chance.draw()),
+            90..96 => Trouble::Strands {
+                held: time(chance, 5_000, 28_000),
+                dies: time(chance, 50, 2_500),
+                stops: chance.happens(300),
+            },
             _ => Trouble::Pretends(host, chance.between(0, 4)),
         }
     }
 
     /// Something goes wrong.
     pub fn go_wrong(&mut self, trouble: Trouble) {
+        if self.calm {
+            return;
+        }
         self.say(format_args!("trouble: {trouble:?}"));
         match trouble {
             Trouble::KillsCoordinator(number) => {
@@ -101,15 +120,39 @@ impl World {
                 self.api_away = self.now() + time;
                 self.count("times without the API server");
             }
-            Trouble::ComesAgain(which) => {
-                let count = self.old.len() as u64;
-                if let Some((host, ask)) = self.old.get((which % count.max(1)) as usize).cloned() {
-                    self.count("old commands that came again");
-                    self.arrive_unasked(host, ask);
-                }
-            }
+            Trouble::ComesAgain(which) => self.come_again(None, which),
+            Trouble::ComesLate(host, which) => self.come_again(Some(host), which),
+            Trouble::Strands { held, dies, stops } => self.strand(held, dies, stops),
             Trouble::Pretends(host, how) => self.pretend(host, how),
         }
+    }
+
+    fn come_again(&mut self, host: Option<usize>, which: u64) {
+        let of_host = |(of, _): &&(usize, Ask)| host.is_none_or(|host| host == *of);
+        let old: Vec<(usize, Ask)> = self.old.iter().filter(of_host).cloned().collect();
+        if let Some((host, ask)) = old.get((which % (old.len() as u64).max(1)) as usize).cloned() {
+            self.count("old commands that came again");
+            self.arrive_unasked(host, ask);
+        }
+    }
+
+    fn strand(&mut self, held: Duration, dies: Duration, stops: bool) {
+        let holder = self.store.high_water().holder;
+        let Some(leader) = self.processes.iter().position(|process| process.runs && process.holder == holder) else {
+            return;
+        };
+        self.count("leaders stranded");
+        for host in 0..self.hosts.len() {
+            let link = Link { from: Some(Party::Coordinator(leader)), to: Some(Party::Agent(host)) };
+            let cut = self.net.cut(link, Cut::Holds);
+            self.at(held, Event::Heals(cut));
+        }
+        let end = if stops {
+            Trouble::StopsCoordinator(leader, held * 2)
+        } else {
+            Trouble::KillsCoordinator(leader)
+        };
+        self.at(dies, Event::Goes(end));
     }
 
     fn arrive_unasked(&mut self, host: usize, ask: Ask) {

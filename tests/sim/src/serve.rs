@@ -81,6 +81,12 @@ impl World {
                 self.at(slipway_store::signs::LEASE, Event::Lease);
             }
             Some(Changed::Appended(run, after, by, leader)) => {
+                for entry in self.store.journal(&run).iter().skip(after as usize) {
+                    let text = format!("{:?}", entry.event);
+                    let what = text.split([' ', '{']).next().unwrap_or_default();
+                    let step = entry.event.step().map(ToString::to_string).unwrap_or_default();
+                    self.say(format_args!("{run} {what} {step}"));
+                }
                 self.facts.push(Fact::Appended { run, after, by, leader });
             }
             None => {}
@@ -102,7 +108,7 @@ impl World {
     }
 
     fn serve_api(&mut self, ask: Ask, sent: Duration) -> Reply {
-        if !self.api_answers() {
+        if !self.api_answers() || (!self.calm && self.troubles.happens(10)) {
             return Err(Coded::new(Code::KUBE_UNREACHABLE, "the API server does not answer"));
         }
         match ask {
@@ -117,6 +123,10 @@ impl World {
     fn write(&mut self, write: Write, sent: Duration) -> Reply {
         let uid = self.api.node(&write.node).map(|node| node.uid.clone()).unwrap_or_default();
         let before = self.api.cordoner(&write.node).cloned();
+        let now = self.now();
+        if matches!(write.change, Change::Evict) && self.api.is_protected(&write.node, now) {
+            return Err(Coded::new(Code::KUBE_REFUSED, "a disruption budget of pods forbids it"));
+        }
         self.api.write(&write)?;
         let after = self.api.cordoner(&write.node).cloned();
         let kind = match &write.change {
@@ -126,6 +136,11 @@ impl World {
             Change::Evict => "evicts from",
         };
         self.say(format_args!("{} {kind} {} under {}", write.run, write.node, write.by));
+        // Its pods may be protected for a while.
+        if kind == "cordons" && !self.calm && self.people.happens(300) {
+            let until = now + Duration::from_millis(self.people.between(5_000, 150_000));
+            self.api.protect(&write.node, until);
+        }
         self.count("writes to the API server");
         self.facts.push(Fact::Written { write: Box::new(write), sent, uid, before, after });
         Ok(Answer::Done)

@@ -179,7 +179,7 @@ impl Site {
     }
 
     async fn decide(&self, run: &RunId, wanted: &NodeName) -> Result<(), StepError> {
-        let Some(under_way) = lock(&self.claims).ask(run, wanted) else { return Ok(()) };
+        let under_way = lock(&self.claims).ask(run, wanted);
         let (fence, node) = (self.fence.clone(), wanted.clone());
         let request = AdmissionRequest { node: node.clone(), run: run.clone(), fence: fence.clone(), under_way };
         let counted = consider(self, &request).await?.into_iter().collect();
@@ -225,9 +225,5 @@ impl Doorkeeper for Site {
     async fn admit(&self, run: &RunId, node: &NodeName) -> Result<(), StepError> {
         let _turn = self.admitting.lock().await;
         self.decide(run, node).await
-    }
-
-    fn uses(&self, run: &RunId, node: &NodeName) {
-        lock(&self.claims).uses(run, node);
     }
 }

@@ -6,6 +6,7 @@ use slipway_agent::journal::Outcome;
 
 use crate::deed::Deed;
 use crate::fact::Fact;
+use crate::faults::Trouble;
 use crate::message::Event;
 use crate::world::World;
 
@@ -112,6 +113,12 @@ impl World {
         self.etcd.set_running(number, joined);
         self.set_kubelet(number, kubelet);
         self.at(Duration::from_millis(300), Event::AgentStarts(number));
+        // What was on its way to the host before may come now.
+        if !self.calm && self.troubles.happens(400) {
+            let after = Duration::from_millis(self.troubles.between(400, 6_000));
+            let which = self.troubles.draw();
+            self.at(after, Event::Goes(Trouble::ComesLate(number, which)));
+        }
     }
 
     /// The cluster notices how a kubelet is.

@@ -45,7 +45,7 @@ impl<W: Send + Sync + 'static> Admission<W> for AdmitAll {
 impl<W: Send + Sync + 'static> Inner<W> {
     pub(super) async fn admit(&self, run: &RunId, node: &NodeName) -> Result<(), StepError> {
         let _turn = self.admitting.lock().await;
-        let Some(under_way) = lock(&self.claims).ask(run, node) else { return Ok(()) };
+        let under_way = lock(&self.claims).ask(run, node);
         let request = AdmissionRequest { node: node.clone(), run: run.clone(), fence: self.fence.clone(), under_way };
         self.admission.admit(&self.world, &request).await?;
         lock(&self.claims).admitted(run, node);

@@ -20,10 +20,6 @@ impl<W: Send + Sync + 'static> Doorkeeper for Inner<W> {
     async fn admit(&self, run: &RunId, node: &NodeName) -> Result<(), StepError> {
         Self::admit(self, run, node).await
     }
-
-    fn uses(&self, run: &RunId, node: &NodeName) {
-        super::lock(&self.claims).uses(run, node);
-    }
 }
 
 /// An attempt that has come to its end.

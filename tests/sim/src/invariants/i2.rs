@@ -21,6 +21,7 @@ const OLDEST_LOOK: Duration = Duration::from_secs(75);
 #[derive(Default)]
 pub(super) struct Quorum {
     down_since: BTreeMap<u64, Duration>,
+    up_since: BTreeMap<u64, Duration>,
 }
 
 impl Invariant for Quorum {
@@ -39,11 +40,13 @@ impl Invariant for Quorum {
         }
         let now = world.now();
         for seat in world.etcd.seats() {
-            if seat.runs {
-                self.down_since.remove(&seat.id);
+            let (is, is_not) = if seat.runs {
+                (&mut self.up_since, &mut self.down_since)
             } else {
-                self.down_since.entry(seat.id).or_insert(now);
-            }
+                (&mut self.down_since, &mut self.up_since)
+            };
+            is_not.remove(&seat.id);
+            is.entry(seat.id).or_insert(now);
         }
         verdict
     }
@@ -53,6 +56,11 @@ impl Quorum {
     /// Down for longer than any look may be old.
     fn is_down(&self, world: &World, id: u64) -> bool {
         self.down_since.get(&id).is_some_and(|since| world.now().saturating_sub(*since) > OLDEST_LOOK)
+    }
+
+    /// Up for longer than any look may be old.
+    fn is_up(&self, world: &World, id: u64) -> bool {
+        self.up_since.get(&id).is_some_and(|since| world.now().saturating_sub(*since) > OLDEST_LOOK)
     }
 
     fn stands(&self, world: &World, members: &[Member]) -> (usize, usize) {
@@ -68,7 +76,7 @@ impl Quorum {
         }
         let left = |member: &&Member| after.iter().all(|other| other.id != member.id);
         // To remove one that is down costs nothing.
-        let fewer = before.iter().any(|member| left(&member) && member.counts());
+        let fewer = before.iter().any(|member| left(&member) && self.is_up(world, member.id.0));
         let (less, one) = word(world, run);
         if fewer && (healthy == 1 && !one || healthy == 2 && !less && !one) {
             return Err(format!("{run} leaves {healthy} healthy members, and nobody said that it may"));

@@ -124,6 +124,10 @@ impl Step<Site> for Cordon {
     }
 
     async fn undo(&self, cx: &Cx<'_>) -> Result<(), StepError> {
+        let node = cx.world.node(&self.node).await.map_err(judge_api)?;
+        if node.is_none_or(|node| node.uid != self.uid) {
+            return Ok(());
+        }
         match uncordon(cx, &self.node, &self.uid, &Whose::Run(cx.run.0.clone())).await {
             Ok(_) => Ok(()),
             Err(error) if error.code == Code::KUBE_REFUSED => Ok(()),
@@ -242,7 +246,12 @@ impl Step<Site> for Drain {
     async fn act(&self, cx: &Cx<'_>) -> Result<Vec<String>, StepError> {
         while self.pods(cx).await? > 0 {
             find(cx, &self.node, &self.uid).await?.ok_or_else(|| gone(&self.node))?;
-            cx.world.write(&cx.run, &self.node, &self.uid, Change::Evict).await.map_err(judge_api)?;
+            match cx.world.write(&cx.run, &self.node, &self.uid, Change::Evict).await {
+                Err(why) if why.code == Code::KUBE_REFUSED => {
+                    return Err(StepError::Wait { after: Some(LOOK_AGAIN), why });
+                }
+                evicted => evicted.map_err(judge_api)?,
+            }
         }
         Ok(Vec::new())
     }
