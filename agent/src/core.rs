@@ -173,7 +173,7 @@ impl AgentCore {
             opened.await.map_err(|error| Error::Other(defect(&error)))??
         };
         let witness = Witness::new(record);
-        let journal_id = gate.journal.id().to_owned();
+        let journal_id = gate.journal_id().to_owned();
         let operations = Operations::open(gate, works, clock.clone(), witness.clone());
         let core = Arc::new(Self {
             here,

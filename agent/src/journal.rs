@@ -114,6 +114,16 @@ impl Journal {
         Ok(entry.filter(|entry| entry.id == id))
     }
 
+    /// An operation of the same step that is a later attempt than `id`, if one is known.
+    pub fn later_attempt(&self, id: &str) -> Option<&str> {
+        let (step, number) = attempt_of(id)?;
+        let of_step = self.places.range(format!("{step}/")..).map(|(other, _)| other.as_str());
+        let of_step = of_step.take_while(|other| other.starts_with(step));
+        of_step.filter_map(|other| Some((attempt_of(other)?, other))).find_map(|((of, attempt), other)| {
+            (of == step && attempt > number).then_some(other)
+        })
+    }
+
     /// Writes down that an operation begins. Only when this has returned may it do anything.
     pub fn begin(
         &mut self,
@@ -212,6 +222,12 @@ impl Journal {
         self.disk.replace(&path, format!("{id}\n").as_bytes()).map_err(failed("writing", &path))?;
         Ok(id)
     }
+}
+
+/// Run and step of an operation, and the attempt's number.
+fn attempt_of(id: &str) -> Option<(&str, u64)> {
+    let (step, number) = id.rsplit_once('/')?;
+    Some((step, number.parse().ok()?))
 }
 
 fn parse(bytes: &[u8]) -> std::io::Result<Entry> {

@@ -1,7 +1,8 @@
 //! One thing at a time on a host, each once, whatever dies in between. The gate lets operations in, `run` carries them to their end, and what
 //! was open when the agent died is taken up again before anything new begins.
 
-pub(crate) mod gate;
+pub mod gate;
+pub mod returned;
 mod run;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,7 +85,7 @@ impl Operations {
         let inner = self.0.clone();
         let open = inner
             .with_gate(|gate| {
-                let ids = gate.journal.open_operations();
+                let ids = gate.left_open();
                 ids.iter().map(|id| gate.come_back(id)).collect::<Result<Vec<_>, _>>()
             })
             .await?;

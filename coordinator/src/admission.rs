@@ -12,7 +12,9 @@ use slipway_flow::budget::{Decision, NodeState, decide};
 use slipway_flow::{Admission, AdmissionRequest, Journal, StepError};
 use slipway_types::{NodeName, RunId};
 
+use crate::fleet::HostRecord;
 use crate::pools::{Share, share_of};
+use crate::steps::judge_api as api;
 use crate::world::World;
 
 /// Between two looks at a budget that is used up: nodes become Ready without telling us.
@@ -39,49 +41,104 @@ impl PoolBudgets {
 #[async_trait]
 impl Admission<World> for PoolBudgets {
     async fn admit(&self, world: &World, request: &AdmissionRequest) -> Result<(), StepError> {
-        let nodes = world.cluster.nodes(None).await.map_err(|error| StepError::wait(error.into()))?;
-        let share = |node: &Node| share_of(node.role, &node.labels, &world.settings.budget);
-        let Some(wanted) = nodes.iter().find(|node| node.name == request.node).map(share) else {
-            return Err(StepError::Veto(Coded::new(
-                Code::NODE_UNKNOWN,
-                format!("there is no node {} any more", request.node),
-            )));
-        };
-        let untold = told(world, &nodes, &wanted, &share).await?;
-        let mut under_way: BTreeSet<NodeName> = request.under_way.keys().cloned().collect();
-        under_way.extend(untold);
-        let states: Vec<_> = nodes.iter().map(|node| state(node, share(node).pool)).collect();
-        let limit = self.limit_of(&request.run, &wanted).await?;
-        match decide(&states, &under_way, &request.node, limit) {
-            Decision::Allowed { .. } | Decision::CostsNothing => Ok(()),
-            Decision::Unknown => {
-                Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {}", request.node))))
-            }
-            Decision::Exceeded { disrupted, limit } => {
-                Err(StepError::Wait { after: Some(LOOK_AGAIN), why: used_up(&wanted, &disrupted, limit) })
-            }
+        consider(&Looking { budgets: self, world }, request).await.map(drop)
+    }
+}
+
+/// Where an admission gets its answers from.
+#[async_trait]
+pub trait Outlook: Send + Sync {
+    /// Waits until what is admitted could also be written to the cluster.
+    async fn writable(&self) -> Result<(), StepError>;
+    /// The nodes, as the cluster has them at this moment.
+    async fn nodes(&self) -> Result<Vec<Node>, StepError>;
+    /// A node's share in a budget.
+    fn share(&self, node: &Node) -> Share;
+    /// How many of that pool the run may have out of service.
+    async fn limit(&self, run: &RunId, share: &Share) -> Result<usize, StepError>;
+    /// Raises the fence on the agents of these nodes; gives the hosts that could not be told, and why.
+    async fn raise(&self, nodes: &[&Node]) -> Result<Vec<(String, Coded)>, StepError>;
+}
+
+/// Raises the fence in the wanted node's pool, and counts; gives what was counted beside what the cluster shows.
+pub async fn consider(outlook: &dyn Outlook, request: &AdmissionRequest) -> Result<BTreeSet<NodeName>, StepError> {
+    // A new leadership may have to wait for the writes of the one before: what it counted by then would be that old.
+    outlook.writable().await?;
+    let nodes = outlook.nodes().await?;
+    let Some(wanted) = nodes.iter().find(|node| node.name == request.node).map(|node| outlook.share(node)) else {
+        let text = format!("there is no node {} any more", request.node);
+        return Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, text)));
+    };
+    let of_pool: Vec<&Node> = nodes.iter().filter(|node| outlook.share(node).pool == wanted.pool).collect();
+    let mut under_way: BTreeSet<NodeName> = request.under_way.keys().cloned().collect();
+    under_way.extend(untold(outlook.raise(&of_pool).await?)?);
+    // What was seen before is as old as the slowest agent was slow, and the leader before may have gone on until then.
+    let nodes = outlook.nodes().await?;
+    let states: Vec<_> = nodes.iter().map(|node| state(node, outlook.share(node).pool)).collect();
+    let limit = outlook.limit(&request.run, &wanted).await?;
+    judge(&states, &under_way, &request.node, (&wanted.pool, limit))?;
+    Ok(under_way)
+}
+
+struct Looking<'a> {
+    budgets: &'a PoolBudgets,
+    world: &'a World,
+}
+
+#[async_trait]
+impl Outlook for Looking<'_> {
+    async fn writable(&self) -> Result<(), StepError> {
+        self.world.cluster.writable().await.map_err(|error| api(error.into()))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>, StepError> {
+        self.world.cluster.nodes(None).await.map_err(|error| StepError::wait(error.into()))
+    }
+
+    fn share(&self, node: &Node) -> Share {
+        share_of(node.role, &node.labels, &self.world.settings.budget)
+    }
+
+    async fn limit(&self, run: &RunId, share: &Share) -> Result<usize, StepError> {
+        self.budgets.limit_of(run, share).await
+    }
+
+    async fn raise(&self, nodes: &[&Node]) -> Result<Vec<(String, Coded)>, StepError> {
+        let hosts = self.world.hosts.list().await.map_err(StepError::retry)?;
+        let wanted = |host: &HostRecord| nodes.iter().any(|node| node.name.as_str() == host.name);
+        let hosts: Vec<HostRecord> = hosts.into_iter().filter(wanted).collect();
+        let refusals = self.world.barrier.raise(&hosts).await;
+        Ok(refusals.into_iter().map(|(host, error)| (host.name, error)).collect())
+    }
+}
+
+/// What a step may do that wants to take `wanted`, of a pool with that limit, out of service.
+fn judge(
+    states: &[NodeState],
+    under_way: &BTreeSet<NodeName>,
+    wanted: &NodeName,
+    (pool, limit): (&str, usize),
+) -> Result<(), StepError> {
+    match decide(states, under_way, wanted, limit) {
+        Decision::Allowed { .. } | Decision::CostsNothing => Ok(()),
+        Decision::Unknown => {
+            Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {wanted}"))))
+        }
+        Decision::Exceeded { disrupted, limit } => {
+            Err(StepError::Wait { after: Some(LOOK_AGAIN), why: used_up(pool, &disrupted, limit) })
         }
     }
 }
 
-/// Raises the fence on every agent of the pool; gives the nodes whose agents could not be told. They count as disrupted.
-async fn told(
-    world: &World,
-    nodes: &[Node],
-    wanted: &Share,
-    share: &(dyn Fn(&Node) -> Share + Sync),
-) -> Result<Vec<NodeName>, StepError> {
-    let names: BTreeSet<&str> =
-        nodes.iter().filter(|node| share(node).pool == wanted.pool).map(|node| node.name.as_str()).collect();
-    let hosts = world.hosts.list().await.map_err(StepError::retry)?;
-    let of_pool: Vec<_> = hosts.into_iter().filter(|host| names.contains(host.name.as_str())).collect();
+/// The nodes whose agents could not be told of this leadership: they count as disrupted. One that knows a later leadership ends this one.
+fn untold(refusals: impl IntoIterator<Item = (String, Coded)>) -> Result<Vec<NodeName>, StepError> {
     let mut untold = Vec::new();
-    for (host, error) in world.barrier.raise(&of_pool).await {
+    for (host, error) in refusals {
         if matches!(error.code, Code::FENCE_OLD_TERM | Code::FENCE_OTHER_HOLDER | Code::FENCE_OTHER_LINEAGE) {
             return Err(StepError::Fenced(error));
         }
-        tracing::warn!(host = %host.name, %error, "an agent could not be told of this leadership; its node counts as disrupted");
-        untold.extend(NodeName::new(host.name).ok());
+        tracing::warn!(host, %error, "an agent could not be told of this leadership; its node counts as disrupted");
+        untold.extend(NodeName::new(host).ok());
     }
     Ok(untold)
 }
@@ -90,14 +147,39 @@ fn state(node: &Node, pool: String) -> NodeState {
     NodeState { name: node.name.clone(), pool, ready: node.ready, schedulable: !node.unschedulable }
 }
 
-fn used_up(share: &Share, disrupted: &BTreeSet<NodeName>, limit: usize) -> Coded {
+fn used_up(pool: &str, disrupted: &BTreeSet<NodeName>, limit: usize) -> Coded {
     let names: Vec<_> = disrupted.iter().map(ToString::to_string).collect();
     let text = format!(
         "the budget of pool {} is used up: {} of {limit} may be out of service, and {} is or cannot be asked",
-        share.pool,
+        pool,
         disrupted.len(),
         names.join(", ")
     );
     Coded::new(Code::BUDGET_EXCEEDED, text)
         .do_this("it goes on by itself when one of them is back: Ready and schedulable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_was_not_told_counts_and_one_that_knows_better_ends_it() {
+        let coded = |code| Coded::new(code, "x");
+        let silent = untold([("w1".to_owned(), coded(Code::WIRE_UNREACHABLE))]).unwrap();
+        assert_eq!(silent, [NodeName::new("w1").unwrap()]);
+        let knows = untold([("w1".to_owned(), coded(Code::FENCE_OLD_TERM))]);
+        assert!(matches!(knows, Err(StepError::Fenced(_))));
+        let state = |name: &str| NodeState {
+            name: NodeName::new(name).unwrap(),
+            pool: "p".to_owned(),
+            ready: true,
+            schedulable: true,
+        };
+        let states = [state("w1"), state("w2")];
+        let (silent, wanted) = (silent.into_iter().collect(), &states[1].name);
+        assert!(matches!(judge(&states, &silent, wanted, ("p", 1)), Err(StepError::Wait { .. })));
+        assert_eq!(judge(&states, &silent, wanted, ("p", 2)), Ok(()));
+        assert!(matches!(judge(&[], &silent, wanted, ("p", 2)), Err(StepError::Veto(_))));
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use slipway_cluster::ClusterApi;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Options, Runner};
-use slipway_store::{Candidate, Leadership, Store, judge_copy};
-use slipway_types::{Clock, Fence, IdGen, Term};
+use slipway_store::{Candidate, HighWater, Leadership, Store, judge_copy};
+use slipway_types::{Clock, Fence, IdGen};
 use tokio::task::JoinSet;
 
 use crate::admission::PoolBudgets;
@@ -106,27 +106,8 @@ impl Foundation {
     async fn campaign(&self) -> Result<Leadership, Coded> {
         let seen = if self.store_is_live { Vec::new() } else { self.fences().await? };
         let high_water = self.store.high_water().await?;
-        let mut floor = Term(0);
-        if let Err(error) = judge_copy(&high_water, &seen) {
-            if !self.accept_old_copy {
-                return Err(error.coded().do_this(
-                    "find the newer store; if it is lost, start once with --accept-old-copy: runs since the copy are forgotten, look at the nodes first",
-                ));
-            }
-            floor = seen
-                .iter()
-                .filter(|fence| fence.lineage == high_water.lineage)
-                .map(|fence| fence.term)
-                .max()
-                .unwrap_or_default();
-            tracing::warn!(%error, "going on with an older copy of the store, as an administrator said");
-        }
-        let candidate = Candidate {
-            holder: self.holder.clone(),
-            address: self.address.clone(),
-            floor,
-            after: Some(high_water.term),
-        };
+        let mut candidate = candidate(&high_water, &seen, self.accept_old_copy)?;
+        (candidate.holder, candidate.address) = (self.holder.clone(), self.address.clone());
         Ok(self.store.campaign(&candidate).await?)
     }
 
@@ -147,5 +128,39 @@ impl Foundation {
             }
         }
         Ok(fences)
+    }
+}
+
+/// Who campaigns after that leadership, where agents keep these fences: whoever came meanwhile has come first, and a store that is older than
+/// what agents have seen takes an administrator's word.
+pub fn candidate(high_water: &HighWater, seen: &[Fence], accept_old_copy: bool) -> Result<Candidate, Coded> {
+    let candidate = Candidate { after: Some(high_water.term), ..Candidate::default() };
+    let Err(error) = judge_copy(high_water, seen) else { return Ok(candidate) };
+    if !accept_old_copy {
+        return Err(error.coded().do_this(
+            "find the newer store; if it is lost, start once with --accept-old-copy: runs since the copy are forgotten, look at the nodes first",
+        ));
+    }
+    tracing::warn!(%error, "going on with an older copy of the store, as an administrator said");
+    let of_store = seen.iter().filter(|fence| fence.lineage == high_water.lineage);
+    Ok(candidate.above(of_store.map(|fence| fence.term).max().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipway_types::{Lineage, Term};
+
+    #[test]
+    fn an_older_copy_takes_a_word_and_then_counts_from_what_agents_have_seen() {
+        let store = HighWater { lineage: Lineage("a".into()), term: Term(4), holder: "c1".into() };
+        let fence = |lineage: &str, term| Fence { lineage: Lineage(lineage.into()), term: Term(term), ..Fence::default() };
+        let seen = [fence("a", 4), fence("z", 90)];
+        let usual = candidate(&store, &seen, false).unwrap();
+        assert_eq!((usual.floor, usual.after), (Term(0), Some(Term(4))));
+        let seen = [fence("a", 9), fence("z", 90)];
+        assert_eq!(candidate(&store, &seen, false).unwrap_err().code, Code::STORE_OLD_COPY);
+        let admitted = candidate(&store, &seen, true).unwrap();
+        assert_eq!((admitted.floor, admitted.after), (Term(9), Some(Term(4))));
     }
 }

@@ -2,51 +2,50 @@
 //! within the last second; and where nobody has seen the end of the leadership before, ours waits until the last write that it may have sent has
 //! been answered or given up.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod confirmations;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use slipway_cluster::{REQUEST_DEADLINE, WriteGate};
+use slipway_cluster::WriteGate;
 use slipway_errors::Coded;
 use slipway_store::{Leadership, Store};
 use slipway_types::{Clock, Fence};
 
-/// How long a confirmation counts.
-const FRESH: Duration = Duration::from_secs(1);
+pub use confirmations::{Confirmations, FRESH};
 
 /// Open while the store says that we lead.
 pub struct LeaderGate {
     store: Arc<dyn Store>,
     fence: Fence,
     clock: Arc<dyn Clock>,
-    confirmed: Mutex<Option<Duration>>,
-    opens_at: Duration,
+    confirmations: Mutex<Confirmations>,
 }
 
 impl LeaderGate {
     /// The gate of one leadership.
     pub fn new(store: Arc<dyn Store>, leadership: &Leadership, clock: Arc<dyn Clock>) -> Self {
-        let wait = if leadership.before_may_act { FRESH + REQUEST_DEADLINE } else { Duration::ZERO };
-        let opens_at = clock.since_boot() + wait;
-        Self { store, fence: leadership.fence.clone(), clock, confirmed: Mutex::default(), opens_at }
+        let confirmations = Confirmations::of(leadership, clock.since_boot());
+        Self { store, fence: leadership.fence.clone(), clock, confirmations: Mutex::new(confirmations) }
     }
 
-    fn is_fresh(&self, now: Duration) -> bool {
-        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| now.saturating_sub(at) < FRESH)
+    fn confirmations(&self) -> MutexGuard<'_, Confirmations> {
+        self.confirmations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl WriteGate for LeaderGate {
     async fn allowed(&self) -> Result<(), Coded> {
-        tokio::time::sleep(self.opens_at.saturating_sub(self.clock.since_boot())).await;
+        let wait = self.confirmations().wait(self.clock.since_boot());
+        tokio::time::sleep(wait).await;
         // Taken before the question: what counts is when the store was asked, not when it answered.
         let asked = self.clock.since_boot();
-        if self.is_fresh(asked) {
+        if self.confirmations().are_fresh(asked) {
             return Ok(());
         }
         self.store.confirm(&self.fence).await?;
-        *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        self.confirmations().confirmed(asked);
         Ok(())
     }
 }
@@ -54,6 +53,7 @@ impl WriteGate for LeaderGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slipway_cluster::REQUEST_DEADLINE;
     use slipway_store::{Candidate, Memory};
     use slipway_types::{Lineage, SystemClock};
 

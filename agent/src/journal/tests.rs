@@ -26,6 +26,19 @@ fn end(says: &str) -> End {
 }
 
 #[test]
+fn a_later_attempt_of_the_same_step_is_known_and_that_of_another_is_not() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = open(state.path());
+    for id in ["r/s/2", "r/s.part/9", "r/s-w2/9", "r2/s/9", "r/s/10"] {
+        journal.begin(id, "mask-kubelet", b"act", &fence(), 7).unwrap();
+    }
+    assert_eq!(journal.later_attempt("r/s/9"), Some("r/s/10"));
+    assert!(journal.later_attempt("r/s/1").is_some());
+    assert_eq!(journal.later_attempt("r/s/10"), None);
+    assert_eq!(journal.later_attempt("r/other/1"), None);
+}
+
+#[test]
 fn an_operation_is_found_again_with_its_end() {
     let state = tempfile::tempdir().unwrap();
     let mut journal = open(state.path());

@@ -18,8 +18,9 @@ use crate::witness::Witness;
 
 /// An operation that has no end yet.
 #[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) entry: Entry,
+pub struct Live {
+    /// As the journal has it.
+    pub entry: Entry,
     pub(crate) progress: Arc<Progress>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) secret: Option<Secret>,
@@ -31,11 +32,13 @@ impl Live {
         Arc::new(Self { entry, progress, cancelled: CancellationToken::new(), secret })
     }
 
-    pub(crate) fn id(&self) -> &str {
+    /// `run/step/attempt`.
+    pub fn id(&self) -> &str {
         &self.entry.id
     }
 
-    pub(crate) fn action_name(&self) -> &str {
+    /// The action's name.
+    pub fn action_name(&self) -> &str {
         &self.entry.action_name
     }
 }
@@ -63,7 +66,7 @@ pub struct Start {
 
 /// What became of a [`Start`].
 #[derive(Debug)]
-pub(crate) enum Started {
+pub enum Started {
     /// It is in the journal and may be done now.
     Begun(Arc<Live>),
     /// It was known: it runs, or it ended so.
@@ -81,25 +84,32 @@ pub struct Seen {
 
 /// Fence, journal and what runs.
 #[derive(Debug)]
-pub(crate) struct Gate {
-    pub(crate) here: Here,
-    pub(crate) kept: Kept,
-    pub(crate) journal: Journal,
+pub struct Gate {
+    here: Here,
+    kept: Kept,
+    journal: Journal,
     live: BTreeMap<String, Arc<Live>>,
 }
 
 impl Gate {
-    pub(crate) const fn new(here: Here, kept: Kept, journal: Journal) -> Self {
+    /// The gate of this host, over what its state folder has.
+    pub const fn new(here: Here, kept: Kept, journal: Journal) -> Self {
         Self { here, kept, journal, live: BTreeMap::new() }
     }
 
-    pub(crate) fn seen(&self) -> Seen {
+    /// Changes whenever the journal is a new one.
+    pub fn journal_id(&self) -> &str {
+        self.journal.id()
+    }
+
+    /// What others may see.
+    pub fn seen(&self) -> Seen {
         let open = self.live.keys().next().cloned().unwrap_or_default();
         Seen { fence: self.kept.fence().cloned(), open }
     }
 
     /// Lets a command in that is under `fence`, and keeps that fence first where it is a later one.
-    pub(crate) fn admit(&mut self, claim: Claim<'_>, boot: Boot, now: Timestamp) -> Result<(), Coded> {
+    pub fn admit(&mut self, claim: Claim<'_>, boot: Boot, now: Timestamp) -> Result<(), Coded> {
         if admit(&self.here, self.kept.fence(), claim, boot, now)? == Admission::RaiseFirst {
             self.kept.raise(claim.fence).map_err(|error| error.coded())?;
             tracing::info!(fence = %claim.fence, "a later leadership is obeyed from now on");
@@ -109,12 +119,17 @@ impl Gate {
 
     /// Begins an operation, or finds the one of that id. An id that is known is answered whatever the hour: "too late" must mean that
     /// nothing was begun.
-    pub(crate) fn start(&mut self, start: &Start, now: Timestamp, witness: &Witness) -> Result<Started, Coded> {
+    pub fn start(&mut self, start: &Start, now: Timestamp, witness: &Witness) -> Result<Started, Coded> {
         let known = self.journal.get(&start.id).map_err(|error| error.coded())?;
         let not_after = known.is_none().then_some(start.not_after);
         self.admit(Claim { target: &start.target, fence: &start.fence, not_after }, Boot::Named, now)?;
         if let Some(entry) = known {
             return Self::attach(&entry, start);
+        }
+        // Whoever began the later attempt has asked what became of this one, and was told that it had not begun.
+        if let Some(later) = self.journal.later_attempt(&start.id) {
+            let said = format!("{} came after {later} had begun; nothing was begun", start.id);
+            return Err(Coded::new(Code::FENCE_PAST_TIME, said).do_this("nothing: the later attempt counts"));
         }
         if let Some(busy) = self.live.values().next() {
             let said = format!("{} ({}) runs on this host; {} was not begun", busy.id(), busy.action_name(), start.id);
@@ -144,8 +159,13 @@ impl Gate {
         Ok(Started::Known(state))
     }
 
+    /// What was begun and has no end, the earliest first: after a restart, all that a former life left open.
+    pub fn left_open(&self) -> Vec<String> {
+        self.journal.open_operations()
+    }
+
     /// Takes up again what was begun and has no end, after a restart.
-    pub(crate) fn come_back(&mut self, id: &str) -> Result<Arc<Live>, Coded> {
+    pub fn come_back(&mut self, id: &str) -> Result<Arc<Live>, Coded> {
         let entry = self.journal.come_back(id).map_err(|error| error.coded())?;
         Ok(self.run(entry, None))
     }
@@ -157,14 +177,14 @@ impl Gate {
     }
 
     /// Writes an end down; only then the next operation may begin.
-    pub(crate) fn finish(&mut self, live: &Live, end: End) -> Result<End, Coded> {
+    pub fn finish(&mut self, live: &Live, end: End) -> Result<End, Coded> {
         let end = self.journal.finish(&live.entry, end).map_err(|error| error.coded())?;
         self.live.remove(live.id());
         Ok(end)
     }
 
     /// Asks an operation to stop.
-    pub(crate) fn cancel(&mut self, id: &str) -> Result<OperationState, Coded> {
+    pub fn cancel(&mut self, id: &str) -> Result<OperationState, Coded> {
         if let Some(live) = self.live.get(id) {
             live.progress.say("asked to stop; it stops at its next safe point");
             live.cancelled.cancel();
@@ -174,12 +194,12 @@ impl Gate {
     }
 
     /// The operation as it runs.
-    pub(crate) fn live(&self, id: &str) -> Option<Arc<Live>> {
+    pub fn live(&self, id: &str) -> Option<Arc<Live>> {
         self.live.get(id).cloned()
     }
 
     /// How an operation ended, with the number of its last sentence as it is told after the fact.
-    pub(crate) fn ended(&self, id: &str) -> Result<(u32, End), Coded> {
+    pub fn ended(&self, id: &str) -> Result<(u32, End), Coded> {
         let entry = self.journal.get(id).map_err(|error| error.coded())?;
         entry.and_then(|entry| entry.end.map(|end| (entry.returns, end))).ok_or_else(|| {
             Coded::new(Code::AGENT_UNKNOWN_OPERATION, format!("this host's journal has no operation {id}"))

@@ -9,10 +9,10 @@ use prost::Message;
 use slipway_errors::{Code, Coded};
 use slipway_proto::types::Action;
 
-use super::Inner;
 use super::gate::Live;
+use super::{Inner, returned};
 use crate::journal::{Changed, End, Outcome};
-use crate::work::{Applied, Operation, View, Work};
+use crate::work::{Applied, Operation, Work};
 
 /// The most that one operation may take. An action's own limits are shorter; this one ends what should be impossible.
 pub const LONGEST_OPERATION: Duration = Duration::from_mins(45);
@@ -105,15 +105,13 @@ async fn resume(live: &Live, work: &dyn Work) -> Came {
         Err(broken) => return Came::unknown(broken.says("the look for its command")),
     }
     match guarded(LONGEST_CHECK, work.check()).await {
-        Ok(View { satisfied: true, .. }) => {
-            let record = vec!["the agent was restarted meanwhile; the host is as the action wants it".to_owned()];
-            Came::to(Outcome::Done, "the host is as wanted", Applied { record, ..Applied::default() })
-        }
-        Ok(view) => Came::unknown(format!(
-            "the agent was restarted in the middle of {}; {} changes are still to be made",
-            work.name(),
-            view.changes.len()
-        )),
+        Ok(view) => match returned::judge(work.name(), &view) {
+            (Outcome::Done, says) => {
+                let record = vec!["the agent was restarted meanwhile; the host is as the action wants it".to_owned()];
+                Came::to(Outcome::Done, says, Applied { record, ..Applied::default() })
+            }
+            (_, says) => Came::unknown(says),
+        },
         Err(broken) => Came::unknown(broken.says("the look at the host after a restart")),
     }
 }

@@ -134,6 +134,11 @@ impl ClusterApi {
         Err(Error::Refused { doing: doing.to_owned(), status: 0, reason })
     }
 
+    /// Waits until a write would leave at once: what is looked at from then on is not older than the write that follows from it.
+    pub async fn writable(&self) -> Result<(), Error> {
+        self.gate.allowed().await.map_err(Error::Gate)
+    }
+
     /// A write: asks the gate, then sends. The raw result is left to callers that tell refusals apart.
     pub(crate) async fn write<T: DeserializeOwned>(
         &self,

@@ -84,9 +84,10 @@ fn mark_in(annotations: &BTreeMap<String, String>) -> Option<CordonMark> {
 }
 
 /// Either an outcome already, or the patch that leads to it.
-pub(crate) type Decision<T> = Result<T, Value>;
+pub type Decision<T> = Result<T, Value>;
 
-fn decide_cordon(node: &Node, mark: &CordonMark) -> Decision<CordonOutcome> {
+/// What a cordon of the node, as it was just seen, takes. A cordon that is there is never taken over.
+pub fn decide_cordon(node: &Node, mark: &CordonMark) -> Decision<CordonOutcome> {
     if !node.unschedulable {
         let marks = json!({CORDON_OWNER: mark.owner, CORDON_REASON: mark.reason, CORDON_RUN: mark.run});
         return Err(patch(node, true, &marks));
@@ -98,7 +99,8 @@ fn decide_cordon(node: &Node, mark: &CordonMark) -> Decision<CordonOutcome> {
     })
 }
 
-fn decide_uncordon(node: &Node, whose: &Whose) -> Decision<UncordonOutcome> {
+/// What taking a cordon of the node back takes, as it was just seen. A foreign one is left alone.
+pub fn decide_uncordon(node: &Node, whose: &Whose) -> Decision<UncordonOutcome> {
     let clear = || json!({CORDON_OWNER: null, CORDON_REASON: null, CORDON_RUN: null});
     let marked = MARKS.iter().any(|key| node.annotations.contains_key(*key));
     match (node.unschedulable, mark_in(&node.annotations), whose) {
@@ -147,6 +149,8 @@ impl ClusterApi {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            // A look before the gate opens may find that there is nothing to do while a write of the leader before is still under way.
+            self.writable().await?;
             let node = self.node(name).await?.ok_or_else(|| Error::NotFound { doing: doing.to_owned() })?;
             if node.uid != uid {
                 let reason = format!("the node of that name is another one now (uid {}, not {uid})", node.uid);

@@ -12,7 +12,7 @@ mod cluster_info;
 mod config_maps;
 pub mod conformance;
 mod connect;
-mod cordon;
+pub mod cordon;
 mod denial;
 mod drain;
 mod error;

@@ -1,8 +1,10 @@
 //! How steps are run: plans, the engine that decides, the runner that does, and the journal between them. It knows neither Kubernetes nor
 //! gRPC: flows work on a world of their own choosing, so the same engine runs in the coordinator, in the simulator and in the crash matrix.
 
+pub mod attempt;
 pub mod book;
 pub mod budget;
+pub mod claims;
 pub mod conflicts;
 mod context;
 pub mod engine;

@@ -25,6 +25,7 @@ pub use follow::Follow;
 pub use live::Update;
 pub use start::{Proposal, Request};
 
+use crate::claims::Claims;
 use crate::conflicts::Conflicts;
 use crate::engine::Command;
 use crate::{Book, Journal, Registry};
@@ -69,7 +70,7 @@ struct Inner<W> {
     options: Options,
     runs: Mutex<BTreeMap<RunId, Handle>>,
     /// Nodes that runs take out of service. Never held while something is waited for.
-    claims: Mutex<BTreeMap<NodeName, admission::NodeClaim>>,
+    claims: Mutex<Claims>,
     /// One admission is decided at a time. Whoever only gives a claim back does not wait for it.
     admitting: tokio::sync::Mutex<()>,
     starting: tokio::sync::Mutex<()>,
@@ -183,7 +184,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// The nodes that steps under way take out of service, and the runs that do it.
     pub fn under_way(&self) -> BTreeMap<NodeName, RunId> {
-        lock(&self.inner.claims).iter().map(|(node, claim)| (node.clone(), claim.run.clone())).collect()
+        lock(&self.inner.claims).under_way()
     }
 
     /// Waits until the run is no longer open in this process.

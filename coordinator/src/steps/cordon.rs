@@ -84,6 +84,11 @@ impl Step<World> for Cordon {
     }
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
+        // What this run has written was on the object that is gone: on another one of the name there is nothing of ours.
+        let node = cx.world.cluster.node(&self.node).await.map_err(|error| api(error.into()))?;
+        if node.is_none_or(|node| node.uid != self.uid) {
+            return Ok(());
+        }
         let whose = Whose::Run(cx.run.0.clone());
         match cx.world.cluster.uncordon(&self.node, &self.uid, &whose).await {
             Ok(_) | Err(slipway_cluster::Error::NotFound { .. }) => Ok(()),

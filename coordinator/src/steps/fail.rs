@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub(super) const BRING_BACK: &str = "nothing is assumed of that host; bring it back (or its agent: systemctl start slipway-agent), then slipway run resume";
 
 /// An error of the API server: when it is away the step waits as long as it takes; when an object changed, it looks again.
-pub(super) fn api(error: Coded) -> StepError {
+pub fn api(error: Coded) -> StepError {
     match error.code {
         Code::KUBE_UNREACHABLE => StepError::Wait { after: Some(LOOK_AGAIN), why: error },
         Code::KUBE_CONFLICT => StepError::Retry { after: Some(Duration::from_millis(50)), why: error },

@@ -293,7 +293,7 @@ pub(super) fn unreachable(host: &HostRecord, error: Coded) -> StepError {
 }
 
 /// What an agent's refusal means for the run: a person, another leader, or another try.
-fn refused(error: Coded) -> StepError {
+pub fn refused(error: Coded) -> StepError {
     match error.code {
         Code::FENCE_OLD_TERM | Code::FENCE_OTHER_HOLDER | Code::FENCE_OTHER_LINEAGE => StepError::Fenced(error),
         Code::FENCE_OTHER_BOOT | Code::FENCE_PAST_TIME => StepError::retry(error),

@@ -14,7 +14,7 @@ impl HighWater {
     }
 
     /// Refuses a write under any other leadership. Before the first campaign there is none to write under.
-    pub(crate) fn admit(&self, offered: &Fence) -> Result<(), Error> {
+    pub fn admit(&self, offered: &Fence) -> Result<(), Error> {
         let leader = self.fence();
         if self.term != Term(0) && leader.judge(offered) == FenceOrder::Same {
             Ok(())
@@ -24,7 +24,7 @@ impl HighWater {
     }
 
     /// The leadership that a candidate wins.
-    pub(crate) fn next(&self, candidate: &Candidate) -> Result<Self, Error> {
+    pub fn next(&self, candidate: &Candidate) -> Result<Self, Error> {
         let Candidate { holder, floor, after, .. } = candidate;
         if let Some(seen) = after.filter(|seen| *seen != self.term) {
             return Err(Error::Conflict(format!("term {} of {} came after term {seen}", self.term, self.holder)));

@@ -9,6 +9,7 @@ mod memory;
 mod moving;
 mod open;
 mod record;
+pub mod signs;
 mod sqlite;
 mod store;
 pub mod suite;

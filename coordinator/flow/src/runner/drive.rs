@@ -13,8 +13,9 @@ use slipway_types::{RunId, StepId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{self, Back, Finished};
+use super::attempt::{self, Finished};
 use super::{Ask, Handle, Inner, lock};
+use crate::attempt::Back;
 use crate::engine::{Engine, Input, Order};
 use crate::{Attempt, Book, JournalError, Line, Plan};
 

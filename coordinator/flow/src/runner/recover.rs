@@ -8,8 +8,8 @@ use slipway_events::{Actor, Event, RunState};
 use slipway_types::RunId;
 use tokio::sync::mpsc;
 
-use super::admission::{NodeClaim, claimed};
 use super::{Ask, Handle, Inner, Runner, lock};
+use crate::claims::claimed;
 use crate::engine::{Command, Engine, Input};
 use crate::{Book, JournalError, Line, Plan};
 
@@ -30,12 +30,12 @@ impl<W: Send + Sync + 'static> Runner<W> {
             runs.push(run);
             match inner.plan_again(&book) {
                 Ok(plan) => {
-                    inner.claim(&book, claimed(&plan, &book));
+                    lock(&inner.claims).take_over(&book.run, claimed(&plan, &book));
                     let engine = inner.engine(&plan, book);
                     ready.push((Arc::new(plan), engine));
                 }
                 Err(why) => {
-                    inner.claim(&book, book.nodes.clone());
+                    lock(&inner.claims).take_over(&book.run, book.nodes.clone());
                     parked.push((book, why));
                 }
             }
@@ -68,13 +68,6 @@ impl<W: Send + Sync + 'static> Inner<W> {
             if page.len() < PAGE {
                 return Ok(book);
             }
-        }
-    }
-
-    fn claim(&self, book: &Book, nodes: Vec<slipway_types::NodeName>) {
-        let mut claims = lock(&self.claims);
-        for node in nodes {
-            claims.insert(node, NodeClaim { run: book.run.clone(), used: false });
         }
     }
 
@@ -126,7 +119,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
                 let over = answer.is_ok();
                 let _ = ask.answer.send(answer);
                 if over {
-                    lock(&inner.claims).retain(|_, claim| claim.run != run);
+                    lock(&inner.claims).release(&run, &[]);
                     inner.forget(&run);
                     return;
                 }

@@ -4,19 +4,14 @@
 use std::time::Duration;
 
 use etcd_client::{GetOptions, KeyValue, PutOptions, TxnOp, WatchOptions};
-use slipway_types::{Clock, Fence, Term};
+use slipway_types::{Clock, Fence};
 use tokio_util::sync::CancellationToken;
 
 use super::peers::Peers;
 use super::{Etcd, keys, seat};
+use crate::signs::{Heard, LEASE, SIGN, STEPS_DOWN, Signs, was_seen_to_end};
 use crate::{Error, HighWater, Presence};
 
-/// For so long a leader that says nothing counts as at work.
-pub(super) const LEASE: Duration = Duration::from_secs(3);
-/// Between two signs of life.
-const SIGN: Duration = Duration::from_millis(750);
-/// A leader whose last sign of life that was answered is so old steps down: before anybody else could count it as gone.
-const STEPS_DOWN: Duration = Duration::from_millis(2_500);
 /// Between two attempts to watch.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -67,23 +62,30 @@ impl Etcd {
     pub(super) async fn is_over(&self, leader: &HighWater) -> Result<bool, Error> {
         let found = self.peers.get("looking for the leader", keys::RESIGNED, GetOptions::new()).await?;
         let resigned = found.kvs().first().is_some_and(|found| found.value() == seat::bytes(&leader.fence()));
-        Ok(leader.term == Term(0) || resigned)
+        Ok(was_seen_to_end(leader, resigned.then(|| leader.fence()).as_ref()))
     }
 }
 
 impl Peers {
     /// Gives signs of life until the leadership is lost, by somebody's word or because nobody answers in time.
     pub(super) async fn live(&self, lease: i64, clock: &dyn Clock, lost: CancellationToken) {
-        let mut answered = clock.since_boot();
+        let mut signs = Signs::since(clock.since_boot());
         while !lost.is_cancelled() {
             let asked = clock.since_boot();
-            match self.sign(lease).await {
-                Ok(true) => answered = asked,
-                Ok(false) => return lost.cancel(),
-                Err(error) => tracing::warn!(%error, "no sign of life reaches the store"),
-            }
-            if clock.since_boot().saturating_sub(answered) >= STEPS_DOWN {
-                tracing::error!("the store has not answered for {} ms: stepping down", STEPS_DOWN.as_millis());
+            // Members that keep silent are asked one after the other: that takes longer than a leader may wait.
+            let heard = match tokio::time::timeout(signs.patience(asked), self.sign(lease)).await {
+                Ok(Ok(true)) => Heard::Taken,
+                Ok(Ok(false)) => Heard::Gone,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "no sign of life reaches the store");
+                    Heard::Nothing
+                }
+                Err(_) => Heard::Nothing,
+            };
+            if !signs.heard(heard, asked, clock.since_boot()) {
+                if heard != Heard::Gone {
+                    tracing::error!("the store has not answered for {} ms: stepping down", STEPS_DOWN.as_millis());
+                }
                 return lost.cancel();
             }
             let _ = tokio::time::timeout(SIGN, lost.cancelled()).await;

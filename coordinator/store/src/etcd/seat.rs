@@ -8,9 +8,10 @@ use slipway_types::{Fence, Lineage, Term};
 use tokio_util::sync::CancellationToken;
 
 use super::peers::Peers;
-use super::presence::{LEASE, appears};
+use super::presence::appears;
 use super::{Etcd, keys};
 use crate::leader::same_lineage;
+use crate::signs::LEASE;
 use crate::{Candidate, Error, HighWater, Presence};
 
 /// So many swaps in a row are lost to others before a campaign gives up.
