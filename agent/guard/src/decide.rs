@@ -13,17 +13,31 @@ use serde::{Deserialize, Serialize};
 
 pub use self::streak::Streak;
 
-/// What keepalived adds for a master that is well.
-pub const WELL_WEIGHT: u8 = 20;
-/// What it adds for the one that holds the address: less than being well, more than the distance between any two base priorities of one set.
-pub const HOLDER_WEIGHT: u8 = 10;
+/// What keepalived adds to a master's base. Both follow from how far the bases of the set lie apart, so that every master reckons alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weights {
+    /// While it is well: more than a holder has over any other, so that a sick holder is below every well master.
+    pub well: u8,
+    /// While it holds the address: more than any two bases lie apart, so that it keeps the address from one that is as well as it is.
+    pub holds: u8,
+}
+
+impl Weights {
+    /// For bases that lie so far apart. Saturated, where no priority has room for them: [`crate::settings`] refuses that.
+    pub const fn over(spread: u8) -> Self {
+        let holds = spread.saturating_add(1);
+        Self { well: spread.saturating_add(holds).saturating_add(1), holds }
+    }
+
+    /// The priority that keepalived makes of what the guard says; the sum is done by keepalived, from the configuration that [`crate::conf`] writes.
+    pub const fn priority(self, base: u8, well: bool, holds: bool) -> u8 {
+        let more = base.saturating_add(if well { self.well } else { 0 });
+        more.saturating_add(if holds { self.holds } else { 0 })
+    }
+}
+
 /// A word that is older than this is none: a guard that hangs or is dead says nothing of its master.
 pub const EXPIRES: Duration = Duration::from_secs(4);
-
-/// The priority that keepalived makes of what the guard says; the sum is done by keepalived, from the configuration that [`crate::conf`] writes.
-pub const fn priority(base: u8, well: bool, holds: bool) -> u8 {
-    base + if well { WELL_WEIGHT } else { 0 } + if holds { HOLDER_WEIGHT } else { 0 }
-}
 
 /// How a part of the master showed itself at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]

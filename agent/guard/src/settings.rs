@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use slipway_errors::{Code, Coded};
 
-use crate::decide::{HOLDER_WEIGHT, Patience};
+use crate::decide::{Patience, Weights};
 use crate::restart::Policy;
 
 /// Where fragments lie; later folders win, and in a folder later names.
 pub const FOLDERS: [&str; 2] = ["/usr/lib/slipway/vip-guard.d", "/etc/slipway/vip-guard.d"];
-/// The lowest base, and the highest that leaves room for both weights.
-const BASES: std::ops::RangeInclusive<u8> = 1..=223;
+/// The highest priority of one that does not own the address.
+const HIGHEST: u8 = 254;
 /// VRRP v3 counts in hundredths of a second, and keepalived's sub-second adverts begin there.
 const ADVERTS: std::ops::RangeInclusive<u32> = 10..=10_000;
 
@@ -107,6 +107,12 @@ impl Settings {
         Ok((own, others.map(|(name, master)| (name.as_str(), master)).collect()))
     }
 
+    /// What is added to the bases of this set.
+    pub fn weights(&self) -> Weights {
+        let bases = || self.masters.values().map(|master| master.base);
+        Weights::over(bases().max().unwrap_or_default() - bases().min().unwrap_or_default())
+    }
+
     /// Checks what single keys cannot tell. `hostname` stands in for a name that was not given.
     pub fn validated(mut self, hostname: &str) -> Result<Self, Coded> {
         if self.name.is_empty() {
@@ -151,16 +157,18 @@ impl Settings {
             if master.address.is_ipv4() != vip.is_ipv4() {
                 return Err(bad(format!("masters.{name}.address = {} is of another family than vip", master.address)));
             }
-            if !BASES.contains(&master.base) || !bases.insert(master.base) {
-                let said = format!("masters.{name}.base = {} is not 1 to 223 and of this master alone", master.base);
-                return Err(bad(said));
+            if master.base == 0 || !bases.insert(master.base) {
+                return Err(bad(format!(
+                    "masters.{name}.base = {} is not above 0 and of this master alone",
+                    master.base
+                )));
             }
         }
-        let spread = bases.last().zip(bases.first()).map_or(0, |(last, first)| last - first);
-        if spread >= HOLDER_WEIGHT {
-            let said =
-                format!("the bases of the masters lie {spread} apart; a holder keeps the address by {HOLDER_WEIGHT}");
-            return Err(bad(said));
+        let most = bases.last().map_or(0, |last| self.weights().priority(*last, true, true));
+        if most > HIGHEST {
+            return Err(bad(format!(
+                "the bases are too high or too far apart: the highest priority would be {most}, not {HIGHEST}"
+            )));
         }
         Ok(())
     }
@@ -179,7 +187,7 @@ pub(crate) mod tests {
 
     /// Three masters, seen from `m1`.
     pub(crate) fn three() -> Settings {
-        let master = |number: u8| Master { address: IpAddr::from([10, 0, 0, 10 + number]), base: 99 + number };
+        let master = |number: u8| Master { address: IpAddr::from([10, 0, 0, 10 + number]), base: 25 * number - 15 };
         Settings {
             vip: "10.0.0.10/32".into(),
             interface: "eth0".into(),
@@ -218,9 +226,9 @@ pub(crate) mod tests {
     #[case("masters.m2.address = '10.0.0.11'", "somebody else's")]
     #[case("masters.m2.address = '10.0.0.10'", "somebody else's")]
     #[case("masters.m2.address = 'fd00::1'", "another family")]
-    #[case("masters.m2.base = 100", "of this master alone")]
-    #[case("masters.m2.base = 224", "1 to 223")]
-    #[case("masters.m2.base = 110", "lie 10 apart")]
+    #[case("masters.m2.base = 10", "of this master alone")]
+    #[case("masters.m2.base = 0", "above 0")]
+    #[case("masters.m2.base = 90", "too far apart")]
     fn values_that_cannot_be_used_are_refused_and_named(#[case] text: &str, #[case] says: &str) {
         let error = change(text).unwrap_err();
         assert_eq!(error.code, Code::CONF_BAD_VALUE, "{text}");

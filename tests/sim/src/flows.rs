@@ -12,8 +12,8 @@ use crate::mutants::Mutant;
 use crate::people::Wish;
 use crate::site::Site;
 use crate::steps::{
-    AGAIN, AddLearner, BearsStop, Cordon, DeleteNode, Drain, HostDeed, KeepsQuorum, LeavesEtcd, Promote, PutBack, Serves,
-    Uncordon,
+    AGAIN, AddLearner, BearsStop, Cordon, DeleteNode, Drain, HostDeed, KeepsQuorum, LeavesEtcd, Promote, PutBack,
+    Serves, Uncordon,
 };
 
 /// What one run at a time has: who the masters are.
@@ -40,7 +40,8 @@ pub async fn plan(site: &Site, wish: &Wish) -> Option<(String, Plan<Site>)> {
     let nodes = site.nodes().await.ok()?;
     let hosts: Vec<(NodeName, usize)> =
         nodes.iter().filter_map(|node| Some((node.name.clone(), site.host_of(&node.name)?))).collect();
-    let is_master = |name: &NodeName| nodes.iter().any(|node| node.name == *name && node.role == NodeRole::ControlPlane);
+    let is_master =
+        |name: &NodeName| nodes.iter().any(|node| node.name == *name && node.role == NodeRole::ControlPlane);
     let masters: Vec<_> = hosts.iter().filter(|(name, _)| is_master(name)).cloned().collect();
     let numbers: Vec<usize> = masters.iter().map(|(_, host)| *host).collect();
     let members = site.members(&numbers).await.ok()?;
@@ -103,14 +104,13 @@ fn make(wish: &Wish, facts: &Facts, mutant: Option<Mutant>) -> Option<Plan<Site>
         plan = plan.node(&node.name, if node.master { "masters" } else { "workers" });
     }
     let node = facts.nodes.first()?;
-    let cordon =
-        |node: &Known, disrupts| Cordon { node: node.name.clone(), uid: node.uid.clone(), disrupts };
+    let cordon = |node: &Known, disrupts| Cordon { node: node.name.clone(), uid: node.uid.clone(), disrupts };
     let drain = |node: &Known| Drain { node: node.name.clone(), uid: node.uid.clone() };
     match wish {
         Wish::Isolate(_) => plan.phase("isolate", |phase| phase.step(cordon(node, false))),
-        Wish::Recover(_) => plan.phase("recover", |phase| {
-            phase.step(Uncordon { node: node.name.clone(), uid: node.uid.clone() })
-        }),
+        Wish::Recover(_) => {
+            plan.phase("recover", |phase| phase.step(Uncordon { node: node.name.clone(), uid: node.uid.clone() }))
+        }
         Wish::Drain(_) => plan.phase("evacuate", |phase| phase.step(cordon(node, true)).step(drain(node))),
         Wish::Remove { less_tolerance, one_member, .. } => {
             let consent = if mutant == Some(Mutant::NoWordAsked) {
@@ -156,8 +156,7 @@ fn remove(plan: slipway_flow::PlanBuilder<Site>, node: &Known, facts: &Facts, co
         let member = node.member.filter(|_| node.master)?;
         Some(KeepsQuorum { node: name(), member, consent, name: step, others: others.clone() })
     };
-    let leaves =
-        node.member.map(|member| LeavesEtcd { node: name(), member, consent, others: others.clone() });
+    let leaves = node.member.map(|member| LeavesEtcd { node: name(), member, consent, others: others.clone() });
     let first = look("etcd-keeps-quorum");
     if node.master && others.is_empty() {
         return None;

@@ -67,7 +67,8 @@ pub fn simulate(seed: u64, options: Options) -> Ended {
     }
     world.at(TROUBLED, Event::Calm);
     let (shared, tasks) = (Shared::new(world), Tasks::default());
-    let mut simulation = Simulation { shared, tasks, invariants: Invariants::default(), events: 0, next_look: Duration::ZERO };
+    let mut simulation =
+        Simulation { shared, tasks, invariants: Invariants::default(), events: 0, next_look: Duration::ZERO };
     let broken = simulation.run();
     let world = simulation.shared.world();
     let mut seen = world.seen.clone();

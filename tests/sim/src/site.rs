@@ -158,7 +158,8 @@ impl Site {
             return Vec::new();
         }
         let waiting: Vec<usize> = hosts.iter().copied().filter(|host| !lock(&self.raised).contains(host)).collect();
-        let asked = waiting.into_iter().map(async |host| (host, self.agent(host, Ask::Raise(self.fence.clone())).await));
+        let asked =
+            waiting.into_iter().map(async |host| (host, self.agent(host, Ask::Raise(self.fence.clone())).await));
         let mut untold = Vec::new();
         for (host, answer) in futures::future::join_all(asked).await {
             match answer {

@@ -1,7 +1,6 @@
 //! Ours: VRRP v3, BACKUP everywhere with a base priority of each master's own, and what the guard says on top of it. No `nopreempt`: with it a
 //! holder that is sick would keep the address, for a lowered priority alone moves nothing then.
 
-use crate::decide::{HOLDER_WEIGHT, WELL_WEIGHT};
 use crate::settings::Settings;
 use crate::told::Told;
 use slipway_errors::Coded;
@@ -15,7 +14,7 @@ const PROGRAM: &str = "/usr/bin/slipway-vip-guard";
 /// small file of root's.
 pub fn render(settings: &Settings) -> Result<String, Coded> {
     let (own, others) = settings.own()?;
-    let told = Told::at(&settings.run_dir);
+    let (told, weights) = (Told::at(&settings.run_dir), settings.weights());
     let advert = f64::from(settings.advert_ms) / 1_000.0;
     let peers = if settings.multicast {
         String::new()
@@ -34,13 +33,13 @@ global_defs {{
 # What the guard says of this master, weighed as soon as it changes.
 track_file slipway_well {{
   file \"{well}\"
-  weight {WELL_WEIGHT}
+  weight {well_weight}
   init_file 0
 }}
 # The one that has the address keeps it from another one that is as well as it is.
 track_file slipway_holds {{
   file \"{holds}\"
-  weight {HOLDER_WEIGHT}
+  weight {holder_weight}
   init_file 0
 }}
 # A file has no age: a guard that hangs must not vouch for its master.
@@ -48,7 +47,7 @@ vrrp_script slipway_heard {{
   script \"{PROGRAM} check --run-dir {folder}\"
   interval 1
   timeout 2
-  weight -{WELL_WEIGHT}
+  weight -{well_weight}
   fall 1
   rise 1
   init_fail
@@ -71,6 +70,8 @@ vrrp_instance slipway {{
   }}
 }}
 ",
+        well_weight = weights.well,
+        holder_weight = weights.holds,
         folder = settings.run_dir.display(),
         interface = settings.interface,
         id = settings.virtual_router_id,
@@ -90,10 +91,19 @@ mod tests {
         assert!(text.starts_with(MARK));
         let peers = "  unicast_src_ip 10.0.0.12\n  unicast_peer {\n    10.0.0.11   # m1\n    10.0.0.13   # m3\n  }\n";
         assert!(text.contains(peers), "{text}");
-        for line in ["priority 101", "advert_int 0.2", "virtual_router_id 70", "state BACKUP", "vrrp_version 3"] {
+        for line in [
+            "priority 35",
+            "weight 102",
+            "weight 51",
+            "weight -102",
+            "advert_int 0.2",
+            "virtual_router_id 70",
+            "state BACKUP",
+            "vrrp_version 3",
+        ] {
             assert!(text.contains(&format!("  {line}\n")), "{line}: {text}");
         }
-        assert!(!text.contains("nopreempt") && !text.contains("priority 100"), "{text}");
+        assert!(!text.contains("nopreempt") && !text.contains("priority 10\n"), "{text}");
     }
 
     #[test]

@@ -100,12 +100,16 @@ fn a_new_process_of_a_guard_whose_word_still_holds_moves_nothing() {
 
 #[test]
 fn a_sick_holder_yields_to_any_well_one_and_a_well_holder_to_nobody() {
-    let bases = [100, 101, 102];
-    for holder in bases {
-        for other in bases.into_iter().filter(|other| *other != holder) {
-            assert!(priority(holder, false, true) < priority(other, true, false), "{holder} {other}");
-            assert!(priority(holder, true, true) > priority(other, true, false), "{holder} {other}");
-            assert!(priority(holder, false, true) > priority(other, false, false), "all sick: the holder stays");
+    for bases in [vec![10_u8, 35, 60], vec![100, 101, 102], vec![1, 13, 25, 37, 49], vec![7]] {
+        let weights = Weights::over(bases.last().unwrap() - bases[0]);
+        assert!(weights.priority(*bases.last().unwrap(), true, true) < 255, "{bases:?}");
+        for holder in &bases {
+            for other in bases.iter().filter(|other| *other != holder) {
+                let of = |base: &u8, well, holds| weights.priority(*base, well, holds);
+                assert!(of(holder, false, true) < of(other, true, false), "{holder} {other}");
+                assert!(of(holder, true, true) > of(other, true, false), "{holder} {other}");
+                assert!(of(holder, false, true) > of(other, false, false), "all sick: the holder stays");
+            }
         }
     }
 }

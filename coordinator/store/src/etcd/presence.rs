@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{GetOptions, KeyValue, PutOptions, TxnOp, WatchOptions};
+use etcd_client::{GetOptions, KeyValue, PutOptions, TxnOp, WatchOptions, WatchStream};
 use slipway_types::{Clock, Fence};
 use tokio_util::sync::CancellationToken;
 
@@ -41,10 +41,12 @@ impl Etcd {
             }
             let revision = found.header().map(etcd_client::ResponseHeader::revision).unwrap_or_default();
             let options = WatchOptions::new().with_start_revision(revision + 1);
-            if let Ok(mut changes) = self.peers.watch("watching the leader", keys::PRESENCE, options).await {
-                // Any word, or the end of the stream, is a reason to look; silence is one after a while.
-                let _ = tokio::time::timeout(LEASE, changes.message()).await;
-            } else {
+            let watched = match self.peers.watch("watching the leader", keys::PRESENCE, options).await {
+                // A change is a reason to look, and so is silence after a while.
+                Ok(changes) => tokio::time::timeout(LEASE, changed(changes)).await.unwrap_or(true),
+                Err(_) => false,
+            };
+            if !watched {
                 self.peers.turn();
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -64,6 +66,19 @@ impl Etcd {
         let resigned = found.kvs().first().is_some_and(|found| found.value() == seat::bytes(&leader.fence()));
         Ok(was_seen_to_end(leader, resigned.then(|| leader.fence()).as_ref()))
     }
+}
+
+/// Until something has changed; false where the stream has ended before. The first answer says only that the watch has begun.
+async fn changed(mut changes: WatchStream) -> bool {
+    while let Ok(Some(said)) = changes.message().await {
+        if !said.events().is_empty() {
+            return true;
+        }
+        if said.canceled() {
+            break;
+        }
+    }
+    false
 }
 
 impl Peers {

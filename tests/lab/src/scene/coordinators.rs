@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::command::Output;
-use crate::eventually::eventually;
+use crate::eventually::{eventually, holds};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::progress::step;
@@ -23,6 +23,7 @@ const UNIT: &str = "slipway-coordinator";
 const ETCD: &str = "for one in /opt/lab/etcd-later-*/etcd; do install -m 0755 \"$one\" /usr/bin/etcd; done";
 /// From a coordinator that was killed until the next one answers, with air for a slow machine.
 const TAKEN_OVER: Duration = Duration::from_secs(40);
+const RESTED: Duration = Duration::from_secs(10);
 
 /// Three coordinators where one was.
 pub(crate) struct Coordinators<'a> {
@@ -115,6 +116,23 @@ impl<'a> Coordinators<'a> {
             println!("       at {moment}: {name} killed, {:.1} s until another one answered", silent.as_secs_f64());
         }
         ensure!(left.is_empty(), "the run came by none of {left:?}");
+        Ok(())
+    }
+
+    /// Checks that those who stand by rest: a loop that never waits would show here.
+    pub(crate) fn standbys_rest(&self) -> Result<()> {
+        let leader = self.leader()?;
+        let others: Vec<&Host> = self.lab.masters().into_iter().filter(|host| host.name() != leader.name()).collect();
+        let spent = |host: &Host| -> Result<Duration> {
+            let said = host.run_ok(&["systemctl", "show", "--property=CPUUsageNSec", "--value", UNIT])?;
+            Ok(Duration::from_nanos(said.trim().parse()?))
+        };
+        let (before, began) = (others.iter().map(|host| spent(host)).collect::<Result<Vec<_>>>()?, Instant::now());
+        holds("the leader leading", RESTED, || self.answered())?;
+        for (host, before) in others.iter().zip(before) {
+            let (used, time) = (spent(host)?.saturating_sub(before), began.elapsed());
+            ensure!(used < time / 20, "the coordinator on {} stands by and has used {used:?} of {time:?}", host.name());
+        }
         Ok(())
     }
 

@@ -132,7 +132,7 @@ fn write_anew(lab: &Lab, host: &Host) -> Result<()> {
 
 fn settings(lab: &Lab, multicast: bool) -> String {
     let master = |(index, host): (usize, &&Host)| {
-        format!("[masters.{}]\naddress = \"{}\"\nbase = {}\n", host.name(), host.address(), 100 + index)
+        format!("[masters.{}]\naddress = \"{}\"\nbase = {}\n", host.name(), host.address(), 10 + 25 * index)
     };
     let masters: Vec<String> = lab.masters().iter().enumerate().map(master).collect();
     format!(

@@ -23,6 +23,7 @@ const MOMENTS: [&str; 3] = ["drain-w2", "reset-w2", "delete-node-w2"];
 
 fn run(lab: &Lab) -> Result<()> {
     let coordinators = Coordinators::on_masters(lab)?;
+    coordinators.standbys_rest()?;
     let worker = lab.host("w2")?;
     let shop = Workload::open(lab)?;
     let watch = PodWatch::begin(lab, SHOP, "app=web", 6)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::each::each;
 use crate::eventually::eventually;
 use crate::evidence::has_vip;
 use crate::failover::{Address, fails};

@@ -33,7 +33,8 @@ impl Disruptions {
             self.out_since.remove(node);
         }
         for node in facts.iter().filter_map(|fact| disrupted_by(world, fact)) {
-            let ours = world.host_of(&node).and_then(|host| world.hosts.get(host)).is_some_and(|host| host.role == role);
+            let ours =
+                world.host_of(&node).and_then(|host| world.hosts.get(host)).is_some_and(|host| host.role == role);
             // A node that is in no cluster serves nobody.
             if !ours || world.api.node(&node).is_none() || self.out_since.contains_key(&node) {
                 continue;

@@ -87,7 +87,10 @@ impl StaleLeader {
         }
         // A host that was no node by then was in nobody's pool.
         let Some(known) = world.hosts.get(host).filter(|host| host.joined) else { return Ok(()) };
-        Err(format!("{} begins on {} under {} although term {term} disrupts that pool", start.id, known.node, start.fence))
+        Err(format!(
+            "{} begins on {} under {} although term {term} disrupts that pool",
+            start.id, known.node, start.fence
+        ))
     }
 
     fn writes(&mut self, by: &Fence, change: &Change, meant: &str, uid: &str) -> Result<(), String> {
