@@ -59,15 +59,15 @@ fn network_is_cut(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
 
 /// No master is well, and the API serves on: the address is of use where it is.
 fn kubelets_stop(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
-    let masters = lab.masters();
-    let each =
-        |verb: &str| masters.iter().try_for_each(|host| host.run_ok(&["systemctl", verb, "kubelet"]).map(|_| ()));
+    let masters: Vec<Host> = lab.masters().into_iter().cloned().collect();
+    // At once: while one is still well, the address rightly goes there.
+    let all = |verb: &str| each(&masters, |host| host.run_ok(&["systemctl", verb, "kubelet"]).map(|_| ()));
     let seen = fails(lab, "all kubelets stopped", guards.holder()?, Address::Stays(A_WHILE), || {
-        each("stop")?;
+        all("stop")?;
         masters.iter().try_for_each(|host| Guards::wait_sick(host, SICK))
     })?;
     lab.kubectl(&["get", "nodes"])?;
-    each("start")?;
+    all("start")?;
     guards.wait_well()?;
     seen.one_answered()
 }
