@@ -119,9 +119,9 @@ impl Journal {
         let (step, number) = attempt_of(id)?;
         let of_step = self.places.range(format!("{step}/")..).map(|(other, _)| other.as_str());
         let of_step = of_step.take_while(|other| other.starts_with(step));
-        of_step.filter_map(|other| Some((attempt_of(other)?, other))).find_map(|((of, attempt), other)| {
-            (of == step && attempt > number).then_some(other)
-        })
+        of_step
+            .filter_map(|other| Some((attempt_of(other)?, other)))
+            .find_map(|((of, attempt), other)| (of == step && attempt > number).then_some(other))
     }
 
     /// Writes down that an operation begins. Only when this has returned may it do anything.

@@ -121,9 +121,7 @@ fn judge(
 ) -> Result<(), StepError> {
     match decide(states, under_way, wanted, limit) {
         Decision::Allowed { .. } | Decision::CostsNothing => Ok(()),
-        Decision::Unknown => {
-            Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {wanted}"))))
-        }
+        Decision::Unknown => Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, format!("there is no node {wanted}")))),
         Decision::Exceeded { disrupted, limit } => {
             Err(StepError::Wait { after: Some(LOOK_AGAIN), why: used_up(pool, &disrupted, limit) })
         }

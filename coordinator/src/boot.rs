@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn an_older_copy_takes_a_word_and_then_counts_from_what_agents_have_seen() {
         let store = HighWater { lineage: Lineage("a".into()), term: Term(4), holder: "c1".into() };
-        let fence = |lineage: &str, term| Fence { lineage: Lineage(lineage.into()), term: Term(term), ..Fence::default() };
+        let fence =
+            |lineage: &str, term| Fence { lineage: Lineage(lineage.into()), term: Term(term), ..Fence::default() };
         let seen = [fence("a", 4), fence("z", 90)];
         let usual = candidate(&store, &seen, false).unwrap();
         assert_eq!((usual.floor, usual.after), (Term(0), Some(Term(4))));

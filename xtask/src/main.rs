@@ -10,6 +10,7 @@ mod deps;
 mod lab;
 mod run;
 mod runbooks;
+mod sim;
 mod sizes;
 mod test;
 
@@ -28,6 +29,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Passes the tests: unit, conformance, crash matrix, end to end over simulated hosts. No root, no Go.
     Test(test::Arguments),
+    /// Simulates: `--seeds N`, `--seed S --trace`, or `--mutants` for the bugs that are put in on purpose. No root, no sockets.
+    Sim(sim::Arguments),
     /// Real kubeadm clusters on this machine: up, status, shell, down, test. Needs root and Go.
     Lab(lab::Arguments),
     /// Formatting, lints, docs, licences and sources of dependencies, arrows between crates, sizes.
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().verb {
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Test(arguments) => test::test(&arguments),
+        Verb::Sim(arguments) => sim::sim(&arguments),
         Verb::Lab(arguments) => lab::lab(&arguments),
         Verb::Ci => ci::ci(),
         Verb::Deps => deps::deps(),

@@ -10,7 +10,10 @@ pub fn judge(action: &str, view: &View) -> (Outcome, String) {
         return (Outcome::Done, "the host is as wanted".to_owned());
     }
     let left = view.changes.len();
-    (Outcome::Unknown, format!("the agent was restarted in the middle of {action}; {left} changes are still to be made"))
+    (
+        Outcome::Unknown,
+        format!("the agent was restarted in the middle of {action}; {left} changes are still to be made"),
+    )
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ pub struct Chance(u64);
 impl Chance {
     /// The source of a seed, for one of the many things that chance decides: drawing for one shifts no other.
     pub fn of(seed: u64, what: &str) -> Self {
-        let salt = what.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let salt = what
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt)
     }
 

@@ -96,9 +96,8 @@ impl Coordinator {
     /// The fences that agents keep, of those that answer in time.
     async fn fences(&self) -> Vec<Fence> {
         let hosts = self.shared.world().hosts.len();
-        let asked = (0..hosts).map(|host| {
-            self.shared.ask(Party::Coordinator(self.me), Party::Agent(host), Ask::Identify, ASK_FENCES)
-        });
+        let asked = (0..hosts)
+            .map(|host| self.shared.ask(Party::Coordinator(self.me), Party::Agent(host), Ask::Identify, ASK_FENCES));
         let answers = join_all(asked.collect::<Vec<_>>()).await;
         let fence = |answer| match answer {
             Ok(Answer::Identity(_, fence)) => fence,

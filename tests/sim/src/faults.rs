@@ -147,11 +147,7 @@ impl World {
             let cut = self.net.cut(link, Cut::Holds);
             self.at(held, Event::Heals(cut));
         }
-        let end = if stops {
-            Trouble::StopsCoordinator(leader, held * 2)
-        } else {
-            Trouble::KillsCoordinator(leader)
-        };
+        let end = if stops { Trouble::StopsCoordinator(leader, held * 2) } else { Trouble::KillsCoordinator(leader) };
         self.at(dies, Event::Goes(end));
     }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use slipway_coordinator::steps::Consent;
-use slipway_flow::{Book, LaneBuilder, Plan};
+use slipway_flow::{Book, LaneBuilder, Plan, PlanBuilder, Step};
 use slipway_types::{NodeName, NodeRole};
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::mutants::Mutant;
 use crate::people::Wish;
 use crate::site::Site;
 use crate::steps::{
-    AGAIN, AddLearner, BearsStop, Cordon, DeleteNode, Drain, HostDeed, KeepsQuorum, LeavesEtcd, Promote, PutBack, Serves,
-    Uncordon,
+    AGAIN, AddLearner, BearsStop, Cordon, DeleteNode, Drain, HostDeed, KeepsQuorum, LeavesEtcd, Promote, PutBack,
+    Serves, StaysEmpty, Uncordon,
 };
 
 /// What one run at a time has: who the masters are.
@@ -40,7 +40,8 @@ pub async fn plan(site: &Site, wish: &Wish) -> Option<(String, Plan<Site>)> {
     let nodes = site.nodes().await.ok()?;
     let hosts: Vec<(NodeName, usize)> =
         nodes.iter().filter_map(|node| Some((node.name.clone(), site.host_of(&node.name)?))).collect();
-    let is_master = |name: &NodeName| nodes.iter().any(|node| node.name == *name && node.role == NodeRole::ControlPlane);
+    let is_master =
+        |name: &NodeName| nodes.iter().any(|node| node.name == *name && node.role == NodeRole::ControlPlane);
     let masters: Vec<_> = hosts.iter().filter(|(name, _)| is_master(name)).cloned().collect();
     let numbers: Vec<usize> = masters.iter().map(|(_, host)| *host).collect();
     let members = site.members(&numbers).await.ok()?;
@@ -103,14 +104,13 @@ fn make(wish: &Wish, facts: &Facts, mutant: Option<Mutant>) -> Option<Plan<Site>
         plan = plan.node(&node.name, if node.master { "masters" } else { "workers" });
     }
     let node = facts.nodes.first()?;
-    let cordon =
-        |node: &Known, disrupts| Cordon { node: node.name.clone(), uid: node.uid.clone(), disrupts };
+    let cordon = |node: &Known, disrupts| Cordon { node: node.name.clone(), uid: node.uid.clone(), disrupts };
     let drain = |node: &Known| Drain { node: node.name.clone(), uid: node.uid.clone() };
     match wish {
         Wish::Isolate(_) => plan.phase("isolate", |phase| phase.step(cordon(node, false))),
-        Wish::Recover(_) => plan.phase("recover", |phase| {
-            phase.step(Uncordon { node: node.name.clone(), uid: node.uid.clone() })
-        }),
+        Wish::Recover(_) => {
+            plan.phase("recover", |phase| phase.step(Uncordon { node: node.name.clone(), uid: node.uid.clone() }))
+        }
         Wish::Drain(_) => plan.phase("evacuate", |phase| phase.step(cordon(node, true)).step(drain(node))),
         Wish::Remove { less_tolerance, one_member, .. } => {
             let consent = if mutant == Some(Mutant::NoWordAsked) {
@@ -149,15 +149,14 @@ fn make(wish: &Wish, facts: &Facts, mutant: Option<Mutant>) -> Option<Plan<Site>
 }
 
 /// The order of a removal, as the runbook has it.
-fn remove(plan: slipway_flow::PlanBuilder<Site>, node: &Known, facts: &Facts, consent: Consent) -> Option<Plan<Site>> {
+fn remove(plan: PlanBuilder<Site>, node: &Known, facts: &Facts, consent: Consent) -> Option<Plan<Site>> {
     let others: Vec<_> = facts.masters.iter().filter(|(name, _)| *name != node.name).cloned().collect();
     let name = || node.name.clone();
     let look = |step: &'static str| {
         let member = node.member.filter(|_| node.master)?;
         Some(KeepsQuorum { node: name(), member, consent, name: step, others: others.clone() })
     };
-    let leaves =
-        node.member.map(|member| LeavesEtcd { node: name(), member, consent, others: others.clone() });
+    let leaves = node.member.map(|member| LeavesEtcd { node: name(), member, consent, others: others.clone() });
     let first = look("etcd-keeps-quorum");
     if node.master && others.is_empty() {
         return None;
@@ -173,10 +172,16 @@ fn remove(plan: slipway_flow::PlanBuilder<Site>, node: &Known, facts: &Facts, co
         .phase("last look", |phase| phase.step_if(look(AGAIN)))
         .point_of_no_return("the node leaves the cluster")
         .phase("leave etcd", |phase| phase.step_if(leaves.filter(|_| node.master)))
-        .phase("clean host", |phase| phase.step(deed(Deed::Mask)).step(deed(Deed::Reset)))
+        .phase("clean host", |phase| {
+            phase.step(deed(Deed::Mask).only_if(vec![stays_empty(node)])).step(deed(Deed::Reset))
+        })
         .phase("leave", |phase| phase.step(DeleteNode { node: name(), uid: node.uid.clone() }))
         .build()
         .ok()
+}
+
+fn stays_empty(node: &Known) -> Arc<dyn Step<Site>> {
+    Arc::new(StaysEmpty { node: node.name.clone(), uid: node.uid.clone() })
 }
 
 /// A node from its last look to its return.
@@ -185,7 +190,8 @@ fn restart(node: &Known, facts: &Facts, release: u32, lane: LaneBuilder<Site>) -
         let member = node.member.filter(|_| node.master)?;
         Some(BearsStop { node: node.name.clone(), member, masters: facts.masters.clone() })
     };
-    let only_if = bears().map(|step| Arc::new(step) as Arc<dyn slipway_flow::Step<Site>>).into_iter().collect();
+    let bear = bears().map(|step| Arc::new(step) as Arc<dyn Step<Site>>);
+    let only_if = bear.into_iter().chain([stays_empty(node)]).collect();
     let deed = HostDeed::new(&node.name, node.host, Deed::Restart(release));
     lane.phase("evacuate", |phase| {
         phase

@@ -97,7 +97,11 @@ fn mutants() -> ExitCode {
             }
             Some(ended) => {
                 escaped += 1;
-                println!("{name:<28} {:<4} expected, and instead after {} seeds:", mutant.caught_by().to_string(), ended.seed);
+                println!(
+                    "{name:<28} {:<4} expected, and instead after {} seeds:",
+                    mutant.caught_by().to_string(),
+                    ended.seed
+                );
                 ended.broken.iter().for_each(|broken| println!("    {}: {}", broken.name, broken.how));
             }
             None => {

@@ -67,7 +67,8 @@ pub fn simulate(seed: u64, options: Options) -> Ended {
     }
     world.at(TROUBLED, Event::Calm);
     let (shared, tasks) = (Shared::new(world), Tasks::default());
-    let mut simulation = Simulation { shared, tasks, invariants: Invariants::default(), events: 0, next_look: Duration::ZERO };
+    let mut simulation =
+        Simulation { shared, tasks, invariants: Invariants::default(), events: 0, next_look: Duration::ZERO };
     let broken = simulation.run();
     let world = simulation.shared.world();
     let mut seen = world.seen.clone();
@@ -114,7 +115,9 @@ impl Simulation {
                 world.processes.iter_mut().for_each(|process| process.exits = false);
                 return;
             };
+            let now = world.now();
             let Some(process) = world.processes.get_mut(number) else { return };
+            process.ended = now;
             (process.exits, process.runs, process.stopped) = (false, false, false);
             process.life += 1;
             process.inbox.clear();
@@ -186,6 +189,7 @@ impl Simulation {
             Event::Wants => world.wants(),
             Event::LooksAfter => world.looks_after(),
             Event::Meddles => world.meddles(),
+            Event::Replaces(host) => world.replaces(host),
             Event::Calm => {
                 drop(world);
                 self.calm_down();

@@ -130,13 +130,17 @@ impl Site {
         if !wait.is_zero() {
             self.shared.sleep(wait).await;
         }
-        let asked = self.clock.since_boot();
-        if lock(&self.gate).are_fresh(asked) {
-            return Ok(());
+        for _ in 0..3 {
+            let asked = self.clock.since_boot();
+            if lock(&self.gate).are_fresh(asked) {
+                return Ok(());
+            }
+            self.store(Ask::Confirm(self.fence.clone())).await?;
+            if lock(&self.gate).confirmed(asked, self.clock.since_boot()) {
+                return Ok(());
+            }
         }
-        self.store(Ask::Confirm(self.fence.clone())).await?;
-        lock(&self.gate).confirmed(asked);
-        Ok(())
+        Err(Coded::new(Code::STORE_AWAY, "the store's word comes too late to count"))
     }
 
     /// The members of etcd, from whichever host of these answers first.
@@ -158,7 +162,8 @@ impl Site {
             return Vec::new();
         }
         let waiting: Vec<usize> = hosts.iter().copied().filter(|host| !lock(&self.raised).contains(host)).collect();
-        let asked = waiting.into_iter().map(async |host| (host, self.agent(host, Ask::Raise(self.fence.clone())).await));
+        let asked =
+            waiting.into_iter().map(async |host| (host, self.agent(host, Ask::Raise(self.fence.clone())).await));
         let mut untold = Vec::new();
         for (host, answer) in futures::future::join_all(asked).await {
             match answer {

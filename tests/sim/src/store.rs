@@ -197,7 +197,8 @@ impl SimStore {
                 let there = self.journal(run);
                 let before = after.checked_sub(1).and_then(|last| there.get(last as usize));
                 let wanted = link(run, before, again, &fence);
-                let known = error.code == Code::STORE_CONFLICT && there.get(after as usize..) == Some(wanted.as_slice());
+                let known =
+                    error.code == Code::STORE_CONFLICT && there.get(after as usize..) == Some(wanted.as_slice());
                 (Some(if known { Ok(Answer::Entries(wanted)) } else { Err(error) }), None)
             }
         }

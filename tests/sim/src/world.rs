@@ -27,6 +27,8 @@ use crate::trace::Trace;
 pub struct Process {
     /// Counts its starts.
     pub life: u64,
+    /// When it ended last.
+    pub ended: Duration,
     /// It runs.
     pub runs: bool,
     /// It is stopped, and knows nothing of it.

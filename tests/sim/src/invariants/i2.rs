@@ -16,7 +16,7 @@ use crate::people::Wish;
 use crate::world::World;
 
 /// A command's time, and the questions before it.
-const OLDEST_LOOK: Duration = Duration::from_secs(75);
+const OLDEST_LOOK: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Quorum {
