@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use slipway_cluster::WriteGate;
-use slipway_errors::Coded;
+use slipway_errors::{Code, Coded};
 use slipway_store::{Leadership, Store};
 use slipway_types::{Clock, Fence};
 
 pub use confirmations::{Confirmations, FRESH};
+
+/// So many answers in a row may come too late.
+const ATTEMPTS: usize = 3;
 
 /// Open while the store says that we lead.
 pub struct LeaderGate {
@@ -39,14 +42,19 @@ impl WriteGate for LeaderGate {
     async fn allowed(&self) -> Result<(), Coded> {
         let wait = self.confirmations().wait(self.clock.since_boot());
         tokio::time::sleep(wait).await;
-        // Taken before the question: what counts is when the store was asked, not when it answered.
-        let asked = self.clock.since_boot();
-        if self.confirmations().are_fresh(asked) {
-            return Ok(());
+        for _ in 0..ATTEMPTS {
+            // Taken before the question: what counts is when the store was asked, not when it answered.
+            let asked = self.clock.since_boot();
+            if self.confirmations().are_fresh(asked) {
+                return Ok(());
+            }
+            self.store.confirm(&self.fence).await?;
+            // This process may have stood still since, for longer than its leadership lasted.
+            if self.confirmations().confirmed(asked, self.clock.since_boot()) {
+                return Ok(());
+            }
         }
-        self.store.confirm(&self.fence).await?;
-        self.confirmations().confirmed(asked);
-        Ok(())
+        Err(Coded::new(Code::STORE_AWAY, "the store's word that this coordinator leads comes too late to count"))
     }
 }
 

@@ -64,6 +64,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("slipway-lab", &["slipway-types"]),
     (
+        "slipway-sim",
+        &[
+            "slipway-types",
+            "slipway-events",
+            "slipway-errors",
+            "slipway-proto",
+            "slipway-agent",
+            "slipway-flow",
+            "slipway-store",
+            "slipway-cluster",
+            "slipway-coordinator",
+        ],
+    ),
+    (
         "slipway-bench",
         &[
             "slipway-types",

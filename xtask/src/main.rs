@@ -11,6 +11,7 @@ mod deps;
 mod lab;
 mod run;
 mod runbooks;
+mod sim;
 mod sizes;
 mod test;
 
@@ -29,6 +30,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Passes the tests: unit, conformance, crash matrix, end to end over simulated hosts. No root, no Go.
     Test(test::Arguments),
+    /// Simulates: `--seeds N`, `--seed S --trace`, or `--mutants` for the bugs that are put in on purpose. No root, no sockets.
+    Sim(sim::Arguments),
     /// Real kubeadm clusters on this machine: up, status, shell, down, test. Needs root and Go.
     Lab(lab::Arguments),
     /// How fast, against whom: B1 and so on beside real peers in the same run. Some peers have to be fetched first; it says how.
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().verb {
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Test(arguments) => test::test(&arguments),
+        Verb::Sim(arguments) => sim::sim(&arguments),
         Verb::Lab(arguments) => lab::lab(&arguments),
         Verb::Bench(arguments) => bench::bench(&arguments),
         Verb::Ci => ci::ci(),

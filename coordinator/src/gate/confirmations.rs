@@ -32,9 +32,10 @@ impl Confirmations {
         self.latest.is_some_and(|at| now.saturating_sub(at) < FRESH)
     }
 
-    /// The store confirmed the leadership when it was asked at `asked`.
-    pub const fn confirmed(&mut self, asked: Duration) {
+    /// The store confirmed the leadership when it was asked at `asked`. False: the answer took so long that it counts no more.
+    pub fn confirmed(&mut self, asked: Duration, now: Duration) -> bool {
         self.latest = Some(asked);
+        self.are_fresh(now)
     }
 }
 
@@ -50,7 +51,11 @@ mod tests {
         let mut confirmations = Confirmations::of(&leadership, at(5));
         assert_eq!(confirmations.wait(at(5)), Duration::ZERO);
         assert!(!confirmations.are_fresh(at(5)));
-        confirmations.confirmed(at(10));
+        assert!(confirmations.confirmed(at(10), at(500)));
+        assert!(
+            !Confirmations::of(&leadership, at(5)).confirmed(at(10), at(1_010)),
+            "the process stood still meanwhile"
+        );
         assert!(confirmations.are_fresh(at(1_009)) && !confirmations.are_fresh(at(1_010)));
         let unseen = Confirmations::of(&Leadership { before_may_act: true, ..leadership }, at(0));
         assert_eq!(unseen.wait(at(1_000)), REQUEST_DEADLINE);

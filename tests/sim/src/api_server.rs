@@ -94,7 +94,7 @@ impl ApiServer {
         let version = self.next_version();
         let Some(node) = self.nodes.get_mut(name).filter(|node| node.ready != ready) else { return false };
         (node.ready, node.resource_version) = (ready, version);
-        node.ready_status = if ready { "True" } else { "Unknown" }.to_owned();
+        if ready { "True" } else { "Unknown" }.clone_into(&mut node.ready_status);
         true
     }
 

@@ -168,7 +168,7 @@ impl World {
             1 => Fence { lineage: Lineage("other".to_owned()), term: Term(kept.term.0 + 5), ..kept },
             2 if kept.term.0 > 1 => Fence { term: Term(kept.term.0 - 1), holder: "old/1".to_owned(), ..kept },
             _ => {
-                target.boot_id = "boot-0".to_owned();
+                "boot-0".clone_into(&mut target.boot_id);
                 kept
             }
         };

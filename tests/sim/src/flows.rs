@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use slipway_coordinator::steps::Consent;
-use slipway_flow::{Book, LaneBuilder, Plan};
+use slipway_flow::{Book, LaneBuilder, Plan, PlanBuilder, Step};
 use slipway_types::{NodeName, NodeRole};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::people::Wish;
 use crate::site::Site;
 use crate::steps::{
     AGAIN, AddLearner, BearsStop, Cordon, DeleteNode, Drain, HostDeed, KeepsQuorum, LeavesEtcd, Promote, PutBack,
-    Serves, Uncordon,
+    Serves, StaysEmpty, Uncordon,
 };
 
 /// What one run at a time has: who the masters are.
@@ -149,7 +149,7 @@ fn make(wish: &Wish, facts: &Facts, mutant: Option<Mutant>) -> Option<Plan<Site>
 }
 
 /// The order of a removal, as the runbook has it.
-fn remove(plan: slipway_flow::PlanBuilder<Site>, node: &Known, facts: &Facts, consent: Consent) -> Option<Plan<Site>> {
+fn remove(plan: PlanBuilder<Site>, node: &Known, facts: &Facts, consent: Consent) -> Option<Plan<Site>> {
     let others: Vec<_> = facts.masters.iter().filter(|(name, _)| *name != node.name).cloned().collect();
     let name = || node.name.clone();
     let look = |step: &'static str| {
@@ -172,10 +172,16 @@ fn remove(plan: slipway_flow::PlanBuilder<Site>, node: &Known, facts: &Facts, co
         .phase("last look", |phase| phase.step_if(look(AGAIN)))
         .point_of_no_return("the node leaves the cluster")
         .phase("leave etcd", |phase| phase.step_if(leaves.filter(|_| node.master)))
-        .phase("clean host", |phase| phase.step(deed(Deed::Mask)).step(deed(Deed::Reset)))
+        .phase("clean host", |phase| {
+            phase.step(deed(Deed::Mask).only_if(vec![stays_empty(node)])).step(deed(Deed::Reset))
+        })
         .phase("leave", |phase| phase.step(DeleteNode { node: name(), uid: node.uid.clone() }))
         .build()
         .ok()
+}
+
+fn stays_empty(node: &Known) -> Arc<dyn Step<Site>> {
+    Arc::new(StaysEmpty { node: node.name.clone(), uid: node.uid.clone() })
 }
 
 /// A node from its last look to its return.
@@ -184,7 +190,8 @@ fn restart(node: &Known, facts: &Facts, release: u32, lane: LaneBuilder<Site>) -
         let member = node.member.filter(|_| node.master)?;
         Some(BearsStop { node: node.name.clone(), member, masters: facts.masters.clone() })
     };
-    let only_if = bears().map(|step| Arc::new(step) as Arc<dyn slipway_flow::Step<Site>>).into_iter().collect();
+    let bear = bears().map(|step| Arc::new(step) as Arc<dyn Step<Site>>);
+    let only_if = bear.into_iter().chain([stays_empty(node)]).collect();
     let deed = HostDeed::new(&node.name, node.host, Deed::Restart(release));
     lane.phase("evacuate", |phase| {
         phase

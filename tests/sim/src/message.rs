@@ -185,6 +185,8 @@ pub enum Event {
     LooksAfter,
     /// Somebody works on the cluster with other means.
     Meddles,
+    /// Another host takes the name of that one's Node.
+    Replaces(usize),
     /// From now on nothing more goes wrong.
     Calm,
 }

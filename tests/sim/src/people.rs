@@ -156,6 +156,17 @@ impl World {
         }
     }
 
+    /// Another host takes the name of a Node whose host is being taken down.
+    pub fn replaces(&mut self, host: usize) {
+        let Some((node, role)) = self.hosts.get(host).map(|host| (host.node.clone(), host.role)) else { return };
+        if self.api.node(&node).is_some() && self.api_answers() {
+            self.api.vanish(&node);
+            self.api.register(&node, role);
+            self.say(format_args!("another host registers as {node}"));
+            self.count("changes by others");
+        }
+    }
+
     /// Whether a run of these entries is of a flow that leaves its cordon on purpose.
     pub fn leaves_cordon(entries: &[slipway_events::Entry]) -> bool {
         entries.iter().any(|entry| {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use slipway_agent::operations::Start;
 use slipway_cluster::REQUEST_DEADLINE;
 use slipway_errors::{Code, Coded};
-use slipway_types::{Fence, RunId};
+use slipway_types::{Fence, NodeName, RunId};
 
 use crate::deed::Deed;
 use crate::fact::Fact;
+use crate::faults::Trouble;
 use crate::message::{Answer, Ask, Change, Event, Reply, Write};
 use crate::party::Party;
 use crate::store::Changed;
-use crate::world::World;
+use crate::world::{MASTERS, World};
 
 /// A question that has arrived.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Question {
     pub sent: Duration,
 }
 
+/// What was sent so shortly before a process ended arrives all the same.
+const ON_THE_WIRE: Duration = Duration::from_millis(15);
 /// So many old commands are kept.
 const OLD: usize = 200;
 
@@ -41,11 +44,14 @@ impl World {
         match to {
             Party::Store => self.serve_store(from, call, ask),
             Party::Api => {
-                // A request ends with its connection, and that with its process or when it is given up.
-                let ended = matches!(from, Party::Coordinator(number) if self.life_of(number) != life);
-                if ended || self.now().saturating_sub(sent) >= REQUEST_DEADLINE {
+                // A request ends with its connection, and that with its process, unless it had as good as arrived, or when it is given up.
+                let ended = |number: usize| self.processes.get(number).filter(|process| process.life != life);
+                let ended = if let Party::Coordinator(number) = from { ended(number) } else { None };
+                let gone = ended.is_some_and(|process| self.now().saturating_sub(process.ended) > ON_THE_WIRE);
+                if gone || self.now().saturating_sub(sent) >= REQUEST_DEADLINE {
                     return;
                 }
+                self.may_stop(from, &ask);
                 let reply = self.serve_api(ask, sent);
                 self.reply(Party::Api, from, call, reply);
             }
@@ -56,6 +62,15 @@ impl World {
             }
             Party::Coordinator(number) => self.put_into_inbox(number, ask),
             Party::Operator => {}
+        }
+    }
+
+    /// A process may be stopped between its look and the write that follows from it.
+    fn may_stop(&mut self, from: Party, ask: &Ask) {
+        let looks = matches!(ask, Ask::Node(_) | Ask::Pods(_));
+        if let (true, Party::Coordinator(number)) = (looks && !self.calm && self.troubles.happens(6), from) {
+            let time = Duration::from_millis(self.troubles.between(4_000, 40_000));
+            self.at(Duration::ZERO, Event::Goes(Trouble::StopsCoordinator(number, time)));
         }
     }
 
@@ -136,14 +151,30 @@ impl World {
             Change::Evict => "evicts from",
         };
         self.say(format_args!("{} {kind} {} under {}", write.run, write.node, write.by));
-        // Its pods may be protected for a while.
-        if kind == "cordons" && !self.calm && self.people.happens(300) {
-            let until = now + Duration::from_millis(self.people.between(5_000, 150_000));
-            self.api.protect(&write.node, until);
+        if kind == "cordons" && !self.calm {
+            self.hinder(&write.node);
         }
         self.count("writes to the API server");
         self.facts.push(Fact::Written { write: Box::new(write), sent, uid, before, after });
         Ok(Answer::Done)
+    }
+
+    /// The pods of a node that is to be emptied may be protected for a while; and of the masters another one may fail meanwhile.
+    fn hinder(&mut self, node: &NodeName) {
+        let (now, host) = (self.now(), self.host_of(node).unwrap_or_default());
+        if !self.people.happens(300) {
+            return;
+        }
+        let other = (host + 1) % MASTERS;
+        let fails = host < MASTERS && self.troubles.happens(350);
+        let least = if fails { 75_000 } else { 5_000 };
+        let until = now + Duration::from_millis(self.people.between(least, 150_000));
+        self.api.protect(node, until);
+        if fails {
+            let (after, away) = (self.troubles.between(500, 8_000), self.troubles.between(100_000, 160_000));
+            let trouble = Trouble::CutsPower(other, Duration::from_millis(away));
+            self.at(Duration::from_millis(after), Event::Goes(trouble));
+        }
     }
 
     fn serve_agent(&mut self, number: usize, ask: Ask) -> Option<Reply> {
@@ -213,6 +244,10 @@ impl World {
         if matches!(deed, Deed::Restart(_) | Deed::Reset) {
             self.etcd.set_running(number, false);
             self.set_kubelet(number, false);
+        }
+        if *deed == Deed::Reset && !self.calm && self.people.happens(60) {
+            let after = Duration::from_millis(self.people.between(500, 4_000));
+            self.at(after, Event::Replaces(number));
         }
     }
 

@@ -13,9 +13,9 @@ use crate::tasks::Tasks;
 use crate::world::World;
 
 /// For so long things go wrong.
-const TROUBLED: Duration = Duration::from_secs(180);
+const TROUBLED: Duration = Duration::from_mins(3);
 /// And for so long at most everything may come to rest.
-const REST: Duration = Duration::from_secs(600);
+const REST: Duration = Duration::from_mins(10);
 /// A killed process is started again after that.
 const RESTARTS: Duration = Duration::from_secs(1);
 /// More events than any simulation needs.
@@ -115,7 +115,9 @@ impl Simulation {
                 world.processes.iter_mut().for_each(|process| process.exits = false);
                 return;
             };
+            let now = world.now();
             let Some(process) = world.processes.get_mut(number) else { return };
+            process.ended = now;
             (process.exits, process.runs, process.stopped) = (false, false, false);
             process.life += 1;
             process.inbox.clear();
@@ -182,11 +184,14 @@ impl Simulation {
                 let stopped = |(number, process): (usize, &crate::world::Process)| process.stopped.then_some(number);
                 let stopped: Vec<usize> = world.processes.iter().enumerate().filter_map(stopped).collect();
                 drop(world);
-                stopped.into_iter().for_each(|number| self.tasks.stop(number));
+                for number in stopped {
+                    self.tasks.stop(number);
+                }
             }
             Event::Wants => world.wants(),
             Event::LooksAfter => world.looks_after(),
             Event::Meddles => world.meddles(),
+            Event::Replaces(host) => world.replaces(host),
             Event::Calm => {
                 drop(world);
                 self.calm_down();
@@ -228,7 +233,9 @@ impl Simulation {
             world.at(Duration::from_secs(1), Event::CoordinatorStarts(*number));
         }
         drop(world);
-        numbers.into_iter().for_each(|number| self.tasks.go_on(number));
+        for number in numbers {
+            self.tasks.go_on(number);
+        }
     }
 }
 

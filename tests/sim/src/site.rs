@@ -130,13 +130,17 @@ impl Site {
         if !wait.is_zero() {
             self.shared.sleep(wait).await;
         }
-        let asked = self.clock.since_boot();
-        if lock(&self.gate).are_fresh(asked) {
-            return Ok(());
+        for _ in 0..3 {
+            let asked = self.clock.since_boot();
+            if lock(&self.gate).are_fresh(asked) {
+                return Ok(());
+            }
+            self.store(Ask::Confirm(self.fence.clone())).await?;
+            if lock(&self.gate).confirmed(asked, self.clock.since_boot()) {
+                return Ok(());
+            }
         }
-        self.store(Ask::Confirm(self.fence.clone())).await?;
-        lock(&self.gate).confirmed(asked);
-        Ok(())
+        Err(Coded::new(Code::STORE_AWAY, "the store's word comes too late to count"))
     }
 
     /// The members of etcd, from whichever host of these answers first.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use etcd::{AGAIN, AddLearner, BearsStop, KeepsQuorum, LeavesEtcd, Promote};
 pub use host::HostDeed;
-pub use node::{Cordon, DeleteNode, Drain, PutBack, Serves, Uncordon};
+pub use node::{Cordon, DeleteNode, Drain, PutBack, Serves, StaysEmpty, Uncordon};
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -27,6 +27,8 @@ use crate::trace::Trace;
 pub struct Process {
     /// Counts its starts.
     pub life: u64,
+    /// When it ended last.
+    pub ended: Duration,
     /// It runs.
     pub runs: bool,
     /// It is stopped, and knows nothing of it.
@@ -94,6 +96,7 @@ pub struct World {
 pub const MASTERS: usize = 3;
 const WORKERS: usize = 3;
 const WAITING: usize = 1;
+const HOSTS: usize = MASTERS + WORKERS + WAITING;
 
 impl World {
     /// The world of a seed, before anything happens.
@@ -128,7 +131,7 @@ impl World {
     }
 
     fn populate(&mut self) {
-        for number in 0..MASTERS + WORKERS + WAITING {
+        for number in 0..HOSTS {
             let (role, name) = match number {
                 0..MASTERS => (NodeRole::ControlPlane, format!("m{}", number + 1)),
                 _ => (NodeRole::Worker, format!("w{}", number - MASTERS + 1)),

@@ -1,7 +1,7 @@
 //! When our own act takes a node of a pool out of service, and how many others of the pool are out by then: what I1 and I3 have in common.
 //!
-//! A node that fails by itself between the last look and the act breaks nothing, so one that was not taken out by us counts only once it has been
-//! out for longer than any look may be old.
+//! A node that fails, or comes back, by itself between the last look and the act breaks nothing. So one that was not taken out by us counts only
+//! once it has been out for longer than any look may be old; and taking a node out costs nothing that was out a moment ago.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,10 +16,15 @@ use crate::world::World;
 /// Gate, questions and a command's time together.
 const OLDEST_LOOK: Duration = Duration::from_secs(75);
 
+/// From the count to the write that follows from it, with every answer late.
+const A_MOMENT: Duration = Duration::from_secs(20);
+
 /// What is known of the nodes of one role.
 #[derive(Debug, Default)]
 pub(super) struct Disruptions {
     out_since: BTreeMap<NodeName, Duration>,
+    out_until: BTreeMap<NodeName, Duration>,
+    silent: BTreeSet<NodeName>,
     by_us: BTreeSet<NodeName>,
 }
 
@@ -31,12 +36,13 @@ impl Disruptions {
         for node in facts.iter().filter_map(given_back) {
             self.by_us.remove(node);
             self.out_since.remove(node);
+            self.out_until.remove(node);
         }
         for node in facts.iter().filter_map(|fact| disrupted_by(world, fact)) {
             let ours =
                 world.host_of(&node).and_then(|host| world.hosts.get(host)).is_some_and(|host| host.role == role);
             // A node that is in no cluster serves nobody.
-            if !ours || world.api.node(&node).is_none() || self.out_since.contains_key(&node) {
+            if !ours || world.api.node(&node).is_none() || self.is_out_anyway(world, &node) {
                 continue;
             }
             let long_out = |since: &Duration| world.now().saturating_sub(*since) > OLDEST_LOOK;
@@ -53,16 +59,30 @@ impl Disruptions {
         broken
     }
 
+    fn is_out_anyway(&self, world: &World, node: &NodeName) -> bool {
+        let moment_ago = |until: &Duration| world.now().saturating_sub(*until) < A_MOMENT;
+        let was_out = self.out_until.get(node).is_some_and(moment_ago);
+        was_out || self.out_since.contains_key(node) || self.silent.contains(node)
+    }
+
+    /// What the cluster shows is what can be counted; a host that is silent and shows as ready counts for nobody yet.
     fn count(&mut self, world: &World, role: NodeRole) {
         let now = world.now();
         for host in world.hosts.iter().filter(|host| host.role == role) {
-            let node = world.api.node(&host.node);
-            let out = node.is_some_and(|node| !node.ready || node.unschedulable || !host.kubelet);
+            let name = &host.node;
+            let out = world.api.node(name).is_some_and(|node| !node.ready || node.unschedulable);
             if out {
-                self.out_since.entry(host.node.clone()).or_insert(now);
+                self.out_since.entry(name.clone()).or_insert(now);
+            } else if self.out_since.remove(name).is_some() {
+                self.out_until.insert(name.clone(), now);
+            }
+            if host.kubelet {
+                self.silent.remove(name);
             } else {
-                self.out_since.remove(&host.node);
-                self.by_us.remove(&host.node);
+                self.silent.insert(name.clone());
+            }
+            if !out && host.kubelet {
+                self.by_us.remove(name);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::people::Wish;
 use crate::world::World;
 
 /// A command's time, and the questions before it.
-const OLDEST_LOOK: Duration = Duration::from_secs(75);
+const OLDEST_LOOK: Duration = Duration::from_mins(1);
 
 #[derive(Default)]
 pub(super) struct Quorum {
@@ -91,7 +91,7 @@ impl Quorum {
         let Some(seat) = world.etcd.of_host(host).filter(|seat| !seat.learner) else { return Ok(()) };
         let others: Vec<Member> = world.etcd.members().into_iter().filter(|member| member.id.0 != seat.id).collect();
         let (healthy, voters) = self.stands(world, &others);
-        let quorum = (voters + 1) / 2 + 1;
+        let quorum = voters.div_ceil(2) + 1;
         if self.is_down(world, seat.id) || healthy >= quorum {
             return Ok(());
         }
@@ -102,10 +102,7 @@ impl Quorum {
 /// What the operator of a run said yes to: fewer failures, and a single member.
 fn word(world: &World, run: &RunId) -> (bool, bool) {
     let first = world.store.journal(run).into_iter().next();
-    let params = match first.map(|entry| entry.event) {
-        Some(Event::Planned { params, .. }) => params,
-        _ => return (false, false),
-    };
+    let Some(Event::Planned { params, .. }) = first.map(|entry| entry.event) else { return (false, false) };
     match serde_json::from_str(&params) {
         Ok(Wish::Remove { less_tolerance, one_member, .. }) => (less_tolerance, one_member),
         _ => (false, false),

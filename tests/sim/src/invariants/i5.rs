@@ -41,7 +41,8 @@ impl Invariant for StaleLeader {
                 Fact::Admitted { fence, node, counted } => {
                     let number = |name| world.host_of(name);
                     let master = number(node).is_some_and(|host| is_master(world, host));
-                    let counted = counted.iter().filter_map(number).collect();
+                    let counted: Vec<usize> = counted.iter().filter_map(number).collect();
+                    refuse_older(world, fence, master, &counted)?;
                     let latest = self.disrupted.entry(master).or_default();
                     if fence.term > latest.0 {
                         *latest = (fence.term, counted);
@@ -53,6 +54,18 @@ impl Invariant for StaleLeader {
         }
         Ok(())
     }
+}
+
+/// Before a leadership disrupts a pool, every agent of it refuses the older ones, or its node counts as disrupted.
+fn refuse_older(world: &World, fence: &Fence, masters: bool, counted: &[usize]) -> Result<(), String> {
+    for (number, host) in world.hosts.iter().enumerate() {
+        let of_pool = is_master(world, number) == masters && world.api.node(&host.node).is_some();
+        let older = host.fence().is_some_and(|kept| kept.term < fence.term);
+        if of_pool && older && !counted.contains(&number) {
+            return Err(format!("{fence} disrupts a pool while h{} still obeys an older leadership", number + 1));
+        }
+    }
+    Ok(())
 }
 
 fn is_master(world: &World, host: usize) -> bool {

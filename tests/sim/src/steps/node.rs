@@ -330,3 +330,34 @@ impl Step<Site> for Serves {
         }
     }
 }
+
+/// Is the node still as the drain left it?
+pub struct StaysEmpty {
+    /// The node.
+    pub node: NodeName,
+    /// The object of the plan.
+    pub uid: String,
+}
+
+#[async_trait]
+impl Step<Site> for StaysEmpty {
+    fn id(&self) -> StepId {
+        StepId(format!("stays-empty-{}", self.node))
+    }
+
+    fn summary(&self) -> String {
+        format!("{} is still cordoned", self.node)
+    }
+
+    fn reads_only(&self) -> bool {
+        true
+    }
+
+    async fn satisfied(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let node = find(cx, &self.node, &self.uid).await?.ok_or_else(|| gone(&self.node))?;
+        if node.unschedulable {
+            return Ok(true);
+        }
+        Err(StepError::Pause(Coded::new(Code::DRAIN_UNDONE, "it was drained, and since then it is no longer cordoned")))
+    }
+}
