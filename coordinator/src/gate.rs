@@ -60,6 +60,8 @@ impl WriteGate for LeaderGate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use slipway_cluster::REQUEST_DEADLINE;
     use slipway_store::{Candidate, Memory};
