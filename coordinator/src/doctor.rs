@@ -4,9 +4,10 @@ mod etcd;
 mod vip;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use slipway_cluster::is_foreign_cordon;
-use slipway_errors::Coded;
+use slipway_errors::{Code, Coded};
 use slipway_proto::coordinator::Finding;
 use slipway_proto::types::HostFacts;
 
@@ -17,6 +18,8 @@ use crate::world::World;
 
 /// Certificates that end sooner are worth a word.
 const SOON_DAYS: i64 = 30;
+/// For what the API server and the masters say: etcd alone is given eight seconds.
+const PATIENCE: Duration = Duration::from_millis(8_500);
 /// A disk this full is.
 const FULL_PERCENT: u64 = 90;
 
@@ -33,8 +36,13 @@ pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
             Vec::new()
         }
     };
-    findings.extend(cluster(world, &hosts).await);
-    findings.extend(control_plane(world, &hosts).await);
+    // At once, and each in its own time: who waits for the whole gives up after ten seconds.
+    let (of_cluster, of_masters) = tokio::join!(
+        tokio::time::timeout(PATIENCE, cluster(world, &hosts)),
+        tokio::time::timeout(PATIENCE, control_plane(world, &hosts))
+    );
+    findings.extend(of_cluster.unwrap_or_else(|_| vec![late("api-server")]));
+    findings.extend(of_masters.unwrap_or_else(|_| vec![late("etcd")]));
     findings.extend(hosts.iter().flat_map(|host| host_findings(world, host)));
     findings.extend(open_runs(runs).await);
     findings
@@ -80,7 +88,10 @@ async fn cluster(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
 
 /// By the masters' own word, so that it is told also when no API server answers.
 async fn control_plane(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
-    let mut findings = match etcd_status(world, "").await {
+    let nodes = tokio::time::timeout(PATIENCE / 4, world.cluster.nodes(None));
+    let (etcd, nodes) = tokio::join!(etcd_status(world, ""), nodes);
+    let nodes = nodes.ok().and_then(Result::ok).unwrap_or_default();
+    let mut findings = match etcd {
         Ok(said) => etcd::judge(&said).into_iter().collect(),
         Err(error) => vec![bad("etcd", &error)],
     };
@@ -90,7 +101,6 @@ async fn control_plane(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
         .filter_map(|host| Some((host.name.as_str(), world.fleet.view(&host.id).facts?)))
         .filter(|(_, facts)| facts.control_plane)
         .collect();
-    let nodes = world.cluster.nodes(None).await.unwrap_or_default();
     let of_nodes = nodes.iter().flat_map(|node| &node.addresses).map(|address| address.address.clone());
     let of_agents = hosts.iter().filter_map(|host| host.address.rsplit_once(':')).map(|(host, _)| host.to_owned());
     let own: BTreeSet<String> = of_nodes.chain(of_agents).collect();
@@ -149,6 +159,10 @@ async fn open_runs(runs: &Runs) -> Vec<Finding> {
             })
             .collect(),
     }
+}
+
+fn late(about: &str) -> Finding {
+    bad(about, &Coded::new(Code::WIRE_DEADLINE, format!("no answer within {} s", PATIENCE.as_millis() / 1000)))
 }
 
 fn finding(about: &str, level: &str, says: String, way_out: String) -> Finding {

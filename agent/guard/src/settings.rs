@@ -61,6 +61,9 @@ pub struct Master {
     pub base: u8,
 }
 
+/// Another master, by its name.
+pub type Peer<'s> = (&'s str, &'s Master);
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -98,7 +101,7 @@ impl Settings {
     }
 
     /// This master, and the others.
-    pub fn own(&self) -> Result<(&Master, Vec<(&str, &Master)>), Coded> {
+    pub fn own(&self) -> Result<(&Master, Vec<Peer<'_>>), Coded> {
         let own = self.masters.get(&self.name).ok_or_else(|| {
             let names: Vec<&str> = self.masters.keys().map(String::as_str).collect();
             bad(format!("this host calls itself {:?}, and the masters are {}", self.name, names.join(", ")))

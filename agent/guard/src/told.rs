@@ -94,7 +94,7 @@ impl Told {
     fn holds_good(&self, now: Duration) -> bool {
         let heard = small(&self.heard()).and_then(|text| text.parse().ok()).map(Duration::from_millis);
         // A moment that is still to come is of another boot.
-        heard.is_some_and(|heard| heard <= now && now - heard <= EXPIRES)
+        heard.is_some_and(|heard| heard <= now && now.saturating_sub(heard) <= EXPIRES)
     }
 }
 

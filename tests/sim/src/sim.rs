@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::coordinator::Coordinator;
+use crate::faults::Trouble;
 use crate::invariants::{Broken, Invariants};
 use crate::message::{Ask, Event};
 use crate::mutants::Mutant;
@@ -180,13 +181,8 @@ impl Simulation {
             Event::Heals(cut) => world.heal(cut),
             Event::StoreIsBack => world.store.answers = true,
             Event::Goes(trouble) => {
-                world.go_wrong(trouble);
-                let stopped = |(number, process): (usize, &crate::world::Process)| process.stopped.then_some(number);
-                let stopped: Vec<usize> = world.processes.iter().enumerate().filter_map(stopped).collect();
                 drop(world);
-                for number in stopped {
-                    self.tasks.stop(number);
-                }
+                self.goes_wrong(trouble);
             }
             Event::Wants => world.wants(),
             Event::LooksAfter => world.looks_after(),
@@ -198,6 +194,17 @@ impl Simulation {
             }
         }
         true
+    }
+
+    fn goes_wrong(&mut self, trouble: Trouble) {
+        let mut world = self.shared.world();
+        world.go_wrong(trouble);
+        let stopped = |(number, process): (usize, &crate::world::Process)| process.stopped.then_some(number);
+        let stopped: Vec<usize> = world.processes.iter().enumerate().filter_map(stopped).collect();
+        drop(world);
+        for number in stopped {
+            self.tasks.stop(number);
+        }
     }
 
     fn start(&mut self, number: usize) {

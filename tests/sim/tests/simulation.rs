@@ -46,8 +46,8 @@ fn caught(mutants: impl Iterator<Item = Mutant>) {
     for mutant in mutants {
         let options = Options { mutant: Some(mutant), whole_trace: false };
         let ended = (1..=WITHIN).map(|seed| simulate(seed, options)).find(|ended| !ended.broken.is_empty());
-        let ended = ended.unwrap_or_else(|| panic!("{} is not caught within {WITHIN} seeds", mutant.name()));
-        let names: Vec<_> = ended.broken.iter().map(|broken| broken.name).collect();
+        assert!(ended.is_some(), "{} is not caught within {WITHIN} seeds", mutant.name());
+        let names: Vec<_> = ended.iter().flat_map(|ended| &ended.broken).map(|broken| broken.name).collect();
         assert!(names.contains(&mutant.caught_by()), "{} is caught by {names:?} alone", mutant.name());
     }
 }

@@ -13,16 +13,6 @@ const PROGRAM: &str = "/usr/bin/slipway-vip-guard";
 /// The whole file. The script runs as root: with any other user `keepalived --config-test` of 2.2 ends by a signal of its own, and the script reads one
 /// small file of root's.
 pub fn render(settings: &Settings) -> Result<String, Coded> {
-    let (own, others) = settings.own()?;
-    let (told, weights) = (Told::at(&settings.run_dir), settings.weights());
-    let advert = f64::from(settings.advert_ms) / 1_000.0;
-    let peers = if settings.multicast {
-        String::new()
-    } else {
-        let lines: String = others.iter().map(|(name, peer)| format!("    {}   # {name}\n", peer.address)).collect();
-        format!("  unicast_src_ip {}\n  unicast_peer {{\n{lines}  }}\n", own.address)
-    };
-    let (well, holds) = (told.well().display().to_string(), told.holds().display().to_string());
     Ok(format!(
         "{MARK}
 global_defs {{
@@ -30,7 +20,17 @@ global_defs {{
   enable_script_security
   script_user root
 }}
-# What the guard says of this master, weighed as soon as it changes.
+{}{}",
+        tracked(settings),
+        instance(settings)?
+    ))
+}
+
+/// What the guard says, and how it is weighed.
+fn tracked(settings: &Settings) -> String {
+    let (told, weights) = (Told::at(&settings.run_dir), settings.weights());
+    format!(
+        "# What the guard says of this master, weighed as soon as it changes.
 track_file slipway_well {{
   file \"{well}\"
   weight {well_weight}
@@ -52,7 +52,27 @@ vrrp_script slipway_heard {{
   rise 1
   init_fail
 }}
-vrrp_instance slipway {{
+",
+        well = told.well().display(),
+        holds = told.holds().display(),
+        well_weight = weights.well,
+        holder_weight = weights.holds,
+        folder = settings.run_dir.display(),
+    )
+}
+
+fn instance(settings: &Settings) -> Result<String, Coded> {
+    let (own, others) = settings.own()?;
+    let advert = f64::from(settings.advert_ms) / 1_000.0;
+    let peers = if settings.multicast {
+        String::new()
+    } else {
+        let lines: Vec<String> =
+            others.iter().map(|(name, peer)| format!("    {}   # {name}\n", peer.address)).collect();
+        format!("  unicast_src_ip {}\n  unicast_peer {{\n{}  }}\n", own.address, lines.concat())
+    };
+    Ok(format!(
+        "vrrp_instance slipway {{
   interface {interface}
   state BACKUP
   virtual_router_id {id}
@@ -70,9 +90,6 @@ vrrp_instance slipway {{
   }}
 }}
 ",
-        well_weight = weights.well,
-        holder_weight = weights.holds,
-        folder = settings.run_dir.display(),
         interface = settings.interface,
         id = settings.virtual_router_id,
         base = own.base,
