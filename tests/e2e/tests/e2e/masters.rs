@@ -208,6 +208,9 @@ async fn a_host_that_is_back_before_anything_final_is_put_back_into_service() {
     let run = begun(&coordinator, "scale-in-unreachable", json!({"nodes": ["w2"]})).await.unwrap();
     until(&coordinator, &run, "it is denied", |book| book.steps.contains_key(&"deny-kubelet-w2".into())).await.unwrap();
     sites.silence("w2", false);
+    // An attempt that had asked the host before goes on if the API server lets it: it must not, until the next one has asked.
+    let turned = |book: &Book| matches!(book.state, RunState::Unwinding | RunState::Unwound);
+    until(&coordinator, &run, "somebody has seen that the host answers", turned).await.unwrap();
     sites.api.heal();
     let book = ends(&coordinator, &run, RunState::Unwound).await.unwrap();
     assert!(book.why.contains(Code::NODE_ANSWERS.as_str()), "{}", book.why);
