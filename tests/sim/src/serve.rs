@@ -96,7 +96,7 @@ impl World {
                 self.at(slipway_store::signs::LEASE, Event::Lease);
             }
             Some(Changed::Appended(run, after, by, leader)) => {
-                for entry in self.store.journal(&run).iter().skip(after as usize) {
+                for entry in self.store.journal_after(&run, after) {
                     let text = format!("{:?}", entry.event);
                     let what = text.split([' ', '{']).next().unwrap_or_default();
                     let step = entry.event.step().map(ToString::to_string).unwrap_or_default();

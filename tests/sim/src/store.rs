@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use slipway_errors::{Code, Coded};
+use slipway_events::Entry;
 use slipway_flow::journal::link;
 use slipway_flow::{Journal, JournalError, Line};
 use slipway_store::signs::{LEASE, was_seen_to_end};
@@ -77,8 +78,13 @@ impl SimStore {
     }
 
     /// The journal of a run, as it lies there.
-    pub fn journal(&self, run: &RunId) -> Vec<slipway_events::Entry> {
-        self.memory.journal(run, 1, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default()
+    pub fn journal(&self, run: &RunId) -> Vec<Entry> {
+        self.journal_after(run, 0)
+    }
+
+    /// What came into the journal of a run after so many entries.
+    pub fn journal_after(&self, run: &RunId, after: u64) -> Vec<Entry> {
+        self.memory.journal(run, after + 1, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Every run.

@@ -52,14 +52,13 @@ impl Cordons {
 
 /// Whether these lines end a run that leaves no cordon behind: one that was undone, or whose flow takes its cordon back.
 fn ends(world: &World, run: &RunId, after: u64) -> bool {
-    let entries = world.store.journal(run);
-    let state = entries.iter().skip(after as usize).find_map(|entry| match &entry.event {
-        Event::Finished { state, .. } => Some(*state),
+    let state = world.store.journal_after(run, after).into_iter().find_map(|entry| match entry.event {
+        Event::Finished { state, .. } => Some(state),
         _ => None,
     });
     match state {
         Some(RunState::Unwound) => true,
-        Some(RunState::Completed) => !World::leaves_cordon(&entries),
+        Some(RunState::Completed) => !World::leaves_cordon(&world.store.journal(run)),
         _ => false,
     }
 }
