@@ -107,10 +107,14 @@ fn own_addresses(node: &Node) -> BTreeSet<String> {
 
 /// The address that moves between masters: a kubeconfig's server on this host, or an address of the host, that no Node lists as its own.
 pub fn virtual_address(facts: &HostFacts, nodes: &[Node]) -> Option<String> {
-    let of_nodes: BTreeSet<String> = nodes.iter().flat_map(own_addresses).collect();
+    address_beside(facts, &nodes.iter().flat_map(own_addresses).collect())
+}
+
+/// The same, of what is known to belong to one machine each.
+pub fn address_beside(facts: &HostFacts, own: &BTreeSet<String>) -> Option<String> {
     let servers = facts.kubeconfigs.iter().map(|file| host_of(&file.server));
     let mut candidates = servers.filter(|host| {
-        host.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback()) && !of_nodes.contains(*host)
+        host.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback()) && !own.contains(*host)
     });
     candidates.next().map(str::to_owned)
 }

@@ -10,7 +10,8 @@ use slipway_host::{Error, Host};
 
 use crate::decide::{EXPIRES, Verdict};
 
-const LIMIT: u64 = 64;
+/// More than any of the files has.
+const LIMIT: usize = 4096;
 
 /// The folder with the files.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ impl Told {
         let Verdict { well, holds, ref why } = *verdict;
         for (path, yes) in [(self.well(), well), (self.holds(), holds)] {
             let number: &[u8] = if yes { b"1\n" } else { b"0\n" };
-            if host.files.read(&path, LIMIT as usize).await?.as_deref() != Some(number) {
+            if host.files.read(&path, LIMIT).await?.as_deref() != Some(number) {
                 host.files.write(&path, number, 0o644).await?;
             }
         }
@@ -101,7 +102,7 @@ impl Told {
 fn small(path: &Path) -> Option<String> {
     use std::io::Read;
     let mut text = String::new();
-    std::fs::File::open(path).ok()?.take(LIMIT * 64).read_to_string(&mut text).ok()?;
+    std::fs::File::open(path).ok()?.take(LIMIT as u64).read_to_string(&mut text).ok()?;
     Some(text.trim().to_owned())
 }
 

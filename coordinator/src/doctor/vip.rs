@@ -6,7 +6,7 @@ use slipway_proto::coordinator::Finding;
 use slipway_proto::types::HostFacts;
 
 use super::finding;
-use crate::endpoints::{KEEPALIVED, holds, host_of};
+use crate::endpoints::{KEEPALIVED, address_beside, holds};
 
 /// The guard's unit.
 const GUARD: &str = "slipway-vip-guard.service";
@@ -19,7 +19,7 @@ pub(super) struct Master<'f> {
 
 /// What is to be said; nothing, where no address moves. `own`: addresses that belong to one machine each.
 pub(super) fn judge(masters: &[Master<'_>], own: &BTreeSet<String>) -> Vec<Finding> {
-    let Some(address) = masters.iter().find_map(|master| moving(master.facts, own)) else { return Vec::new() };
+    let Some(address) = masters.iter().find_map(|master| address_beside(master.facts, own)) else { return Vec::new() };
     let about = format!("address {address}");
     let holders: Vec<&str> =
         masters.iter().filter(|master| holds(master.facts, &address)).map(|master| master.name).collect();
@@ -50,15 +50,6 @@ pub(super) fn judge(masters: &[Master<'_>], own: &BTreeSet<String>) -> Vec<Findi
         }
     }
     found
-}
-
-/// Where the host's own clients find the API, if that is an address and no machine's own.
-fn moving(facts: &HostFacts, own: &BTreeSet<String>) -> Option<String> {
-    let servers = facts.kubeconfigs.iter().map(|file| host_of(&file.server));
-    let mut moving = servers.filter(|host| {
-        host.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback()) && !own.contains(*host)
-    });
-    moving.next().map(str::to_owned)
 }
 
 #[cfg(test)]

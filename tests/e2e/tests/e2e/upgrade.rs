@@ -8,6 +8,7 @@ use slipway_e2e::upgrades::masters_done;
 use slipway_errors::Code;
 use slipway_events::{Actor, RunState};
 use slipway_flow::{Book, Command};
+use slipway_types::RunId;
 
 const MASTERS: [&str; 3] = ["m1", "m2", "m3"];
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/20-site.conf";
@@ -28,6 +29,17 @@ fn upgrade(more: Value) -> Value {
 
 fn node(sites: &Sites, name: &str) -> Value {
     sites.api.object("nodes", "", name).unwrap()
+}
+
+/// Waits until a step of the run says that, for so many seconds.
+async fn says(coordinator: &Coordinator, run: &RunId, words: &str, seconds: u64) {
+    let said = async {
+        while !coordinator.runs.says(run).values().any(|says| says.contains(words)) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let said = tokio::time::timeout(std::time::Duration::from_secs(seconds), said).await;
+    assert!(said.is_ok(), "no step says {words:?}");
 }
 
 fn version(sites: &Sites, name: &str) -> String {
@@ -87,13 +99,7 @@ async fn kubeadm_is_not_asked_before_the_controllers_of_the_cluster_are_at_work(
     })
     .await;
     let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["m1"]}))).await.unwrap();
-    let waits = async {
-        while !coordinator.runs.says(&run).values().any(|says| says.contains("kube-controller-manager is not at work"))
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(std::time::Duration::from_secs(30), waits).await.is_ok(), "nobody waits for it");
+    says(&coordinator, &run, "kube-controller-manager is not at work", 30).await;
     let book = coordinator.runs.book(&run).await.unwrap();
     assert!(!book.steps.contains_key(&"upgrade-kubeadm-m1".into()), "kubeadm was asked too early");
     let works = async {
@@ -262,26 +268,18 @@ async fn at_the_end_an_add_on_that_stayed_behind_and_a_lost_hold_are_named_and_w
     })
     .await;
     let run = begun(&coordinator, "upgrade", upgrade(json!({"nodes": ["w1"]}))).await.unwrap();
-    let says = |words: &'static str| {
+    let at_end = |words: &'static str| {
         move |book: &Book| {
             let step = book.steps.get(&"upgrade-is-done".into());
             step.is_some_and(|step| step.says.contains(words))
         }
     };
     let behind = "kube-proxy is not at v1.34.4 on: w1 (kube.test/kube-proxy:v1.33.13)";
-    until(&coordinator, &run, "the add-on is named", says(behind)).await.unwrap();
+    until(&coordinator, &run, "the add-on is named", at_end(behind)).await.unwrap();
     let machine = &sites.site("w1").unwrap().machine;
     machine.change(|state| state.packaging.installed.get_mut("kubectl").unwrap().held = false);
     proxy(&sites, "v1.34.4");
-    let unheld = async {
-        while !coordinator.runs.says(&run).values().any(|says| says.contains("packages are not held: w1 (kubectl)")) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(std::time::Duration::from_secs(20), unheld).await.is_ok(),
-        "the lost hold is not named"
-    );
+    says(&coordinator, &run, "packages are not held: w1 (kubectl)", 20).await;
     machine.change(|state| state.packaging.installed.get_mut("kubectl").unwrap().held = true);
     completes(&coordinator, &run).await.unwrap();
     coordinator.runs.runner.stop().await;

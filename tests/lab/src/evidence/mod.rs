@@ -28,4 +28,4 @@ pub(crate) use readiness::ReadinessWatch;
 pub(crate) use removal::Removal;
 pub(crate) use segment::Segment;
 pub(crate) use upgrade::{UpgradeWatch, all_is_at, node_is_at, nothing_was_upgraded, serves_at, upgrades};
-pub(crate) use vip::{has_vip, vip_answers_once, vip_holders};
+pub(crate) use vip::{has_vip, vip_answers_once, vip_holder, vip_holders};

@@ -31,8 +31,8 @@ pub(crate) fn has_vip(host: &Host) -> Result<bool> {
     Ok(!host.run_ok(&["ip", "-o", "-4", "addr", "show", "to", VIP])?.trim().is_empty())
 }
 
-/// Checks that one host has the address and that it alone answers for it; returns its name.
-pub(crate) fn vip_answers_once(lab: &Lab) -> Result<String> {
+/// Waits until one host alone has the address.
+pub(crate) fn vip_holder(lab: &Lab) -> Result<&Host> {
     let holder =
         eventually("the address for all to have one holder", Duration::from_secs(15), || {
             match vip_holders(lab)?.as_slice() {
@@ -40,6 +40,12 @@ pub(crate) fn vip_answers_once(lab: &Lab) -> Result<String> {
                 holders => bail!("{holders:?} have it"),
             }
         })?;
+    lab.host(&holder)
+}
+
+/// Checks that one host has the address and that it alone answers for it; returns its name.
+pub(crate) fn vip_answers_once(lab: &Lab) -> Result<String> {
+    let holder = vip_holder(lab)?;
     let answers = Answers::watch(VIP)?;
     for _ in 0..ASKED {
         answers.ask_again()?;
@@ -47,11 +53,11 @@ pub(crate) fn vip_answers_once(lab: &Lab) -> Result<String> {
         TcpStream::connect_timeout(&SocketAddr::new(VIP.parse()?, 6443), Duration::from_secs(2))?;
     }
     let seen = answers.seen()?;
-    let own = lab.host(&holder)?.read_file("/sys/class/net/host0/address")?;
+    let (holder, own) = (holder.name(), holder.read_file("/sys/class/net/host0/address")?);
     ensure!(
         seen == BTreeSet::from([own.trim().to_owned()]),
         "{holder} ({}) has {VIP}, and those who answer for it are {seen:?}",
         own.trim()
     );
-    Ok(holder)
+    Ok(holder.to_owned())
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use crate::eventually::eventually;
-use crate::evidence::{has_vip, vip_holders};
+use crate::evidence::{has_vip, vip_holder};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::shape::VIP;
@@ -67,19 +67,7 @@ impl<'a> Guards<'a> {
 
     /// The master that has the address.
     pub(crate) fn holder(&self) -> Result<&'a Host> {
-        Self::holder_of(self.lab)
-    }
-
-    /// The same, whoever watches over it.
-    pub(crate) fn holder_of(lab: &Lab) -> Result<&Host> {
-        let holder =
-            eventually("the address for all to have one holder", Duration::from_secs(15), || {
-                match vip_holders(lab)?.as_slice() {
-                    [one] => Ok(one.clone()),
-                    holders => bail!("{holders:?} have it"),
-                }
-            })?;
-        lab.host(&holder)
+        vip_holder(self.lab)
     }
 
     /// What the guard of a master says.

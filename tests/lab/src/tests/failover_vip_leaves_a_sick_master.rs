@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::evidence::vip_holder;
 use crate::failover::{Address, fails};
 use crate::host::Host;
 use crate::lab::Lab;
@@ -45,7 +46,7 @@ const CASES: &[(&str, Address, Act, Act)] = &[
 
 /// Nobody may notice that the plain configuration goes. Another way of the adverts is another election.
 fn taken_over(lab: &Lab) -> Result<Guards<'_>> {
-    let holder = Guards::holder_of(lab)?;
+    let holder = vip_holder(lab)?;
     let mut guards = None;
     let seen = fails(lab, "the plain configuration taken over", holder, Address::Stays(A_WHILE), || {
         guards = Some(Guards::adopt(lab)?);
