@@ -72,7 +72,12 @@ pub fn is_lost(status: &Status) -> bool {
     if status.details().is_empty() {
         return matches!(status.code(), Unavailable | Unknown | Internal | Cancelled | DeadlineExceeded | Aborted);
     }
-    Exit::of_code(slipway_proto::status::from_status(status).code) == Exit::Unreachable
+    is_away(slipway_proto::status::from_status(status).code)
+}
+
+/// Whether a coordinator will answer by and by: it cannot be reached, or of several none leads just now.
+fn is_away(code: Code) -> bool {
+    Exit::of_code(code) == Exit::Unreachable || [Code::LEADER_ELSEWHERE, Code::STORE_AWAY].contains(&code)
 }
 
 impl Follow {
@@ -159,7 +164,7 @@ impl Follow {
             tokio::time::sleep(pause_before(*tries)).await;
             match self.session.again().await {
                 Ok(()) => return Ok(()),
-                Err(error) if Exit::of_code(error.code) == Exit::Unreachable => last = error,
+                Err(error) if is_away(error.code) => last = error,
                 Err(error) => return Err(error.into()),
             }
             *tries += 1;
@@ -311,6 +316,9 @@ mod tests {
         let unreachable = Coded::new(Code::WIRE_UNREACHABLE, "connection refused");
         assert!(is_lost(&slipway_proto::status::to_status(tonic::Code::Unavailable, &unreachable)));
         assert!(!is_lost(&Status::permission_denied("no")));
+        let nobody = Coded::new(Code::LEADER_ELSEWHERE, "no coordinator leads at the moment");
+        assert!(is_lost(&slipway_proto::status::to_status(tonic::Code::Unavailable, &nobody)));
+        assert!(is_away(nobody.code) && is_away(Code::STORE_AWAY) && !is_away(Code::RUN_UNKNOWN));
     }
 
     #[test]
