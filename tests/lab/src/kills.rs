@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::eventually::eventually;
-use crate::evidence::{PodWatch, Removal, restarts};
+use crate::evidence::{PodWatch, Removal, main_pid, restarts};
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::scene::{SHOP, Workload, join_again};
@@ -122,8 +122,7 @@ fn chosen(ids: &[String], kills: usize, seed: u64) -> Vec<(String, bool)> {
 /// Kills the one that runs now, once the one that was killed before has been replaced. Returns its number.
 fn kill(coordinator: &Host, last: &str) -> Result<String> {
     let pid = eventually("another coordinator to run", Duration::from_secs(30), || {
-        let said = coordinator.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
-        let pid = said.trim().to_owned();
+        let pid = main_pid(coordinator, UNIT)?;
         ensure!(pid != "0" && pid != last, "the unit's process is {pid}");
         Ok(pid)
     })?;

@@ -109,6 +109,11 @@ pub(crate) fn resets(host: &Host) -> Result<usize> {
     Ok(resets.len())
 }
 
+/// The number of a unit's own process; "0" while none runs.
+pub(crate) fn main_pid(host: &Host, unit: &str) -> Result<String> {
+    Ok(host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", unit])?.trim().to_owned())
+}
+
 /// How often systemd has started a unit again since it was last started by hand.
 pub(crate) fn restarts(host: &Host, unit: &str) -> Result<u32> {
     let said = host.run_ok(&["systemctl", "show", "--property=NRestarts", "--value", unit])?;

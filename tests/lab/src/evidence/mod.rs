@@ -21,7 +21,7 @@ pub(crate) use cluster::{Moment, cluster_traces, evicted, node_deletions};
 pub(crate) use entrance::Entrance;
 pub(crate) use etcd::{EtcdMember, etcd_data, etcdctl, member_of, members, members_now, removals};
 pub(crate) use fencing::{cordoned_by_slipway, denied_registrations, nothing_was_taken};
-pub(crate) use host::{foreign_files, host_traces, images, resets, restarts};
+pub(crate) use host::{foreign_files, host_traces, images, main_pid, resets, restarts};
 pub(crate) use join::{Joining, installed, joins};
 pub(crate) use master::{MasterRemoval, nobody_is_sent_to};
 pub(crate) use readiness::ReadinessWatch;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::command::Output;
 use crate::eventually::{eventually, holds};
+use crate::evidence::main_pid;
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::progress::step;
@@ -149,14 +150,12 @@ impl<'a> Coordinators<'a> {
 }
 
 fn signal(host: &Host, what: &str) -> Result<()> {
-    let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
-    host.run_ok(&["kill", &format!("-{what}"), pid.trim()]).map(|_| ())
+    host.run_ok(&["kill", &format!("-{what}"), &main_pid(host, UNIT)?]).map(|_| ())
 }
 
 /// The time that the coordinator's process has had of the processors. systemd counts it only where its groups have that controller.
 fn spent(host: &Host) -> Result<Duration> {
-    let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
-    let stat = host.read_file(&format!("/proc/{}/stat", pid.trim()))?;
+    let stat = host.read_file(&format!("/proc/{}/stat", main_pid(host, UNIT)?))?;
     // The name before them is in parentheses, and may have spaces in it.
     let fields: Vec<&str> = stat.rsplit(')').next().context("a process has a name")?.split_whitespace().collect();
     let (in_program, in_kernel) = (fields.get(11).context("utime")?, fields.get(12).context("stime")?);
