@@ -1,5 +1,6 @@
 //! What is wrong, what may become so, and what to do: one list over store, API server, agents and runs. It only looks.
 
+mod coordinators;
 mod etcd;
 mod vip;
 
@@ -25,7 +26,7 @@ const FULL_PERCENT: u64 = 90;
 
 /// Looks at everything once.
 pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
-    let mut findings = vec![coordinator(world)];
+    let mut findings = coordinators(world).await;
     let hosts = match world.hosts.list().await {
         Ok(hosts) => {
             findings.push(ok("store", format!("answers; {} hosts are enrolled", hosts.len())));
@@ -48,8 +49,15 @@ pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
     findings
 }
 
-fn coordinator(world: &World) -> Finding {
-    ok("coordinator", format!("leads: {}", world.barrier.fence()))
+async fn coordinators(world: &World) -> Vec<Finding> {
+    let fence = world.barrier.fence();
+    let mut findings = vec![ok("coordinator", format!("leads: {fence}"))];
+    let (there, members) = tokio::join!(world.fellows.all(), world.fellows.members_of_store());
+    match there {
+        Ok(there) => findings.extend(coordinators::judge(&fence.holder, &there, &members)),
+        Err(error) => findings.push(bad("store", &error)),
+    }
+    findings
 }
 
 async fn cluster(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {

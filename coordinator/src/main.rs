@@ -3,6 +3,7 @@
 mod metrics;
 mod own;
 mod serve;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use slipway_errors::{Code, Coded};
 use slipway_identity::init::{Cluster, coordinator_identity};
 use slipway_identity::store::{FOLDER, store_certificate};
 use slipway_identity::tls::CurrentIdentity;
+use slipway_store::signs::LEASE;
 use slipway_store::{Error as StoreError, EtcdTls, Store, Url, move_all};
 use slipway_types::{Clock, IdGen, RandomIds, SystemClock};
 
@@ -30,6 +31,11 @@ impl Own {
         let identity = CurrentIdentity::new(coordinator_identity(folder, clock.as_ref())?)?;
         Ok(Self { cluster, identity, clock, ids: Arc::new(RandomIds) })
     }
+}
+
+/// What this machine calls itself.
+pub(crate) fn machine_id() -> Option<String> {
+    std::fs::read_to_string("/etc/machine-id").ok().map(|id| id.trim().to_owned())
 }
 
 /// The store at `url`.
@@ -78,10 +84,14 @@ pub(crate) async fn resign(settings: &Settings) -> Result<(), Coded> {
         return Ok(());
     }
     let own = Own::load(settings)?;
-    let store = open(settings, &own, &settings.store).await?;
-    let leader = store.high_water().await?;
-    if leader.holder.starts_with(&format!("{}/", own.cluster.coordinator)) {
-        store.resign(&leader.fence()).await?;
-    }
-    Ok(())
+    let told = async {
+        let store = open(settings, &own, &settings.store).await?;
+        let leader = store.high_water().await?;
+        if leader.holder.starts_with(&format!("{}/", own.cluster.coordinator)) {
+            store.resign(&leader.fence()).await?;
+        }
+        Ok(())
+    };
+    // Later its lease has run out by itself, and the unit waits for this before it starts the next process.
+    tokio::time::timeout(LEASE, told).await.unwrap_or(Ok(()))
 }

@@ -1,9 +1,11 @@
 //! The store in a small etcd of Slipway's own, for several coordinators: a write names the leadership that it is made under, and etcd compares
 //! it in the same transaction. Never the cluster's etcd, which may be the patient.
 
+mod attending;
 mod failure;
 mod journals;
 mod keys;
+mod members;
 mod peers;
 mod presence;
 mod records;
@@ -28,7 +30,9 @@ use self::seat::Won;
 use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
 use crate::memory::whole_run;
-use crate::{Candidate, Error, HighWater, Leadership, MOST_LISTED, Presence, Record, Store, Watch};
+use crate::{
+    Attendant, Candidate, Error, HighWater, Leadership, MOST_LISTED, Presence, Record, Store, StoreMember, Watch,
+};
 
 /// A store in etcd.
 pub struct Etcd {
@@ -116,6 +120,19 @@ impl Store for Etcd {
 
     async fn resign(&self, fence: &Fence) -> Result<(), Error> {
         self.disappear(fence).await
+    }
+
+    fn attend(&self, who: Attendant) {
+        let (peers, closed) = (self.peers.clone(), self.closed.clone());
+        self.tasks.spawn(async move { peers.attend(&who, &closed).await });
+    }
+
+    async fn attendants(&self) -> Result<Vec<Attendant>, Error> {
+        self.who_is_there().await
+    }
+
+    async fn members(&self) -> Vec<StoreMember> {
+        self.peers.statuses().await
     }
 
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use slipway_types::{Fence, Lineage, RunId, Term};
 use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
 use crate::watchers::Watchers;
-use crate::{Candidate, Change, Error, HighWater, Leadership, MOST_LISTED, Record, Store, Watch};
+use crate::{Attendant, Candidate, Change, Error, HighWater, Leadership, MOST_LISTED, Record, Store, Watch};
 
 /// A store in memory.
 #[derive(Debug)]
@@ -28,13 +28,20 @@ struct State {
     revision: u64,
     records: BTreeMap<String, Record>,
     runs: BTreeMap<RunId, Vec<Entry>>,
+    attendants: BTreeMap<String, Attendant>,
 }
 
 impl Memory {
     /// An empty store of that lineage.
     pub fn new(lineage: Lineage) -> Arc<Self> {
         let leader = HighWater { lineage, term: Term(0), holder: String::new() };
-        let state = State { leader, revision: 0, records: BTreeMap::new(), runs: BTreeMap::new() };
+        let state = State {
+            leader,
+            revision: 0,
+            records: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            attendants: BTreeMap::new(),
+        };
         Arc::new(Self { state: Mutex::new(state), seat: Seat::default(), watchers: Watchers::default() })
     }
 
@@ -125,6 +132,14 @@ impl Store for Memory {
         let mut state = self.lock();
         state.leader = state.leader.next(candidate)?;
         Ok(self.seat.taken_by(&state.leader))
+    }
+
+    fn attend(&self, who: Attendant) {
+        self.lock().attendants.insert(who.coordinator.clone(), who);
+    }
+
+    async fn attendants(&self) -> Result<Vec<Attendant>, Error> {
+        Ok(self.lock().attendants.values().cloned().collect())
     }
 
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {

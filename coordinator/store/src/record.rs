@@ -81,6 +81,46 @@ pub struct Presence {
     pub address: String,
 }
 
+/// A coordinator that is there, leading or standing by.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Attendant {
+    /// Its id; a leader's holder begins with it.
+    pub coordinator: String,
+    /// Where it answers.
+    pub address: String,
+    /// The machine that it runs on; empty: it does not know.
+    pub machine_id: String,
+}
+
+impl Attendant {
+    /// Whether a leadership of that holder is this coordinator's.
+    pub fn holds(&self, holder: &str) -> bool {
+        holder.split_once('/').is_some_and(|(coordinator, _)| coordinator == self.coordinator)
+    }
+}
+
+/// A member of the store, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreMember {
+    /// Where it answers.
+    pub address: String,
+    /// What it said, or why it said nothing.
+    pub says: Result<MemberState, String>,
+}
+
+/// How a member of the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberState {
+    /// It leads the store's members.
+    pub leads: bool,
+    /// Its release.
+    pub version: String,
+    /// How large its data is on its disk.
+    pub bytes: u64,
+    /// What it complains of: no leader, an alarm.
+    pub errors: Vec<String>,
+}
+
 /// A leadership that was won.
 #[derive(Debug, Clone)]
 pub struct Leadership {

@@ -5,7 +5,7 @@ use slipway_events::Entry;
 use slipway_flow::Journal;
 use slipway_types::Fence;
 
-use crate::{Candidate, Error, HighWater, Leadership, Presence, Record, Watch};
+use crate::{Attendant, Candidate, Error, HighWater, Leadership, Presence, Record, StoreMember, Watch};
 
 /// The largest value that is stored.
 pub const MOST_VALUE: usize = 1024 * 1024;
@@ -50,6 +50,19 @@ pub trait Store: Journal {
     /// The leadership of that fence is over, and whoever waits for it need not wait longer. What it has begun stays as it is.
     async fn resign(&self, _fence: &Fence) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Says that this coordinator is there, for as long as the store is open here. No leadership is needed for it.
+    fn attend(&self, _who: Attendant) {}
+
+    /// The coordinators that are there, as far as the store can tell. One that only a single process can have open tells of nobody.
+    async fn attendants(&self) -> Result<Vec<Attendant>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// How its members are; none where it has no members.
+    async fn members(&self) -> Vec<StoreMember> {
+        Vec::new()
     }
 
     /// Takes over a run from another store, as it was, with all its entries; refused where there is one of that name.

@@ -17,7 +17,7 @@ use crate::fleet::HostState;
 use crate::flows::hand_over_vip::hand_over_vip;
 use crate::flows::package_work::remove_packages;
 use crate::steps::{
-    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
+    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, LeadElsewhere, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
     ReleaseHost, SnapshotEtcd, StaysEmpty, VolumesDetached,
 };
 use crate::world::World;
@@ -50,6 +50,9 @@ impl Phases {
 /// All phases of the removal of one node.
 pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     let mut phases = Phases::default();
+    if node.coordinators {
+        phases.add("lead elsewhere", vec![Arc::new(LeadElsewhere { host: node.host.clone() })]);
+    }
     if let Some(master) = &node.master {
         phases.add("preflight", preflight(node, master, parameters));
         phases.add("hand over", hand_over(node, master));

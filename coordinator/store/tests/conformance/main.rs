@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_store::suite::{self, Factory, Verdict};
-use slipway_store::{Candidate, Error, Etcd, Memory, Sqlite, Store};
+use slipway_store::{Attendant, Candidate, Error, Etcd, Memory, Sqlite, Store};
 use slipway_types::{Lineage, SystemClock};
 
 use members::Members;
@@ -138,6 +138,29 @@ async fn a_leader_that_is_gone_is_missed_and_one_that_resigns_at_once() {
         first.campaign(&Candidate::new("c3")).await.unwrap().before_may_act,
         "nobody has seen the end of the second"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_there_is_known_while_it_is_and_so_is_which_member_answers() {
+    let Some(mut members) = members().await else { return };
+    let open = async || Etcd::open(&members.urls(), None, &lineage(), Arc::new(SystemClock)).await.unwrap();
+    let (first, second) = (open().await, open().await);
+    let who = |id: &str| Attendant { coordinator: id.into(), address: format!("{id}:7400"), machine_id: id.into() };
+    first.attend(who("c1"));
+    second.attend(who("c2"));
+    let there = async |wanted: &[Attendant]| {
+        while first.attendants().await.unwrap() != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there(&[who("c1"), who("c2")])).await.unwrap();
+    drop(second);
+    tokio::time::timeout(PATIENCE * 2, there(&[who("c1")])).await.unwrap();
+    let well = async || first.members().await.iter().filter(|member| member.says.is_ok()).count();
+    assert_eq!(well().await, 3);
+    assert_eq!(first.members().await.iter().filter(|one| one.says.as_ref().is_ok_and(|says| says.leads)).count(), 1);
+    members.kill(0);
+    assert_eq!(well().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

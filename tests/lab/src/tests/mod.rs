@@ -7,10 +7,15 @@ mod control_plane_member_without_a_name;
 mod control_plane_second_member_down;
 mod control_plane_two_addresses;
 mod control_plane_wrong_inputs;
+mod coordinators_hand_over;
+mod coordinators_leader_cut_off;
 mod coordinators_leader_hangs;
 mod coordinators_leader_killed;
 mod coordinators_leader_killed_elsewhere;
+mod coordinators_store_full;
 mod coordinators_store_loses_members;
+mod coordinators_store_member_damaged;
+mod coordinators_store_moves_back;
 mod failover_vip_leaves_a_sick_master;
 mod failover_vip_outlives_hosts;
 mod isolate_recover_keeps_foreign_cordon;
@@ -96,10 +101,15 @@ pub const ALL: &[TestCase] = &[
     control_plane_second_member_down::TEST,
     control_plane_two_addresses::TEST,
     control_plane_wrong_inputs::TEST,
+    coordinators_hand_over::TEST,
+    coordinators_leader_cut_off::TEST,
     coordinators_leader_hangs::TEST,
     coordinators_leader_killed::TEST,
     coordinators_leader_killed_elsewhere::TEST,
+    coordinators_store_full::TEST,
     coordinators_store_loses_members::TEST,
+    coordinators_store_member_damaged::TEST,
+    coordinators_store_moves_back::TEST,
     failover_vip_leaves_a_sick_master::TEST,
     failover_vip_outlives_hosts::TEST,
     lab_cut_off_host_runs_on::TEST,
