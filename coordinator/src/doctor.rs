@@ -1,6 +1,7 @@
 //! What is wrong, what may become so, and what to do: one list over store, API server, agents and runs. It only looks.
 
 mod coordinators;
+mod dns;
 mod etcd;
 mod vip;
 
@@ -38,15 +39,27 @@ pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
         }
     };
     // At once, and each in its own time: who waits for the whole gives up after ten seconds.
-    let (of_cluster, of_masters) = tokio::join!(
+    let serving = hosts.iter().filter(|host| serves(world, host)).cloned().collect();
+    let (of_cluster, of_masters, of_dns) = tokio::join!(
         tokio::time::timeout(PATIENCE, cluster(world, &hosts)),
-        tokio::time::timeout(PATIENCE, control_plane(world, &hosts))
+        tokio::time::timeout(PATIENCE, control_plane(world, &hosts)),
+        dns::look(world, serving)
     );
     findings.extend(of_cluster.unwrap_or_else(|_| vec![late("api-server")]));
     findings.extend(of_masters.unwrap_or_else(|_| vec![late("etcd")]));
+    findings.extend(of_dns);
     findings.extend(hosts.iter().flat_map(|host| host_findings(world, host)));
     findings.extend(open_runs(runs).await);
     findings
+}
+
+/// Whether it is a node, and heard.
+fn serves(world: &World, host: &HostRecord) -> bool {
+    host.state == HostState::InService && !is_silent(world, host)
+}
+
+fn is_silent(world: &World, host: &HostRecord) -> bool {
+    world.fleet.silence(&host.id).as_millis() > u128::from(world.settings.agents.silent_after_ms)
 }
 
 async fn coordinators(world: &World) -> Vec<Finding> {
@@ -105,7 +118,7 @@ async fn control_plane(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
     };
     let heard: Vec<(&str, HostFacts)> = hosts
         .iter()
-        .filter(|host| world.fleet.silence(&host.id).as_millis() <= u128::from(world.settings.agents.silent_after_ms))
+        .filter(|host| !is_silent(world, host))
         .filter_map(|host| Some((host.name.as_str(), world.fleet.view(&host.id).facts?)))
         .filter(|(_, facts)| facts.control_plane)
         .collect();
@@ -121,7 +134,7 @@ fn host_findings(world: &World, host: &HostRecord) -> Vec<Finding> {
     let about = format!("host {}", host.name);
     let view = world.fleet.view(&host.id);
     let silent = world.fleet.silence(&host.id);
-    if silent.as_millis() > u128::from(world.settings.agents.silent_after_ms) {
+    if is_silent(world, host) {
         let says = format!("its agent has been silent for {} s: {}", silent.as_secs(), view.says);
         return vec![warn(&about, says, "systemctl status slipway-agent on that host".to_owned())];
     }

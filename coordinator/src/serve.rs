@@ -54,6 +54,24 @@ pub(crate) fn move_store(settings: &Settings, url: &str) -> Result<(), Coded> {
     block_on(own::move_store(settings, url))
 }
 
+/// Does something to the members of the store's etcd, and ends.
+pub(crate) fn care(settings: &Settings, care: &Care) -> Result<(), Coded> {
+    block_on(async {
+        match care {
+            Care::Admit(member) => own::admit_member(settings, member).await,
+            Care::Dismiss(name) => own::dismiss_member(settings, name).await,
+            Care::Tidy => own::tidy(settings).await,
+        }
+    })
+}
+
+/// What can be done to the members of the store's etcd.
+pub(crate) enum Care {
+    Admit(String),
+    Dismiss(String),
+    Tidy,
+}
+
 /// Tells the store that this host's coordinator has ended.
 pub(crate) fn gone(settings: &Settings) -> Result<(), Coded> {
     block_on(own::resign(settings))
@@ -98,6 +116,9 @@ async fn run(settings: Settings, versions: Arc<Table>, accept_old_copy: bool) ->
     }
 }
 
+/// What keeps one of several from leading, and passes.
+const PASSES: [Code; 3] = [Code::STORE_CONFLICT, Code::STORE_AWAY, Code::STORE_FULL];
+
 /// Waits for its turn, and takes it.
 async fn come_to_lead(
     settings: &Settings,
@@ -116,7 +137,7 @@ async fn come_to_lead(
     loop {
         let live = waiting.for_vacancy(&store).await?;
         match lead(settings, versions.clone(), own, (store.clone(), live), accept_old_copy).await {
-            Err(error) if [Code::STORE_CONFLICT, Code::STORE_AWAY].contains(&error.code) => waiting.again(error).await,
+            Err(error) if settings.may_be_several() && PASSES.contains(&error.code) => waiting.again(error).await,
             leading => return leading,
         }
     }

@@ -20,8 +20,8 @@ enum Known {
     Nothing,
     Nobody,
     Leader(Presence),
-    /// The store does not answer: then nobody leads for long.
-    StoreAway(Coded),
+    /// The store does not answer, or takes nothing: then nobody can begin to lead.
+    NoHelp(Coded),
 }
 
 /// Who leads, as far as it is known here.
@@ -35,16 +35,16 @@ impl LeaderSeen {
             match seen {
                 Ok(Some(leader)) => self.set(Known::Leader(leader)),
                 Ok(None) => self.set(Known::Nobody),
-                Err(error) => self.store_is_away(error.coded()),
+                Err(error) => self.store_is_no_help(error.coded()),
             }
             stop.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await;
         }
     }
 
-    /// The store does not answer, and that is why.
-    pub fn store_is_away(&self, why: Coded) {
+    /// The store does not answer, or takes nothing, and that is why.
+    pub fn store_is_no_help(&self, why: Coded) {
         tracing::warn!(%why, "who leads is not known");
-        self.set(Known::StoreAway(why));
+        self.set(Known::NoHelp(why));
     }
 
     fn set(&self, known: Known) {
@@ -61,7 +61,7 @@ impl LeaderSeen {
         match known {
             Known::Nothing => nobody("this coordinator does not lead, and does not know yet who does"),
             Known::Nobody => nobody("no coordinator leads at the moment"),
-            Known::StoreAway(why) => to_status(tonic::Code::Unavailable, &why),
+            Known::NoHelp(why) => to_status(tonic::Code::Unavailable, &why),
             Known::Leader(leader) => {
                 let text = format!("this coordinator does not lead; {} does, at {}", leader.holder, leader.address);
                 let error = Coded::new(Code::LEADER_ELSEWHERE, text).do_this(
@@ -94,7 +94,7 @@ mod tests {
         let presence = Presence { term: Term(3), holder: "c2/x".into(), address: "10.0.0.2:7400".into() };
         leader.set(Known::Leader(presence));
         assert_eq!(leader_in(&leader.answer()).as_deref(), Some("10.0.0.2:7400"));
-        leader.store_is_away(Coded::new(Code::STORE_AWAY, "10.0.0.2:7410: no answer within 2 s"));
+        leader.store_is_no_help(Coded::new(Code::STORE_AWAY, "10.0.0.2:7410: no answer within 2 s"));
         let told = from_status(&leader.answer());
         assert_eq!(told.code, Code::STORE_AWAY);
         assert!(told.message.contains("10.0.0.2:7410"), "{told}");

@@ -71,7 +71,7 @@ impl Waiting {
                 match store.presence().await {
                     Ok(Some(_)) => return,
                     Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
-                    Err(error) => return self.seen.store_is_away(error.coded()),
+                    Err(error) => return self.seen.store_is_no_help(error.coded()),
                 }
             }
         };
@@ -87,21 +87,21 @@ impl Waiting {
     {
         loop {
             match ask().await.map_err(Into::into) {
-                Err(error) if error.code == Code::STORE_AWAY => self.seen.store_is_away(error),
+                Err(error) if error.code == Code::STORE_AWAY => self.seen.store_is_no_help(error),
                 other => return other,
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
-    /// Says that it goes on waiting, since that was in its way.
+    /// It goes on waiting, since that was in its way.
     pub(crate) async fn again(&self, why: Coded) {
-        if why.code == Code::STORE_AWAY {
-            self.seen.store_is_away(why);
-        } else {
+        if why.code == Code::STORE_CONFLICT {
             tracing::info!(%why, "another coordinator came first");
+            return;
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        self.seen.store_is_no_help(why);
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 
     /// It leads, or has been told to stop. Calls under way go to their end.

@@ -2,6 +2,7 @@
 //! it in the same transaction. Never the cluster's etcd, which may be the patient.
 
 mod attending;
+mod care;
 mod failure;
 mod journals;
 mod keys;

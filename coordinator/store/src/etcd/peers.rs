@@ -123,6 +123,18 @@ impl Peers {
         self.ask(doing, ask).await.map(|_| ())
     }
 
+    /// Asks or changes something that has no method of its own here.
+    pub(super) async fn change<T, F>(
+        &self,
+        doing: &'static str,
+        ask: impl Fn(Client) -> F + Send + Sync,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, etcd_client::Error>> + Send,
+    {
+        self.ask(doing, ask).await.map(|answer| answer.value)
+    }
+
     /// One sign of life; false: the lease is over.
     pub(super) async fn sign(&self, lease: i64) -> Result<bool, Error> {
         let ask = |client: Client| {

@@ -66,10 +66,14 @@ fn read(found: &KeyValue) -> Result<HighWater, Error> {
 impl Etcd {
     /// A new store gets the lineage, one that is there has to have it.
     pub(super) async fn bring_up(&self, lineage: &Lineage) -> Result<(), Error> {
-        let none = HighWater { lineage: lineage.clone(), term: Term(0), holder: String::new() };
-        let absent = Compare::create_revision(keys::LEADER, CompareOp::Equal, 0);
-        let make = TxnOp::put(keys::LEADER, bytes(&none.fence()), None);
-        self.transact("opening the store", vec![absent], vec![make], Vec::new()).await?;
+        let doing = "opening the store";
+        // One that has no room left takes no write, not even one that would not be made, and can be read.
+        if self.peers.get(doing, keys::LEADER, GetOptions::new()).await?.kvs().is_empty() {
+            let none = HighWater { lineage: lineage.clone(), term: Term(0), holder: String::new() };
+            let absent = Compare::create_revision(keys::LEADER, CompareOp::Equal, 0);
+            let make = TxnOp::put(keys::LEADER, bytes(&none.fence()), None);
+            self.transact(doing, vec![absent], vec![make], Vec::new()).await?;
+        }
         same_lineage(&self.leader().await?.0.lineage, lineage)
     }
 
