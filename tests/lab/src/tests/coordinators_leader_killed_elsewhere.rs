@@ -32,6 +32,8 @@ fn run(lab: &Lab) -> Result<()> {
     coordinators.kill_along(&join, &OF_JOIN)?;
     join.reaches("completed", Duration::from_mins(5))?;
     joining.made_a_worker()?;
+    // What the upgrade finds are the nodes that the lab began with: only they have the images of its application.
+    lab.start_removal("b1")?.reaches("completed", Duration::from_mins(3))?;
 
     upgrade_survives(lab, Release::V1_33Next, |run| coordinators.kill_along(run, &OF_UPGRADE))?;
     for host in lab.nodes() {
