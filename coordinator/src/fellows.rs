@@ -45,6 +45,16 @@ impl Fellows {
         self.store.members().await
     }
 
+    /// Whether a member of that store is on the host of this address.
+    pub async fn has_member_at(&self, address: &str) -> Result<bool, Coded> {
+        Ok(self.store.has_member_at(address).await?)
+    }
+
+    /// That member leaves; refused where those that are left and answer would be no majority.
+    pub async fn dismiss_member(&self, address: &str) -> Result<(), Coded> {
+        Ok(self.store.dismiss_member(address).await?)
+    }
+
     /// Gives up the leadership; whatever is under way here is cut off, and the next leader asks the world what became of it.
     pub fn hand_over(&self) {
         self.handing_over.cancel();

@@ -72,7 +72,7 @@ async fn etcd(settings: &Settings, own: &Own) -> Result<Arc<Etcd>, Coded> {
 
 /// A member of the store's etcd goes for good, or until it is admitted again.
 pub(crate) async fn dismiss_member(settings: &Settings, name: &str) -> Result<(), Coded> {
-    etcd(settings, &Own::load(settings)?).await?.dismiss(name).await?;
+    etcd(settings, &Own::load(settings)?).await?.dismiss_member(name).await?;
     println!("{name} is no member any more; on its host: systemctl disable --now slipway-etcd");
     println!("next, for it or another one in its place: slipway-coordinator --admit-store-member NAME=ADDRESS");
     Ok(())

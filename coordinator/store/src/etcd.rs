@@ -133,7 +133,15 @@ impl Store for Etcd {
     }
 
     async fn members(&self) -> Vec<StoreMember> {
-        self.peers.statuses().await
+        self.how_members_are().await
+    }
+
+    async fn has_member_at(&self, address: &str) -> Result<bool, Error> {
+        self.is_member(address).await
+    }
+
+    async fn dismiss_member(&self, who: &str) -> Result<(), Error> {
+        self.dismiss(who).await
     }
 
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {

@@ -65,6 +65,16 @@ pub trait Store: Journal {
         Vec::new()
     }
 
+    /// Whether it has a member on the host of that address.
+    async fn has_member_at(&self, _address: &str) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// The member of that name, or on the host of that address, leaves; refused where those that are left and answer would be no majority.
+    async fn dismiss_member(&self, who: &str) -> Result<(), Error> {
+        Err(Error::Refused(format!("{who} is no member of this store: it has none")))
+    }
+
     /// Takes over a run from another store, as it was, with all its entries; refused where there is one of that name.
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error>;
 

@@ -33,6 +33,9 @@ pub(super) struct Leaving {
     /// There are several coordinators: the one that leads has to run elsewhere.
     #[serde(default)]
     pub(super) coordinators: bool,
+    /// The coordinators' own store has a member on its host.
+    #[serde(default)]
+    pub(super) store_member: bool,
     pub(super) evacuation: Evacuation,
     pub(super) work: Vec<HostWork>,
     /// What it is as a master; none for a worker.
@@ -63,6 +66,7 @@ pub(super) async fn leaving(
     let share = share_of(node.role, &node.labels, &world.settings.budget);
     Ok(Leaving {
         coordinators,
+        store_member: world.fellows.has_member_at(node.internal_ip().unwrap_or_default()).await?,
         denied,
         evacuation: evacuation(world, &node.name, &parameters.drain).await?,
         work: host_work(world, &record, &facts).await?,

@@ -16,7 +16,7 @@ const DEFRAGMENTS: Duration = Duration::from_mins(2);
 
 impl Etcd {
     /// The member of that name, or at that address, leaves the list. Refused where those that are left and answer would be no majority.
-    pub async fn dismiss(&self, name: &str) -> Result<(), Error> {
+    pub(super) async fn dismiss(&self, name: &str) -> Result<(), Error> {
         let all = self.listed().await?;
         let Some(leaves) = all.iter().find(|member| is_called(member, name)) else {
             return Err(Error::Refused(format!("no member of the store is called {name}: there are {}", named(&all))));
@@ -25,6 +25,11 @@ impl Etcd {
         may_leave(&all, leaves, &answering)?;
         let id = leaves.id();
         self.peers.change("dismissing a member", move |client| remove(client, id)).await
+    }
+
+    /// Whether the list has a member at that address.
+    pub(super) async fn is_member(&self, address: &str) -> Result<bool, Error> {
+        Ok(self.listed().await?.iter().any(|member| is_called(member, address)))
     }
 
     /// A member comes that answers others at `peer_url`: first without a vote, which it gets once it has caught up. `say` is told what it waits for.
@@ -99,7 +104,7 @@ impl Etcd {
         self.peers.change(doing, alarm_off).await
     }
 
-    async fn listed(&self) -> Result<Vec<Member>, Error> {
+    pub(super) async fn listed(&self) -> Result<Vec<Member>, Error> {
         let list = |client: Client| {
             let mut cluster = client.cluster_client();
             async move { cluster.member_list().await.map(|listed| listed.members().to_vec()) }

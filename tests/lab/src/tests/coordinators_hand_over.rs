@@ -29,6 +29,10 @@ fn run(lab: &Lab) -> Result<()> {
     let handed_over = shown.step(&format!("lead-elsewhere-than-{}", leader.name()))?;
     ensure!(handed_over.state == "done", "it did not hand over: {handed_over:?}");
     removal.ended_well()?;
+    let unit = leader.run(&["systemctl", "is-enabled", "slipway-etcd"])?;
+    ensure!(unit.stdout.trim() == "disabled", "the store's member on {} was not stopped: {unit}", leader.name());
+    let doctor = lab.slipway(&["doctor"])?;
+    ensure!(doctor.stdout.contains("is no member any more"), "the doctor does not tell of it: {doctor}");
     let next = coordinators.leader()?;
     ensure!(next.name() != leader.name(), "the coordinator on {} leads again", leader.name());
     let said = coordinators.says(leader)?;
