@@ -31,7 +31,10 @@ impl Step<World> for LeadElsewhere {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec![format!("systemctl restart slipway-coordinator   # on {}, if it leads: another one takes over", self.host.node)]
+        vec![format!(
+            "systemctl restart slipway-coordinator   # on {}, if it leads: another one takes over",
+            self.host.node
+        )]
     }
 
     fn node(&self) -> Option<NodeName> {

@@ -35,13 +35,8 @@ impl Memory {
     /// An empty store of that lineage.
     pub fn new(lineage: Lineage) -> Arc<Self> {
         let leader = HighWater { lineage, term: Term(0), holder: String::new() };
-        let state = State {
-            leader,
-            revision: 0,
-            records: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            attendants: BTreeMap::new(),
-        };
+        let state =
+            State { leader, revision: 0, records: BTreeMap::new(), runs: BTreeMap::new(), attendants: BTreeMap::new() };
         Arc::new(Self { state: Mutex::new(state), seat: Seat::default(), watchers: Watchers::default() })
     }
 

@@ -17,8 +17,8 @@ use crate::fleet::HostState;
 use crate::flows::hand_over_vip::hand_over_vip;
 use crate::flows::package_work::remove_packages;
 use crate::steps::{
-    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, LeadElsewhere, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
-    ReleaseHost, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VolumesDetached,
+    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, LeadElsewhere, MoveEtcdLeader, NobodyIsLeftBehind,
+    NodeIsGone, ReleaseHost, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VolumesDetached,
 };
 use crate::world::World;
 

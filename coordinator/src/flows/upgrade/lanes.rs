@@ -13,8 +13,8 @@ use super::{Facts, Parameters};
 use crate::flows::hand_over_vip::{hand_over_vip, start_keepalived};
 use crate::flows::packages::install;
 use crate::steps::{
-    Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, LeadElsewhere, MoveEtcdLeader, Settled, SettledMaster,
-    StaysEmpty, WithWayBack,
+    Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, LeadElsewhere, MoveEtcdLeader, Settled,
+    SettledMaster, StaysEmpty, WithWayBack,
 };
 use crate::world::World;
 

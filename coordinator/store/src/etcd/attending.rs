@@ -42,7 +42,8 @@ impl Peers {
 
 impl Etcd {
     pub(super) async fn who_is_there(&self) -> Result<Vec<Attendant>, Error> {
-        let found = self.peers.get("looking for coordinators", keys::ATTENDANTS, GetOptions::new().with_prefix()).await?;
+        let found =
+            self.peers.get("looking for coordinators", keys::ATTENDANTS, GetOptions::new().with_prefix()).await?;
         let unreadable = |error| Error::Corrupt(format!("the record of a coordinator cannot be read: {error}"));
         found.kvs().iter().map(|one| serde_json::from_slice(one.value()).map_err(unreadable)).collect()
     }

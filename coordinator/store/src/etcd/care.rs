@@ -34,10 +34,13 @@ impl Etcd {
 
     /// A member comes that answers others at `peer_url`: first without a vote, which it gets once it has caught up. `say` is told what it waits for.
     pub async fn admit(&self, peer_url: &str, say: impl Fn(&str)) -> Result<(), Error> {
-        let found = self.listed().await?.into_iter().find(|member| member.peer_urls().iter().any(|url| url == peer_url));
+        let found =
+            self.listed().await?.into_iter().find(|member| member.peer_urls().iter().any(|url| url == peer_url));
         let id = match found {
             Some(member) if !member.is_learner() => {
-                return Err(Error::Conflict(format!("{peer_url} is a member already; one that is damaged is dismissed first")));
+                return Err(Error::Conflict(format!(
+                    "{peer_url} is a member already; one that is damaged is dismissed first"
+                )));
             }
             Some(member) => member.id(),
             None => self.enter(peer_url).await?,

@@ -77,7 +77,9 @@ impl<'a> Coordinators<'a> {
     /// Moves the store, as the documentation has it, with coordinators on the first `count` masters afterwards.
     pub(crate) fn move_store(&self, url: &str, count: usize) -> Result<()> {
         let masters = self.lab.masters();
-        masters.iter().try_for_each(|host| host.run_ok(&["systemctl", "--quiet", "disable", "--now", UNIT]).map(|_| ()))?;
+        masters
+            .iter()
+            .try_for_each(|host| host.run_ok(&["systemctl", "--quiet", "disable", "--now", UNIT]).map(|_| ()))?;
         let said = self.lab.master()?.run_ok(&["slipway-coordinator", "--move-store-to", url])?;
         ensure!(said.starts_with("moved "), "it said {said}");
         let after: Vec<&Host> = masters.into_iter().take(count).collect();

@@ -57,7 +57,11 @@ fn cut_off<'a>(coordinators: &Coordinators<'a>, run: &Run<'_>) -> Result<&'a Hos
     leader.partition_ports(&PORTS)?;
     let began = Instant::now();
     coordinators.answered()?;
-    println!("       at {AT}: {} cut off, {:.1} s until another one answered", leader.name(), began.elapsed().as_secs_f64());
+    println!(
+        "       at {AT}: {} cut off, {:.1} s until another one answered",
+        leader.name(),
+        began.elapsed().as_secs_f64()
+    );
     Ok(leader)
 }
 
