@@ -96,7 +96,7 @@ impl Foundation {
             agents: self.agents,
             backups: self.backups,
             hosts,
-            fleet: Fleet::new(self.clock.clone()),
+            fleet: Fleet::new(self.clock.clone(), &self.settings.agents),
             settings: self.settings,
             versions: self.versions,
             clock: self.clock.clone(),

@@ -14,7 +14,7 @@ use slipway_proto::coordinator::Finding;
 use slipway_proto::types::HostFacts;
 
 use crate::api::etcd_status;
-use crate::fleet::{HostRecord, HostState};
+use crate::fleet::{Hearing, HostRecord, HostState};
 use crate::runs::Runs;
 use crate::world::World;
 
@@ -59,7 +59,7 @@ fn serves(world: &World, host: &HostRecord) -> bool {
 }
 
 fn is_silent(world: &World, host: &HostRecord) -> bool {
-    world.fleet.silence(&host.id).as_millis() > u128::from(world.settings.agents.silent_after_ms)
+    world.fleet.hearing(&host.id) == Hearing::Down
 }
 
 async fn coordinators(world: &World) -> Vec<Finding> {
@@ -134,12 +134,16 @@ fn host_findings(world: &World, host: &HostRecord) -> Vec<Finding> {
     let about = format!("host {}", host.name);
     let view = world.fleet.view(&host.id);
     let silent = world.fleet.silence(&host.id);
-    if is_silent(world, host) {
-        let says = format!("its agent has been silent for {} s: {}", silent.as_secs(), view.says);
+    let hearing = world.fleet.hearing(&host.id);
+    if hearing == Hearing::Down {
+        let says = format!("its agent is down, and was last heard {} s ago: {}", silent.as_secs(), view.says);
         return vec![warn(&about, says, "systemctl status slipway-agent on that host".to_owned())];
     }
     let state = if host.state == HostState::Waiting { ", waits for its next use" } else { "" };
-    let mut findings = vec![ok(&about, format!("heard {} ms ago{state}", silent.as_millis()))];
+    let mut findings = vec![match hearing {
+        Hearing::Suspect => note(&about, format!("its agent may be gone: last heard {} ms ago", silent.as_millis())),
+        _ => ok(&about, format!("heard {} ms ago{state}", silent.as_millis())),
+    }];
     let soon = (world.clock.now().as_millisecond()) + SOON_DAYS * 24 * 3600 * 1000;
     for end in view.facts.iter().flat_map(|facts| &facts.certificates).filter(|end| end.not_after_ms < soon) {
         let at =

@@ -36,6 +36,7 @@ mod lab_first_master_is_the_endpoint;
 mod lab_hosts_lose_power_and_come_back;
 mod lab_masters_leave_and_join_by_hand;
 mod lab_package_manager_conforms;
+mod lab_silence_is_noticed;
 mod lab_store_in_etcd_conforms;
 mod scale_in_agent_killed_during_reset;
 mod scale_in_api_server_stopped;
@@ -117,6 +118,7 @@ pub const ALL: &[TestCase] = &[
     lab_first_master_is_the_endpoint::TEST,
     lab_masters_leave_and_join_by_hand::TEST,
     lab_package_manager_conforms::TEST,
+    lab_silence_is_noticed::TEST,
     lab_store_in_etcd_conforms::TEST,
     scale_in_many_canary_first::TEST,
     scale_in_many_workers_with_budgets::TEST,
