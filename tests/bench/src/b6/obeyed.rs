@@ -91,7 +91,9 @@ impl Record for Noting {
 /// The coordinator whose command is about to be done. What the agent notes of itself, and refusals, are no commands.
 fn obeyed(note: &Note) -> Option<&str> {
     let begins = note.about == "operation" && note.code.is_none();
-    note.caller.rsplit_once("coordinator/").filter(|_| begins).map(|(_, id)| id)
+    let (_, id) = note.caller.split_once("coordinator/").filter(|_| begins)?;
+    // Behind it stands where it called from.
+    id.split(' ').next()
 }
 
 #[derive(Debug)]
@@ -145,7 +147,7 @@ mod tests {
             code: None,
             says: String::new(),
         };
-        assert_eq!(obeyed(&note("slipway://bench/coordinator/c2", "operation")), Some("c2"));
+        assert_eq!(obeyed(&note("slipway://bench/coordinator/c2 at 127.0.0.1:7", "operation")), Some("c2"));
         assert_eq!(obeyed(&note("agent", "operation")), None, "its end");
         assert_eq!(obeyed(&note("slipway://bench/coordinator/c2", "Describe")), None);
         let refused = Note {

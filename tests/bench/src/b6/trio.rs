@@ -63,11 +63,22 @@ impl<'a> Trio<'a> {
         folder: PathBuf,
     ) -> anyhow::Result<Self> {
         let mut trio = Self { reactor, log, store, folder, parts: [const { None }; COUNT] };
-        for index in 0..COUNT {
-            trio.revive(index)?;
-        }
-        trio.obeys_another("nobody", Instant::now())?;
+        let begun = Instant::now();
+        trio.revive(0)?;
+        trio.obeys_another("nobody", begun)?;
+        trio.all_at_work()?;
         Ok(trio)
+    }
+
+    /// As their units would: one that campaigned and lost the leadership to another that campaigned has ended by itself.
+    fn all_at_work(&mut self) -> anyhow::Result<()> {
+        for index in 0..COUNT {
+            let ended = self.parts[index].as_mut().map_or(Ok(true), Part::has_ended)?;
+            if ended {
+                self.revive(index)?;
+            }
+        }
+        Ok(())
     }
 
     fn revive(&mut self, index: usize) -> anyhow::Result<()> {
@@ -93,7 +104,7 @@ impl<'a> Trio<'a> {
     pub(super) fn lose_the_leader(&mut self, end: End) -> anyhow::Result<Failover> {
         std::thread::sleep(SETTLES);
         let old = self.log.leader().context("nobody leads")?;
-        let index = (0..COUNT).find(|index| name(index + 1) == old).context("a stranger leads")?;
+        let index = (0..COUNT).find(|index| name(index + 1) == old).with_context(|| format!("{old:?} leads, and is none of ours"))?;
         let mut part = self.parts[index].take().context("a leader without a process")?;
         let begun = Instant::now();
         match end {
@@ -112,7 +123,7 @@ impl<'a> Trio<'a> {
         std::thread::sleep(SETTLES);
         let stale = self.log.taken_from(&old, taken_over);
         drop(part);
-        self.revive(index)?;
+        self.all_at_work()?;
         Ok(Failover { ms: taken_over.duration_since(begun).as_secs_f64() * 1e3, stale })
     }
 }
