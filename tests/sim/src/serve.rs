@@ -61,7 +61,7 @@ impl World {
                 }
             }
             Party::Coordinator(number) => self.put_into_inbox(number, ask),
-            Party::Operator => {}
+            Party::Operator | Party::Segment(_) => {}
         }
     }
 
