@@ -145,19 +145,26 @@ impl Address {
     }
 
     fn nobody_takes(&mut self, segment: &Segment) -> Result<(), String> {
-        for number in 0..MASTERS {
-            let (has, had) = (self.has(number), self.had.get(number).copied().unwrap_or_default());
-            let protected = self.protected.get(number).copied().flatten();
-            if let (Some(why), true, true) = (protected, had && !has, self.is_able(number) && self.is_whole()) {
-                return Err(format!("m{} loses the address, and {why}", number + 1));
-            }
-            let sick = self.truths.get(number).is_some_and(|one| one.sick.is_so() && calm(one));
-            let from = (0..MASTERS).find(|other| *other != number && has && !had && sick && self.is_well_holder(segment, *other));
-            if let Some(other) = from {
-                return Err(format!("m{} takes the address from m{} before it is well", number + 1, other + 1));
+        let has = std::array::from_fn(|number| self.has(number));
+        let had = std::mem::replace(&mut self.had, has);
+        let had = |number: usize| had.get(number).copied().unwrap_or_default();
+        let protected = |number: usize| self.protected.get(number).copied().flatten();
+        for number in (0..MASTERS).filter(|number| self.has(*number) && !had(*number)) {
+            let sick = self.truths.get(number).is_some_and(|truth| truth.sick.is_so() && calm(truth));
+            for other in (0..MASTERS).filter(|other| *other != number && had(*other)) {
+                if let Some(why) = protected(other) {
+                    return Err(format!("m{} takes the address from m{}: {why}", number + 1, other + 1));
+                }
+                if sick && self.is_well_holder(segment, other) {
+                    return Err(format!("m{} takes the address from m{} before it is well", number + 1, other + 1));
+                }
             }
         }
-        self.had = std::array::from_fn(|number| self.has(number));
+        for number in (0..MASTERS).filter(|number| had(*number) && !self.has(*number)) {
+            if let (Some(why), true, true) = (protected(number), self.is_able(number), self.is_whole()) {
+                return Err(format!("m{} loses the address: {why}", number + 1));
+            }
+        }
         Ok(())
     }
 
@@ -174,13 +181,12 @@ impl Address {
         Ok(())
     }
 
-    /// Whether a master has had the address and been well and heard for long enough that no sick one takes it.
+    /// Whether a master is well, and has the address and been heard for long enough that no sick one takes it: two can begin at one moment.
     fn is_well_holder(&self, segment: &Segment, number: usize) -> bool {
         let now = segment.now();
         let settled = self.whole.for_at_least(now, SETTLED);
-        self.has(number)
-            && settled
-            && self.truths.get(number).is_some_and(|one| one.steady && one.able.for_at_least(now, SETTLED))
+        let heard = |one: &&Truth| one.has.for_at_least(now, LATE) && one.able.for_at_least(now, SETTLED);
+        settled && self.truths.get(number).filter(heard).is_some_and(|one| one.steady)
     }
 
     /// From whom the address must not go with the next event.
