@@ -77,8 +77,7 @@ fn status(settings: &Settings) -> Result<ExitCode, Coded> {
     };
     let text = serde_json::to_string(&shown);
     println!("{}", text.map_err(|error| Coded::new(Code::INTERNAL, format!("showing it: {error}")))?);
-    let fresh = told.word().may_be_believed(SystemClock.since_boot());
-    Ok(if fresh { ExitCode::SUCCESS } else { ExitCode::from(TOO_OLD) })
+    Ok(if shown.is_fresh(SystemClock.since_boot()) { ExitCode::SUCCESS } else { ExitCode::from(TOO_OLD) })
 }
 
 async fn put(args: &WriteArgs, settings: &Settings, host: &Host) -> Result<ExitCode, Coded> {

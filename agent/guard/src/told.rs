@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use slipway_host::{Error, Host};
 
 pub use self::word::{Part, Word, said};
-use crate::decide::Verdict;
+use crate::decide::{EXPIRES, Verdict};
 
 /// More than any of the files has.
 const LIMIT: usize = 4096;
@@ -36,6 +36,14 @@ pub struct Shown {
     pub keepalived: String,
     /// When it was said, in milliseconds since boot.
     pub at_ms: u64,
+}
+
+impl Shown {
+    /// The guard is at work.
+    pub fn is_fresh(&self, now: Duration) -> bool {
+        let at = Duration::from_millis(self.at_ms);
+        at <= now && now.saturating_sub(at) <= EXPIRES
+    }
 }
 
 impl Told {
@@ -64,7 +72,7 @@ impl Told {
 
     /// Writes all of it. A number that stays is not written again: keepalived would read it again.
     pub async fn tell(&self, host: &Host, now: Duration, verdict: &Verdict, keepalived: &str) -> Result<(), Error> {
-        for (part, text) in said(now, verdict) {
+        for (part, text) in said(now, verdict, self.word()) {
             let path = self.file(part);
             if part == Part::Heard || host.files.read(&path, LIMIT).await?.as_deref() != Some(text.as_bytes()) {
                 host.files.write(&path, text.as_bytes(), 0o644).await?;

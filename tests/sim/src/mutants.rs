@@ -46,6 +46,8 @@ pub enum Mutant {
     GuardNeverExpires,
     /// A dead guard's word is taken away from a master that it did not call well.
     DeadCountsTwice,
+    /// A guard that begins takes back a word that keepalived does not believe any more.
+    ExpiredTakenBack,
     /// A master that returns is well at the first look.
     WellAtOnce,
     /// Whoever is highest takes the address, whoever has it.
@@ -60,7 +62,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NoFenceCheck,
         Self::EqualTermAccepted,
         Self::NoFsync,
@@ -81,6 +83,7 @@ impl Mutant {
         Self::GateAlwaysOpen,
         Self::GuardNeverExpires,
         Self::DeadCountsTwice,
+        Self::ExpiredTakenBack,
         Self::WellAtOnce,
         Self::HoldingCountsForNothing,
         Self::NobodyPreempts,
@@ -111,6 +114,7 @@ impl Mutant {
             Self::GateAlwaysOpen => "gate-always-open",
             Self::GuardNeverExpires => "guard-never-expires",
             Self::DeadCountsTwice => "dead-counts-twice",
+            Self::ExpiredTakenBack => "expired-taken-back",
             Self::WellAtOnce => "well-at-once",
             Self::HoldingCountsForNothing => "holding-counts-for-nothing",
             Self::NobodyPreempts => "nobody-preempts",
@@ -130,6 +134,7 @@ impl Mutant {
             self,
             Self::GuardNeverExpires
                 | Self::DeadCountsTwice
+                | Self::ExpiredTakenBack
                 | Self::WellAtOnce
                 | Self::HoldingCountsForNothing
                 | Self::NobodyPreempts
@@ -156,6 +161,7 @@ impl Mutant {
             Self::PromotedWithoutSwap
             | Self::GuardNeverExpires
             | Self::DeadCountsTwice
+            | Self::ExpiredTakenBack
             | Self::WellAtOnce
             | Self::HoldingCountsForNothing
             | Self::NobodyPreempts

@@ -27,14 +27,15 @@ impl Part {
     }
 }
 
-/// What is written for a verdict. The moment goes first: a new word must not be judged by the age of the one before.
-pub fn said(now: Duration, verdict: &Verdict) -> [(Part, String); 3] {
+/// What is written for a verdict, after that word. The moment goes first: a new word must not be judged by the age of the one before.
+///
+/// A word that has expired is not taken back by one that says no: keepalived's check has taken away what it gave, and goes on doing so until it runs
+/// again. Both at once would count twice, and a holder would lose the address to a master that is no better.
+pub fn said(now: Duration, verdict: &Verdict, before: Word) -> [(Part, String); 3] {
     let number = |yes: bool| if yes { "1\n" } else { "0\n" }.to_owned();
-    [
-        (Part::Heard, format!("{}\n", now.as_millis())),
-        (Part::Well, number(verdict.well)),
-        (Part::Holds, number(verdict.holds)),
-    ]
+    let stays = !verdict.well && before.well && !before.holds_good(now);
+    let heard = if stays { "expired\n".to_owned() } else { format!("{}\n", now.as_millis()) };
+    [(Part::Heard, heard), (Part::Well, number(verdict.well || stays)), (Part::Holds, number(verdict.holds))]
 }
 
 /// The last word, as it is found.
@@ -67,5 +68,28 @@ impl Word {
     fn holds_good(&self, now: Duration) -> bool {
         // A moment that is still to come is of another boot.
         self.heard.is_some_and(|heard| heard <= now && now.saturating_sub(heard) <= EXPIRES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(now: u64, well: bool, before: Word) -> Word {
+        let verdict = Verdict { well, holds: true, why: String::new() };
+        let [(_, heard), (_, number), (_, holds)] = said(Duration::from_secs(now), &verdict, before);
+        assert_eq!(holds, "1\n");
+        Word::read(Some(&number), Some(&heard))
+    }
+
+    #[test]
+    fn a_word_that_has_expired_is_not_taken_back_and_is_believed_by_nobody() {
+        let well = after(100, true, Word::default());
+        assert_eq!(after(102, false, well), Word { well: false, heard: Some(Duration::from_secs(102)) });
+        let expired = after(105, false, well);
+        assert_eq!(expired, Word { well: true, heard: None }, "the number stays as keepalived has it");
+        assert_eq!(after(106, false, expired), expired);
+        assert!(!expired.may_be_believed(Duration::from_secs(106)) && !expired.was_well(Duration::from_secs(106)));
+        assert!(after(120, true, expired).was_well(Duration::from_secs(121)));
     }
 }

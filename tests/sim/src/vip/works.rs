@@ -97,6 +97,7 @@ impl Segment {
         let now = self.now();
         let Some(master) = self.masters.get_mut(number) else { return };
         let since_boot = now.saturating_sub(master.booted);
+        let before = master.word();
         let Some(watcher) = &mut master.guard.runs else { return };
         let sight = slipway_guard::decide::Sight {
             kubelet: seen.kubelet_looks.clone(),
@@ -109,7 +110,8 @@ impl Segment {
             (Program::Guard, watcher.kubelet.due(since_boot, &seen.kubelet)),
             (Program::Keepalived, watcher.keepalived.due(since_boot, &seen.keepalived)),
         ];
-        for (part, text) in said(since_boot, &verdict) {
+        let before = if self.mutant == Some(Mutant::ExpiredTakenBack) { Word::default() } else { before };
+        for (part, text) in said(since_boot, &verdict, before) {
             if !self.writes(number, part, text, &verdict.why) {
                 return;
             }
