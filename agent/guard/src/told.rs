@@ -136,7 +136,10 @@ mod tests {
     #[tokio::test]
     async fn a_word_that_says_sick_needs_no_age_and_neither_does_none() {
         let (_folder, told, host) = told();
-        assert!(told.word().may_be_believed(Duration::ZERO) && !told.word().was_well(Duration::ZERO), "nothing was said yet");
+        assert!(
+            told.word().may_be_believed(Duration::ZERO) && !told.word().was_well(Duration::ZERO),
+            "nothing was said yet"
+        );
         told.tell(&host, Duration::from_secs(1), &verdict(false), "active").await.unwrap();
         assert!(told.word().may_be_believed(Duration::from_hours(1)));
         told.tell(&host, Duration::from_secs(2), &verdict(true), "active").await.unwrap();

@@ -42,6 +42,8 @@ pub enum Mutant {
     PromotedWithoutSwap,
     /// Writes to the API server ask nobody and wait for nobody.
     GateAlwaysOpen,
+    /// The store gives the leadership to whoever has read the latest term, whoever is at work under it.
+    FreshLeaderDeposed,
     /// keepalived goes on believing a guard that is dead.
     GuardNeverExpires,
     /// A dead guard's word is taken away from a master that it did not call well.
@@ -62,7 +64,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoFenceCheck,
         Self::EqualTermAccepted,
         Self::NoFsync,
@@ -81,6 +83,7 @@ impl Mutant {
         Self::EqualTermWon,
         Self::PromotedWithoutSwap,
         Self::GateAlwaysOpen,
+        Self::FreshLeaderDeposed,
         Self::GuardNeverExpires,
         Self::DeadCountsTwice,
         Self::ExpiredTakenBack,
@@ -112,6 +115,7 @@ impl Mutant {
             Self::EqualTermWon => "equal-term-won",
             Self::PromotedWithoutSwap => "promoted-without-swap",
             Self::GateAlwaysOpen => "gate-always-open",
+            Self::FreshLeaderDeposed => "fresh-leader-deposed",
             Self::GuardNeverExpires => "guard-never-expires",
             Self::DeadCountsTwice => "dead-counts-twice",
             Self::ExpiredTakenBack => "expired-taken-back",
@@ -159,6 +163,7 @@ impl Mutant {
             Self::StoreTakesOldTerm | Self::EqualTermWon => Name::I6,
             Self::ForeignCordonUndone | Self::StepAssumedDone => Name::I10,
             Self::PromotedWithoutSwap
+            | Self::FreshLeaderDeposed
             | Self::GuardNeverExpires
             | Self::DeadCountsTwice
             | Self::ExpiredTakenBack

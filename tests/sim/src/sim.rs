@@ -62,9 +62,16 @@ struct Simulation {
 /// Runs the simulation of a seed: the cluster, and the address of its masters. A bug that is put in is looked for where it is.
 pub fn simulate(seed: u64, options: Options) -> Ended {
     let mut trace = Trace::new(options.whole_trace);
-    let mut ended = Ended { seed, broken: Vec::new(), hash: String::new(), lines: Vec::new(), seen: BTreeMap::new(), time: Duration::ZERO };
+    let mut ended = Ended {
+        seed,
+        broken: Vec::new(),
+        hash: String::new(),
+        lines: Vec::new(),
+        seen: BTreeMap::new(),
+        time: Duration::ZERO,
+    };
     let of_address = options.mutant.is_some_and(Mutant::is_of_address);
-    if !of_address && std::env::var("ONLY").is_err() {
+    if !of_address {
         trace = of_cluster(&mut ended, options, trace);
     }
     if ended.broken.is_empty() && (of_address || options.mutant.is_none()) {

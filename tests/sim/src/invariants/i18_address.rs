@@ -111,7 +111,11 @@ impl Address {
             let is = holds(a) && holds(b) && segment.hear_each_other(a, b);
             let Some(both) = self.both.get_mut(index) else { continue };
             if both.see(now, is).is_some_and(|lasts| lasts > most) {
-                return Err(format!("m{} and m{} hear each other and both have had the address for {most:?}", a + 1, b + 1));
+                return Err(format!(
+                    "m{} and m{} hear each other and both have had the address for {most:?}",
+                    a + 1,
+                    b + 1
+                ));
             }
         }
         Ok(())

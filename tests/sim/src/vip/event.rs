@@ -1,8 +1,8 @@
 //! Everything that the queue of the segment holds.
 
-use slipway_host::{Active, ServiceState};
 use slipway_guard::decide::Look;
 use slipway_guard::stray::Held;
+use slipway_host::{Active, ServiceState};
 
 use super::faults::Trouble;
 use super::master::Program;

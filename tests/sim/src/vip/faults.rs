@@ -143,7 +143,9 @@ impl Segment {
         let Some(master) = self.masters.get_mut(number) else { return };
         let (stopped, life, works) = match program {
             Program::Guard => (&mut master.guard.stopped, master.guard.life, master.guard.runs.is_some()),
-            Program::Keepalived => (&mut master.keepalived.stopped, master.keepalived.life, master.keepalived.runs.is_some()),
+            Program::Keepalived => {
+                (&mut master.keepalived.stopped, master.keepalived.life, master.keepalived.runs.is_some())
+            }
         };
         if !works || std::mem::replace(stopped, true) {
             return;
@@ -160,7 +162,9 @@ impl Segment {
         let Some(master) = self.masters.get_mut(number) else { return };
         let (stopped, now, held) = match program {
             Program::Guard => (&mut master.guard.stopped, master.guard.life, &mut master.guard.held),
-            Program::Keepalived => (&mut master.keepalived.stopped, master.keepalived.life, &mut master.keepalived.held),
+            Program::Keepalived => {
+                (&mut master.keepalived.stopped, master.keepalived.life, &mut master.keepalived.held)
+            }
         };
         if now != life || !std::mem::replace(stopped, false) {
             return;

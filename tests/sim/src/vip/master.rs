@@ -165,7 +165,12 @@ impl Master {
     /// The power goes, and everything with it that is not on a disk.
     pub fn lose_power(&mut self) {
         let (guard, keepalived) = (self.guard.life, self.keepalived.life);
-        *self = Self { up: false, kubelet: Kubelet { unit: Active::Inactive, answers: false }, api: Api::Gone, ..Self::default() };
+        *self = Self {
+            up: false,
+            kubelet: Kubelet { unit: Active::Inactive, answers: false },
+            api: Api::Gone,
+            ..Self::default()
+        };
         (self.guard.life, self.keepalived.life) = (guard, keepalived);
     }
 }

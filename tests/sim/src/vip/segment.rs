@@ -60,7 +60,8 @@ impl Segment {
         let mut times = Chance::of(seed, "address: times");
         let bases = times.pick(&BASES).unwrap_or_default();
         let settings = settings(bases, mutant)?;
-        let configured = (1..=MASTERS).map(|number| configured(&settings, number, mutant)).collect::<anyhow::Result<_>>()?;
+        let configured =
+            (1..=MASTERS).map(|number| configured(&settings, number, mutant)).collect::<anyhow::Result<_>>()?;
         let mut net = Net::new(seed);
         // On one segment adverts are neither late nor lost, but where something is wrong with it.
         net.calm = true;

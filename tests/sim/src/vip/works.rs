@@ -159,7 +159,9 @@ impl Segment {
 
     fn rings(&mut self, number: usize, alarm: u64) {
         let now = self.now();
-        let Some(vrrp) = self.masters.get_mut(number).and_then(|master| master.keepalived.runs.as_mut()) else { return };
+        let Some(vrrp) = self.masters.get_mut(number).and_then(|master| master.keepalived.runs.as_mut()) else {
+            return;
+        };
         if vrrp.alarm != alarm {
             return;
         }
@@ -170,7 +172,9 @@ impl Segment {
 
     fn hears(&mut self, number: usize, from: usize, priority: i64) {
         let now = self.now();
-        let Some(vrrp) = self.masters.get_mut(number).and_then(|master| master.keepalived.runs.as_mut()) else { return };
+        let Some(vrrp) = self.masters.get_mut(number).and_then(|master| master.keepalived.runs.as_mut()) else {
+            return;
+        };
         let acts = vrrp.core.hears(now, from, priority);
         self.act(number, acts);
     }

@@ -142,9 +142,8 @@ impl Truth {
     fn guard_looks(&mut self, now: Duration, master: &Master) {
         let was_silent = self.silent.at(now).unwrap_or_default();
         let (works, life) = (master.guard.works(), master.guard.life);
-        if works && (life != self.guard || was_silent + LOOK >= EXPIRES) {
+        if works && (life != self.guard || was_silent > EXPIRES) {
             self.from = now;
-            self.looks = Lasts::default();
         }
         if works {
             self.guard = life;
