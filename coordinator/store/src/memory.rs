@@ -125,7 +125,7 @@ impl Store for Memory {
 
     async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error> {
         let mut state = self.lock();
-        state.leader = state.leader.next(candidate)?;
+        state.leader = state.leader.next(candidate, None)?;
         Ok(self.seat.taken_by(&state.leader))
     }
 

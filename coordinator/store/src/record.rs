@@ -49,7 +49,8 @@ pub struct Candidate {
     pub address: String,
     /// The term is above this one too: a store put back from a backup has to begin above all that agents have seen.
     pub floor: Term,
-    /// The latest leadership that the candidate knows of; where another one came meanwhile, it has lost. None: whoever led.
+    /// The leadership that was seen to fall; where another one came meanwhile, or that one is at work, the candidate has lost. None: whoever led, and
+    /// whether or not.
     pub after: Option<Term>,
 }
 
@@ -64,7 +65,7 @@ impl Candidate {
         Self { floor, ..self }
     }
 
-    /// It has lost where another leadership than that one was the latest.
+    /// It has lost where another leadership than that one was the latest, or where that one is at work.
     pub fn after(self, seen: Term) -> Self {
         Self { after: Some(seen), ..self }
     }

@@ -34,7 +34,8 @@ pub trait Store: Journal {
     /// What becomes of keys that begin with `prefix`, from now on.
     async fn watch(&self, prefix: &str) -> Result<Watch, Error>;
 
-    /// Takes the leadership: the term after the latest, or after the candidate's floor if that is higher.
+    /// Takes the leadership: the term after the latest, or after the candidate's floor if that is higher. Refused where the candidate comes after a
+    /// leadership that is not the latest, or that is at work; both are judged in the same transaction.
     async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error>;
 
     /// The leader that is at work, as far as the store can tell. One that only a single process can have open tells of nobody.

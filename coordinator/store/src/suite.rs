@@ -53,6 +53,7 @@ pub async fn run(factory: &dyn Factory) -> Vec<(&'static str, Verdict)> {
         leadership::the_loser_learns_of_it,
         leadership::a_floor_lifts_the_term,
         leadership::of_two_that_saw_the_same_leader_fall_one_wins,
+        leadership::one_that_is_at_work_is_not_deposed_by_whoever_has_read_its_term,
         journals::entries_are_chained_and_come_back_the_same,
         journals::an_append_at_the_wrong_place_is_refused_and_adds_nothing,
         journals::a_journal_is_read_in_pages,

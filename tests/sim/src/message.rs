@@ -190,6 +190,3 @@ pub enum Event {
     /// From now on nothing more goes wrong.
     Calm,
 }
-
-/// When an event comes, and which of several at that moment.
-pub type When = (Duration, u64);

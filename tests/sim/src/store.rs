@@ -9,7 +9,7 @@ use slipway_events::Entry;
 use slipway_flow::journal::link;
 use slipway_flow::{Journal, JournalError, Line};
 use slipway_store::signs::{LEASE, was_seen_to_end};
-use slipway_store::{Candidate, Error, HighWater, Leadership, Memory, Store};
+use slipway_store::{Candidate, Error, HighWater, Leadership, Memory, Presence, Store};
 use slipway_types::{Fence, Lineage, RunId, Term};
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ pub struct SimStore {
 /// What a question changed, for the invariants.
 #[derive(Debug)]
 pub enum Changed {
-    /// A leadership was won.
-    Won(Fence),
+    /// A leadership was won; another one was at work.
+    Won(Fence, Option<Fence>),
     /// Lines were appended under a leadership, while that one was the latest.
     Appended(RunId, u64, Fence, Fence),
 }
@@ -176,14 +176,21 @@ impl SimStore {
         if self.mutant == Some(Mutant::EqualTermWon) && before.term != Term(0) {
             let fence = Fence { holder: candidate.holder.clone(), ..before.fence() };
             let won = Leadership { fence: fence.clone(), lost: Default::default(), before_may_act };
-            return (Some(Ok(Answer::Won(won))), Some(Changed::Won(fence)));
+            return (Some(Ok(Answer::Won(won))), Some(Changed::Won(fence, None)));
+        }
+        let at_work = self.presence.as_ref().filter(|(_, until)| *until > now).map(|(fence, _)| fence.clone());
+        let presence =
+            at_work.clone().map(|Fence { term, holder, .. }| Presence { term, holder, address: String::new() });
+        let seen = presence.as_ref().filter(|_| self.mutant != Some(Mutant::FreshLeaderDeposed));
+        if let Err(error) = before.next(candidate, seen) {
+            return (Some(Err(error.coded())), None);
         }
         let won = at_once(async { self.memory.campaign(candidate).await.map_err(Refused::from) });
         match won {
             Ok(won) => {
                 let fence = won.fence.clone();
                 self.presence = Some((fence.clone(), now + LEASE));
-                (Some(Ok(Answer::Won(Leadership { before_may_act, ..won }))), Some(Changed::Won(fence)))
+                (Some(Ok(Answer::Won(Leadership { before_may_act, ..won }))), Some(Changed::Won(fence, at_work)))
             }
             Err(Refused(error)) => (Some(Err(error)), None),
         }

@@ -93,15 +93,17 @@ impl Etcd {
     pub(super) async fn swap(&self, candidate: &Candidate) -> Result<Won, Error> {
         let doing = "taking the leadership";
         for _ in 0..ATTEMPTS {
-            let (leader, revision) = self.leader().await?;
-            let won = leader.next(candidate)?;
+            let ((leader, revision), at_work) = tokio::try_join!(self.leader(), self.at_work())?;
+            let won = leader.next(candidate, at_work.as_ref())?;
             let before_may_act = !self.is_over(&leader).await?;
             let lease = self.peers.grant(doing, LEASE.as_secs().cast_signed()).await?;
             let HighWater { term, holder, .. } = won.clone();
             let presence = Presence { term, holder, address: candidate.address.clone() };
-            let unchanged = Compare::mod_revision(keys::LEADER, CompareOp::Equal, revision);
+            let mut when = vec![Compare::mod_revision(keys::LEADER, CompareOp::Equal, revision)];
+            // Since that look its leader may have come to be seen.
+            when.extend(candidate.after.map(|_| Compare::create_revision(keys::PRESENCE, CompareOp::Equal, 0)));
             let take = vec![TxnOp::put(keys::LEADER, bytes(&won.fence()), None), appears(&presence, lease)];
-            let sent = self.transact(doing, vec![unchanged], take, vec![look()]).await?;
+            let sent = self.transact(doing, when, take, vec![look()]).await?;
             if sent.succeeded {
                 return Ok(Won { leader: won, revision: sent.revision, lease, before_may_act });
             }

@@ -41,7 +41,7 @@ pub(super) fn delete(tx: &Connection, key: &str, expected: u64, fence: &Fence) -
 }
 
 pub(super) fn campaign(tx: &Connection, candidate: &Candidate) -> Result<HighWater, Error> {
-    let won = reads::leader(tx)?.next(candidate)?;
+    let won = reads::leader(tx)?.next(candidate, None)?;
     let term =
         i64::try_from(won.term.0).map_err(|_| Error::Refused(format!("term {} is beyond all terms", won.term)))?;
     let update = "UPDATE leader SET term = ?1, holder = ?2, sum = ?3";

@@ -181,6 +181,7 @@ async fn one_member_less_is_not_noticed_and_two_less_end_the_leadership() {
     // Whether the last write took effect could not be known then.
     assert!(found.value == b"two" || found.value == b"three", "{:?}", found.value);
     assert!(matches!(store.confirm(&won.fence).await, Ok(())), "nobody else leads");
+    tokio::time::timeout(PATIENCE * 2, store.vacancy()).await.unwrap().unwrap();
     let next = store.campaign(&Candidate::new("c2").after(won.fence.term)).await.unwrap();
     let late = store.update("a", b"late".to_vec(), found.version, &won.fence).await;
     assert!(matches!(late, Err(Error::StaleTerm { .. })), "{late:?}");
