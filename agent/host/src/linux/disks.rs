@@ -102,9 +102,9 @@ fn disks(mounts: &[Mount]) -> Vec<Disk> {
 mod tests {
     use super::*;
 
-    fn answered(asked: Duration, mount_point: &str) -> Option<Answer> {
+    fn answered(asked: Duration, mount_point: &str) -> Answer {
         let disk = Disk { mount_point: mount_point.into(), total_bytes: 2, available_bytes: 1 };
-        Some(Answer { asked, disks: Ok(vec![disk]) })
+        Answer { asked, disks: Ok(vec![disk]) }
     }
 
     #[test]
@@ -127,11 +127,11 @@ mod tests {
         let disks = Disks::default();
         let _hangs = disks.asking.clone().try_lock_owned().unwrap();
         let now = SystemClock.since_boot();
-        disks.last.send_replace(answered(now.saturating_sub(YOUNG), "/hangs"));
+        disks.last.send_replace(Some(answered(now.saturating_sub(YOUNG), "/hangs")));
         assert_eq!(disks.sizes().await.unwrap()[0].mount_point, "/hangs");
-        disks.last.send_replace(answered(now.saturating_sub(OLD), "/hangs"));
+        disks.last.send_replace(Some(answered(now.saturating_sub(OLD), "/hangs")));
         let answer = answered(now, "/answers");
-        let (said, ()) = tokio::join!(disks.sizes(), async { drop(disks.last.send_replace(answer)) });
+        let (said, ()) = tokio::join!(disks.sizes(), async { drop(disks.last.send_replace(Some(answer))) });
         assert_eq!(said.unwrap()[0].mount_point, "/answers", "what is old is waited for");
     }
 }

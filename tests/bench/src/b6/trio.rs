@@ -104,7 +104,9 @@ impl<'a> Trio<'a> {
     pub(super) fn lose_the_leader(&mut self, end: End) -> anyhow::Result<Failover> {
         std::thread::sleep(SETTLES);
         let old = self.log.leader().context("nobody leads")?;
-        let index = (0..COUNT).find(|index| name(index + 1) == old).with_context(|| format!("{old:?} leads, and is none of ours"))?;
+        let index = (0..COUNT)
+            .find(|index| name(index + 1) == old)
+            .with_context(|| format!("{old:?} leads, and is none of ours"))?;
         let mut part = self.parts[index].take().context("a leader without a process")?;
         let begun = Instant::now();
         match end {
