@@ -52,6 +52,8 @@ pub enum Mutant {
     ExpiredTakenBack,
     /// A master that returns is well at the first look.
     WellAtOnce,
+    /// keepalived goes by the bases alone: a master that returns takes the address before it is well.
+    NothingIsWeighed,
     /// Whoever is highest takes the address, whoever has it.
     HoldingCountsForNothing,
     /// A lowered priority alone moves nothing.
@@ -64,7 +66,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NoFenceCheck,
         Self::EqualTermAccepted,
         Self::NoFsync,
@@ -88,6 +90,7 @@ impl Mutant {
         Self::DeadCountsTwice,
         Self::ExpiredTakenBack,
         Self::WellAtOnce,
+        Self::NothingIsWeighed,
         Self::HoldingCountsForNothing,
         Self::NobodyPreempts,
         Self::NoPatience,
@@ -120,6 +123,7 @@ impl Mutant {
             Self::DeadCountsTwice => "dead-counts-twice",
             Self::ExpiredTakenBack => "expired-taken-back",
             Self::WellAtOnce => "well-at-once",
+            Self::NothingIsWeighed => "nothing-is-weighed",
             Self::HoldingCountsForNothing => "holding-counts-for-nothing",
             Self::NobodyPreempts => "nobody-preempts",
             Self::NoPatience => "no-patience",
@@ -140,6 +144,7 @@ impl Mutant {
                 | Self::DeadCountsTwice
                 | Self::ExpiredTakenBack
                 | Self::WellAtOnce
+                | Self::NothingIsWeighed
                 | Self::HoldingCountsForNothing
                 | Self::NobodyPreempts
                 | Self::NoPatience
@@ -168,6 +173,7 @@ impl Mutant {
             | Self::DeadCountsTwice
             | Self::ExpiredTakenBack
             | Self::WellAtOnce
+            | Self::NothingIsWeighed
             | Self::HoldingCountsForNothing
             | Self::NobodyPreempts
             | Self::NoPatience

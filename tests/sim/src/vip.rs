@@ -21,7 +21,7 @@ use crate::trace::Trace;
 /// For so long things go wrong.
 const TROUBLED: Duration = Duration::from_mins(2);
 /// And for so long everything may come to rest: a host boots, and its parts are proved.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 
 /// Runs the segment of a seed; its trace goes on with the one that is given.
 pub fn simulate(seed: u64, mutant: Option<Mutant>, trace: Trace) -> anyhow::Result<(Segment, Vec<Broken>)> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use slipway_host::Active;
 
 use super::event::{Api, Event, Kubelet};
-use super::master::Program;
+use super::master::{Master, Program};
 use super::segment::{MASTERS, Segment};
 use crate::chance::Chance;
 use crate::net::{Cut, Link};
@@ -173,13 +173,15 @@ impl Segment {
         if self.times.happens(500) {
             held.reverse();
         }
-        held.into_iter().for_each(|event| self.queue.at(Duration::ZERO, event));
+        for event in held {
+            self.queue.at(Duration::ZERO, event);
+        }
     }
 
     /// systemd ends a guard that is still stopped.
     pub fn watchdog(&mut self, number: usize, life: u64) {
-        let still = |one: &&super::master::Master| one.guard.stopped && one.guard.life == life;
-        if self.masters.get(number).filter(still).is_some() {
+        let still = |one: &Master| one.guard.stopped && one.guard.life == life;
+        if self.masters.get(number).is_some_and(still) {
             self.end_guard(number, AGAIN);
         }
     }

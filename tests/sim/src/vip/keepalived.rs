@@ -168,7 +168,7 @@ mod tests {
         let (mut low, mut high) = (one(10, 0), one(60, 2));
         assert_eq!(high.due, ADVERT * 3 + ADVERT * 196 / 256);
         assert!(low.due > high.due);
-        assert!(high.time_is_up(high.due - Duration::from_nanos(1)).is_empty());
+        assert!(high.time_is_up(high.due.saturating_sub(Duration::from_nanos(1))).is_empty());
         assert_eq!(high.time_is_up(high.due), [Act::Takes, Act::Sends(60)]);
         let due = low.due;
         low.hears(Duration::from_millis(700), 2, 60);
@@ -195,7 +195,7 @@ mod tests {
         let mut one = one(35, 1);
         let due = one.due;
         one.weighs(Weighed { well: 1, ..one.weighed() });
-        assert_eq!((one.priority(), one.due), (137, due - ADVERT * 102 / 256));
+        assert_eq!((one.priority(), one.due), (137, due.saturating_sub(ADVERT * 102 / 256)));
         one.weighs(Weighed { passes: false, ..one.weighed() });
         assert_eq!((one.priority(), one.due), (35, due));
         one.weighs(Weighed { well: 0, ..one.weighed() });

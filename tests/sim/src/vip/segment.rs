@@ -204,6 +204,7 @@ fn configured(settings: &Settings, number: usize, mutant: Option<Mutant>) -> any
     let own = Settings { name: format!("m{number}"), ..settings.clone() };
     let read = Configured::read(&render(&own).map_err(|error| anyhow::anyhow!("{error}"))?)?;
     Ok(match mutant {
+        Some(Mutant::NothingIsWeighed) => Configured { well: 0, holds: 0, refused: 0, ..read },
         Some(Mutant::HoldingCountsForNothing) => Configured { holds: 0, ..read },
         Some(Mutant::NobodyPreempts) => Configured { preempts: false, ..read },
         _ => read,

@@ -188,7 +188,7 @@ impl Truth {
         let since = self.kubelet.perhaps_well.at(now).unwrap_or_default().min(now.saturating_sub(self.from));
         let perhaps = since >= proof && self.api.perhaps_well.for_at_least(now, self.api.times().2);
         let was = self.sick.is_so();
-        let sick = !master.up || found || expired || (was && !(perhaps && !self.silent.is_so()));
+        let sick = !master.up || found || expired || (was && (self.silent.is_so() || !perhaps));
         self.sick.see(now, sick);
     }
 }
