@@ -170,9 +170,13 @@ impl<'a> Coordinators<'a> {
     pub(crate) fn standbys_rest(&self) -> Result<()> {
         let leader = self.leader()?;
         let others: Vec<&Host> = self.lab.masters().into_iter().filter(|host| host.name() != leader.name()).collect();
-        let spent = |host: &Host| -> Result<Duration> {
-            let said = host.run_ok(&["systemctl", "show", "--property=CPUUsageNSec", "--value", UNIT])?;
-            Ok(Duration::from_nanos(said.trim().parse()?))
+        // Of a unit that has just begun systemd may not have counted anything yet: it says "[not set]".
+        let spent = |host: &Host| {
+            eventually("systemd to count the coordinator's time", RESTED, || {
+                let said = host.run_ok(&["systemctl", "show", "--property=CPUUsageNSec", "--value", UNIT])?;
+                let nanos = said.trim().parse().with_context(|| format!("it says {said:?}"))?;
+                Ok(Duration::from_nanos(nanos))
+            })
         };
         let (before, began) = (others.iter().map(|host| spent(host)).collect::<Result<Vec<_>>>()?, Instant::now());
         holds("the leader leading", RESTED, || self.answered())?;
