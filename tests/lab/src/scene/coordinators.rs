@@ -25,6 +25,8 @@ const ETCD: &str = "for one in /opt/lab/etcd-later-*/etcd; do install -m 0755 \"
 /// From a coordinator that was killed until the next one answers, with air for a slow machine.
 const TAKEN_OVER: Duration = Duration::from_secs(40);
 const RESTED: Duration = Duration::from_secs(10);
+/// The kernel counts processes' time in hundredths of a second (proc(5), `sysconf(_SC_CLK_TCK)`).
+const TICK_MS: u64 = 10;
 
 /// Three coordinators where one was.
 pub(crate) struct Coordinators<'a> {
@@ -170,14 +172,6 @@ impl<'a> Coordinators<'a> {
     pub(crate) fn standbys_rest(&self) -> Result<()> {
         let leader = self.leader()?;
         let others: Vec<&Host> = self.lab.masters().into_iter().filter(|host| host.name() != leader.name()).collect();
-        // Of a unit that has just begun systemd may not have counted anything yet: it says "[not set]".
-        let spent = |host: &Host| {
-            eventually("systemd to count the coordinator's time", RESTED, || {
-                let said = host.run_ok(&["systemctl", "show", "--property=CPUUsageNSec", "--value", UNIT])?;
-                let nanos = said.trim().parse().with_context(|| format!("it says {said:?}"))?;
-                Ok(Duration::from_nanos(nanos))
-            })
-        };
         let (before, began) = (others.iter().map(|host| spent(host)).collect::<Result<Vec<_>>>()?, Instant::now());
         holds("the leader leading", RESTED, || self.answered())?;
         for (host, before) in others.iter().zip(before) {
@@ -204,6 +198,16 @@ impl<'a> Coordinators<'a> {
 fn signal(host: &Host, what: &str) -> Result<()> {
     let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
     host.run_ok(&["kill", &format!("-{what}"), pid.trim()]).map(|_| ())
+}
+
+/// The time that the coordinator's process has had of the processors. systemd counts it only where its groups have that controller.
+fn spent(host: &Host) -> Result<Duration> {
+    let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
+    let stat = host.read_file(&format!("/proc/{}/stat", pid.trim()))?;
+    // The name before them is in parentheses, and may have spaces in it.
+    let fields: Vec<&str> = stat.rsplit(')').next().context("a process has a name")?.split_whitespace().collect();
+    let (in_program, in_kernel) = (fields.get(11).context("utime")?, fields.get(12).context("stime")?);
+    Ok(Duration::from_millis((in_program.parse::<u64>()? + in_kernel.parse::<u64>()?) * TICK_MS))
 }
 
 /// The folder that the first coordinator's host makes, and the settings that it has itself.
