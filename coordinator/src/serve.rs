@@ -9,6 +9,7 @@ use slipway_coordinator::api::{Parts, routes};
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::enrolment::Enrolment;
 use slipway_coordinator::fleet::Watcher;
+use slipway_coordinator::gate::quiet;
 use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
@@ -17,7 +18,7 @@ use slipway_errors::{Code, Coded};
 use slipway_identity::init::{authority, coordinator_identity};
 use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
 use slipway_net::{Audit, Connector, Door, FileAudit};
-use slipway_store::Store;
+use slipway_store::{Leadership, Store};
 use slipway_types::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,9 @@ use crate::{metrics, own};
 
 /// Between two looks at whether our own certificate has to be renewed.
 const RENEWAL: Duration = Duration::from_mins(10);
+
+/// Before the store is told again that did not answer.
+const SETTLE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Whether the same start may go well later without anybody doing anything.
 pub(crate) fn may_pass(error: &Coded) -> bool {
@@ -249,6 +253,7 @@ async fn serve(
     tasks.spawn(watcher.run(tasks.clone(), stop.clone()));
     tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
     tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
+    tasks.spawn(settle(runs.store.clone(), leadership.clone(), stop.clone()));
     let returned = ReturnedHosts { world: world.clone(), runs: runs.clone() };
     tasks.spawn(returned.run(stop.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
@@ -300,6 +305,20 @@ async fn raise_everywhere(world: Arc<slipway_coordinator::world::World>) {
             }
         }
         Err(error) => tracing::warn!(%error, "cannot read the list of hosts"),
+    }
+}
+
+/// Once those before cannot be at work any more, the store is told, so that the next leader need not wait for them.
+async fn settle(store: Arc<dyn Store>, leadership: Leadership, stop: CancellationToken) {
+    let told = async {
+        tokio::time::sleep(quiet(&leadership)).await;
+        while let Err(error) = store.settle(&leadership.fence).await {
+            tracing::debug!(%error, "the store is not told yet that this leadership has outlived the one before");
+            tokio::time::sleep(SETTLE_AGAIN).await;
+        }
+    };
+    if leadership.before_may_act {
+        stop.run_until_cancelled(told).await;
     }
 }
 

@@ -112,7 +112,8 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
         ("host", host),
         (
             "heartbeat",
-            heartbeat(node.heartbeat_age_ms, &node.hearing).map_or_else(|| "never".to_owned(), |beat| format!("{beat} ago")),
+            heartbeat(node.heartbeat_age_ms, &node.hearing)
+                .map_or_else(|| "never".to_owned(), |beat| format!("{beat} ago")),
         ),
         ("agent", facts.agent_version.clone()),
         ("system", [&facts.os, &facts.kernel, &facts.architecture].map(String::as_str).join(" ").trim().to_owned()),

@@ -123,6 +123,10 @@ impl Store for Etcd {
         self.disappear(fence).await
     }
 
+    async fn settle(&self, fence: &Fence) -> Result<(), Error> {
+        Etcd::settle(self, fence).await
+    }
+
     fn attend(&self, who: Attendant) {
         let (peers, closed) = (self.peers.clone(), self.closed.clone());
         self.tasks.spawn(async move { peers.attend(&who, &closed).await });

@@ -129,7 +129,8 @@ pub struct Leadership {
     pub fence: Fence,
     /// Cancelled when another leadership has begun.
     pub lost: CancellationToken,
-    /// Nobody has seen the end of the one before: it may still be at work for as long as it believes that it leads.
+    /// Nobody has seen the end of the one before, or that one had not outlived those before it: they may still be at work for as long as they believe
+    /// that they lead.
     pub before_may_act: bool,
 }
 

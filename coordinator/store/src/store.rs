@@ -53,6 +53,11 @@ pub trait Store: Journal {
         Ok(())
     }
 
+    /// Nobody of a leadership before that one can be at work any more: `Leadership::before_may_act` has been waited out.
+    async fn settle(&self, _fence: &Fence) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Says that this coordinator is there, for as long as the store is open here. No leadership is needed for it.
     fn attend(&self, _who: Attendant) {}
 

@@ -23,6 +23,8 @@ pub struct SimStore {
     /// Whose sign of life there is, and until when.
     presence: Option<(Fence, Duration)>,
     resigned: Option<Fence>,
+    /// The latest leadership beside which nobody of an earlier one can be at work.
+    settled: Option<Fence>,
     /// Who waits for the leader's end.
     waiting: Vec<u64>,
     /// It answers.
@@ -68,7 +70,7 @@ impl SimStore {
     /// An empty store.
     pub fn new(mutant: Option<Mutant>) -> Self {
         let memory = Memory::new(Lineage("sim".to_owned()));
-        Self { memory, presence: None, resigned: None, waiting: Vec::new(), answers: true, mutant }
+        Self { memory, presence: None, resigned: None, settled: None, waiting: Vec::new(), answers: true, mutant }
     }
 
     /// The latest leadership.
@@ -129,6 +131,11 @@ impl SimStore {
                     store.resign(&holder);
                     Answer::Done
                 }
+                Ask::Settle(fence) => {
+                    store.high_water().admit(&fence)?;
+                    store.settled = Some(fence);
+                    Answer::Done
+                }
                 Ask::Confirm(fence) => {
                     store.high_water().admit(&fence)?;
                     Answer::Done
@@ -167,7 +174,7 @@ impl SimStore {
 
     fn campaign(&mut self, candidate: &Candidate, now: Duration) -> (Option<Reply>, Option<Changed>) {
         let before = self.high_water();
-        let before_may_act = !was_seen_to_end(&before, self.resigned.as_ref());
+        let before_may_act = !was_seen_to_end(&before, self.resigned.as_ref(), self.settled.as_ref());
         // A campaign whose answer was lost is asked again: holders' names are never used twice.
         if before.holder == candidate.holder {
             let won = Leadership { fence: before.fence(), lost: Default::default(), before_may_act: true };
@@ -190,6 +197,9 @@ impl SimStore {
             Ok(won) => {
                 let fence = won.fence.clone();
                 self.presence = Some((fence.clone(), now + LEASE));
+                if !before_may_act {
+                    self.settled = Some(fence.clone());
+                }
                 (Some(Ok(Answer::Won(Leadership { before_may_act, ..won }))), Some(Changed::Won(fence, at_work)))
             }
             Err(Refused(error)) => (Some(Err(error)), None),

@@ -8,7 +8,7 @@ use slipway_types::{Fence, Lineage, Term};
 use tokio_util::sync::CancellationToken;
 
 use super::peers::Peers;
-use super::presence::appears;
+use super::presence::{appears, settles};
 use super::{Etcd, keys};
 use crate::leader::same_lineage;
 use crate::signs::LEASE;
@@ -102,7 +102,8 @@ impl Etcd {
             let mut when = vec![Compare::mod_revision(keys::LEADER, CompareOp::Equal, revision)];
             // Since that look its leader may have come to be seen.
             when.extend(candidate.after.map(|_| Compare::create_revision(keys::PRESENCE, CompareOp::Equal, 0)));
-            let take = vec![TxnOp::put(keys::LEADER, bytes(&won.fence()), None), appears(&presence, lease)];
+            let mut take = vec![TxnOp::put(keys::LEADER, bytes(&won.fence()), None), appears(&presence, lease)];
+            take.extend((!before_may_act).then(|| settles(&won.fence())));
             let sent = self.transact(doing, when, take, vec![look()]).await?;
             if sent.succeeded {
                 return Ok(Won { leader: won, revision: sent.revision, lease, before_may_act });

@@ -134,10 +134,14 @@ async fn a_leader_that_is_gone_is_missed_and_one_that_resigns_at_once() {
     assert_eq!(first.presence().await.unwrap().unwrap().holder, "c2", "an old leader took away the new one's sign");
     drop((second, next));
     tokio::time::timeout(PATIENCE, first.vacancy()).await.unwrap().unwrap();
-    assert!(
-        first.campaign(&Candidate::new("c3")).await.unwrap().before_may_act,
-        "nobody has seen the end of the second"
-    );
+    let third = first.campaign(&Candidate::new("c3")).await.unwrap();
+    assert!(third.before_may_act, "nobody has seen the end of the second");
+    first.resign(&third.fence).await.unwrap();
+    let fourth = first.campaign(&Candidate::new("c4")).await.unwrap();
+    assert!(fourth.before_may_act, "the third had not outlived the second");
+    first.settle(&fourth.fence).await.unwrap();
+    first.resign(&fourth.fence).await.unwrap();
+    assert!(!first.campaign(&Candidate::new("c5")).await.unwrap().before_may_act, "all before it are over");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

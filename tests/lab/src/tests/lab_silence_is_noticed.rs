@@ -11,8 +11,13 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::shape::Shape;
 
-pub(super) const TEST: TestCase =
-    TestCase { name: "lab_silence_is_noticed", cost: 120, set: Set::Full, shape: Shape { fresh: true, ..Shape::SMALL }, run };
+pub(super) const TEST: TestCase = TestCase {
+    name: "lab_silence_is_noticed",
+    cost: 120,
+    set: Set::Full,
+    shape: Shape { fresh: true, ..Shape::SMALL },
+    run,
+};
 
 const AGENT: &str = "slipway-agent";
 /// The limit of silence, the beat before it, and two looks of ours.
@@ -59,7 +64,11 @@ fn notice(lab: &Lab, host: &Host, what: &str) -> Result<()> {
         ensure!(wrong.is_none(), "{wrong:?} is well, and called down");
         if hearing == "down" {
             let suspected = suspected.unwrap_or_default();
-            println!("       {what}: suspect after {:.2} s, down after {:.2} s", suspected.as_secs_f32(), began.elapsed().as_secs_f32());
+            println!(
+                "       {what}: suspect after {:.2} s, down after {:.2} s",
+                suspected.as_secs_f32(),
+                began.elapsed().as_secs_f32()
+            );
             ensure!(began.elapsed() < DOWN_WITHIN, "{what}: noticed after {:?}", began.elapsed());
             return Ok(());
         }
