@@ -11,6 +11,8 @@ use crate::Error;
 /// A member that has joined the list has begun by then, and caught up.
 const CATCHES_UP: Duration = Duration::from_mins(10);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Attempts to put it on the list: half a minute.
+const ENTERS: u32 = 60;
 /// For one member to write its data anew.
 const DEFRAGMENTS: Duration = Duration::from_mins(2);
 
@@ -43,7 +45,7 @@ impl Etcd {
                 )));
             }
             Some(member) => member.id(),
-            None => self.enter(peer_url).await?,
+            None => self.enter_in_time(peer_url, &say).await?,
         };
         say("it is on the list, and is to be started now; waiting until it has caught up");
         let caught_up = async {
@@ -57,6 +59,22 @@ impl Etcd {
             why: format!("it has not caught up within {} min", CATCHES_UP.as_secs() / 60),
         };
         tokio::time::timeout(CATCHES_UP, caught_up).await.map_err(late)
+    }
+
+    /// For some seconds after another change, or after a member was away, etcd takes no member.
+    async fn enter_in_time(&self, peer_url: &str, say: &impl Fn(&str)) -> Result<u64, Error> {
+        let mut said = false;
+        for _ in 0..ENTERS {
+            match self.enter(peer_url).await {
+                Err(Error::Away { why, .. }) if !std::mem::replace(&mut said, true) => {
+                    say(&format!("it cannot come yet: {why}"));
+                }
+                Err(Error::Away { .. }) => {}
+                entered => return entered,
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        self.enter(peer_url).await
     }
 
     async fn enter(&self, peer_url: &str) -> Result<u64, Error> {

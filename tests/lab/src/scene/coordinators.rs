@@ -104,11 +104,15 @@ impl<'a> Coordinators<'a> {
         let mut admitting = other.spawn(&["slipway-coordinator", "--admit-store-member", &member])?;
         let members: Vec<String> = others.iter().map(|one| format!("{}={}", one.name(), one.address())).collect();
         let all = members.join(",");
-        eventually("the member to be let in", TAKEN_OVER, || {
+        let begun = eventually("the member to be let in", TAKEN_OVER, || {
             host.run_ok(&["slipway", "store", "member", "--existing", "--name", name, "--members", &all])?;
             host.run_ok(&["systemctl", "restart", ETCD_UNIT]).map(|_| ())
-        })?;
-        ensure!(admitting.wait()?.success(), "{name} was not given its vote");
+        });
+        if begun.is_err() {
+            admitting.kill()?;
+        }
+        let said = Output::from(admitting.wait_with_output()?);
+        ensure!(begun.is_ok() && said.is_ok(), "{name} was not given its vote: {begun:?}; who admits it said: {said}");
         Ok(())
     }
 

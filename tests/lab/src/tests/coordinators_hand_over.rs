@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::evidence::MasterRemoval;
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
-use crate::scene::{Coordinators, make_hardest};
+use crate::scene::Coordinators;
 use crate::shape::Shape;
 
 pub(super) const TEST: TestCase = TestCase {
@@ -22,7 +22,6 @@ pub(super) const TEST: TestCase = TestCase {
 fn run(lab: &Lab) -> Result<()> {
     let coordinators = Coordinators::on_masters(lab)?;
     let leader = coordinators.leader()?;
-    make_hardest(lab, leader)?;
     let removal = MasterRemoval::ahead(lab, leader)?;
     let run = lab.start_master_removal(leader.name())?;
     let shown = run.reaches("completed", Duration::from_mins(4))?;

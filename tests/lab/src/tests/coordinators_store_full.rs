@@ -25,7 +25,7 @@ pub(super) const TEST: TestCase = TestCase {
 const LITTLE_ROOM: &str = "sed -i 's/^ETCD_QUOTA_BACKEND_BYTES=.*/ETCD_QUOTA_BACKEND_BYTES=16777216/' /etc/slipway/etcd.env && \
     systemctl restart slipway-etcd";
 /// Etcd's own gateway to its API, with the coordinator's certificate: the lab has no etcdctl outside of pods.
-const CURL: &str = "curl --silent --show-error --fail --cacert $S/root.pem --cert $S/chain.pem --key $S/key.pem";
+const CURL: &str = "curl --silent --show-error --fail-with-body --cacert $S/root.pem --cert $S/chain.pem --key $S/key.pem";
 const STORE: &str = "/var/lib/slipway/coordinator/store";
 
 fn run(lab: &Lab) -> Result<()> {
@@ -61,7 +61,10 @@ fn fill(master: &Host) -> Result<()> {
          printf '{{\"key\":\"%s\",\"value\":\"%s\"}}' $key $value | \
          {CURL} --data @- https://127.0.0.1:7410/v3/kv/put || exit 0; done; exit 1"
     );
-    master.run_ok(&["sh", "-c", &script]).context("it takes everything").map(|_| ())
+    let said = master.run_ok(&["sh", "-c", &script]).context("it takes everything")?;
+    let last = said.lines().last().unwrap_or_default();
+    ensure!(said.contains("space exceeded"), "it was refused for another reason: {last}");
+    Ok(())
 }
 
 /// What was written for this is deleted.
