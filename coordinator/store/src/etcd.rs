@@ -152,6 +152,10 @@ impl Store for Etcd {
         self.take_over_run(&whole_run(&entries)?, &entries, fence).await
     }
 
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        self.forget_everything(fence).await
+    }
+
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {
         self.high_water().await?.admit(fence)
     }

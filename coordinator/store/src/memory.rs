@@ -148,6 +148,17 @@ impl Store for Memory {
         Ok(())
     }
 
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        let mut state = self.lock();
+        state.leader.admit(fence)?;
+        state.revision += 1;
+        state.runs.clear();
+        for key in std::mem::take(&mut state.records).into_keys() {
+            self.watchers.tell(&Change::Deleted { key });
+        }
+        Ok(())
+    }
+
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {
         self.lock().leader.admit(fence)
     }

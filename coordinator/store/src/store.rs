@@ -84,6 +84,9 @@ pub trait Store: Journal {
     /// Takes over a run from another store, as it was, with all its entries; refused where there is one of that name.
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error>;
 
+    /// Deletes all records and all runs, at once. Who leads stays, and revisions go on rising.
+    async fn clear(&self, fence: &Fence) -> Result<(), Error>;
+
     /// Asks the store itself whether this leadership is still the present one.
     async fn confirm(&self, fence: &Fence) -> Result<(), Error>;
 

@@ -44,6 +44,7 @@ pub async fn run(factory: &dyn Factory) -> Vec<(&'static str, Verdict)> {
         records::a_prefix_lists_its_own_keys_in_order,
         records::what_is_too_large_is_refused,
         records::a_watcher_hears_of_its_own_keys_in_order,
+        records::what_is_cleared_is_gone_and_who_leads_stays,
         records::what_was_acknowledged_is_there_after_reopening,
         leadership::nobody_writes_before_the_first_campaign,
         leadership::each_campaign_takes_a_later_term,

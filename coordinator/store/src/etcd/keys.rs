@@ -16,6 +16,9 @@ pub(super) const SETTLED: &str = "/slipway/settled";
 pub(super) const ATTENDANTS: &str = "/slipway/attendants/";
 const RECORDS: &str = "/slipway/records/";
 
+/// All that records and runs are kept below.
+pub(super) const CONTENTS: [&str; 4] = [RECORDS, "/slipway/heads/", "/slipway/journal/", "/slipway/runs/"];
+
 /// A record.
 pub(super) fn record(key: &str) -> String {
     format!("{RECORDS}{key}")
