@@ -21,7 +21,7 @@ pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_leader_cut_off",
     cost: 500,
     set: Set::Full,
-    shape: Shape { fresh: true, ..Shape::SMALL },
+    shape: Shape { fresh: true, ..Shape::WIDE },
     run,
 };
 
