@@ -63,11 +63,11 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     if let Some(etcd) = etcd_of(node) {
         phases.add("leave etcd", etcd.part.leave(Some(&node.name), parameters.consent).into());
     }
-    phases.add("clean host", clean_host(node, parameters));
-    phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
     if node.store_member {
         phases.add("leave the store", leave_store(node));
     }
+    phases.add("clean host", clean_host(node, parameters));
+    phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
     if parameters.remove_packages {
         let steps = remove_packages(&node.host).into_iter().map(|step| Arc::new(step) as Arc<dyn Step<World>>);
         phases.add("remove packages", steps.collect());
