@@ -24,9 +24,10 @@ pub(super) const TEST: TestCase = TestCase {
 /// Little enough to be filled in a moment, and more than the store has: 16 MiB. Then the member begins anew.
 const LITTLE_ROOM: &str = "sed -i 's/^ETCD_QUOTA_BACKEND_BYTES=.*/ETCD_QUOTA_BACKEND_BYTES=16777216/' /etc/slipway/etcd.env && \
     systemctl restart slipway-etcd";
-/// Etcd's own gateway to its API, with the coordinator's certificate: the lab has no etcdctl outside of pods.
-const CURL: &str = "curl --silent --show-error --fail-with-body --cacert $S/root.pem --cert $S/chain.pem --key $S/key.pem";
-const STORE: &str = "/var/lib/slipway/coordinator/store";
+/// The program lies in the container of the cluster's etcd; it speaks to the store's, with the coordinator's certificate.
+const ETCDCTL: &str = "S=/var/lib/slipway/coordinator/store; \
+    ctl() { $(ls /run/containerd/io.containerd.runtime.v2.task/k8s.io/*/rootfs/usr/local/bin/etcdctl | head -n 1) \
+    --endpoints=https://127.0.0.1:7410 --cacert=$S/root.pem --cert=$S/chain.pem --key=$S/key.pem \"$@\"; };";
 
 fn run(lab: &Lab) -> Result<()> {
     let coordinators = Coordinators::on_masters(lab)?;
@@ -56,10 +57,8 @@ fn run(lab: &Lab) -> Result<()> {
 /// Writes until no more is taken.
 fn fill(master: &Host) -> Result<()> {
     let script = format!(
-        "S={STORE}; value=$(head -c 600000 /dev/zero | base64 -w 0); i=0; \
-         while [ $i -lt 40 ]; do i=$((i+1)); key=$(printf /filler/$i | base64 -w 0); \
-         printf '{{\"key\":\"%s\",\"value\":\"%s\"}}' $key $value | \
-         {CURL} --data @- https://127.0.0.1:7410/v3/kv/put || exit 0; done; exit 1"
+        "{ETCDCTL} head -c 900000 /dev/zero | tr '\\0' x > /tmp/much; i=0; \
+         while [ $i -lt 40 ]; do i=$((i+1)); ctl put /filler/$i < /tmp/much 2>&1 || exit 0; done; exit 1"
     );
     let said = master.run_ok(&["sh", "-c", &script]).context("it takes everything")?;
     let last = said.lines().last().unwrap_or_default();
@@ -69,12 +68,7 @@ fn fill(master: &Host) -> Result<()> {
 
 /// What was written for this is deleted.
 fn delete(master: &Host) -> Result<()> {
-    let script = format!(
-        "S={STORE}; key=$(printf /filler/ | base64 -w 0); end=$(printf /filler0 | base64 -w 0); \
-         printf '{{\"key\":\"%s\",\"range_end\":\"%s\"}}' $key $end | \
-         {CURL} --data @- https://127.0.0.1:7410/v3/kv/deleterange"
-    );
-    master.run_ok(&["sh", "-c", &script]).map(|_| ())
+    master.run_ok(&["sh", "-c", &format!("{ETCDCTL} ctl del --prefix /filler/")]).map(|_| ())
 }
 
 fn says_that_it_is_full(lab: &Lab, run: &Run<'_>) -> Result<()> {
