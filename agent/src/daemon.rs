@@ -18,6 +18,7 @@ use crate::disk::Disk;
 use crate::enrolled::Enrolled;
 use crate::exposition::Exposition;
 use crate::machine::machine;
+use crate::own_thread::OwnThread;
 use crate::renew::Renewal;
 use crate::service::{self, Wire};
 use crate::settings::Settings;
@@ -91,7 +92,10 @@ async fn open_core(
         outputs::prepare(Path::new(outputs::FOLDER))?;
     }
     let setup = Setup::over(host, &settings.state_dir, enrolled.identity(), clock.clone(), Arc::new(RandomIds)).await;
-    let setup = setup.map_err(|error| error.coded())?;
+    let mut setup = setup.map_err(|error| error.coded())?;
+    if simulated.is_none() {
+        setup.source = OwnThread::for_looks_of(setup.source);
+    }
     let setup = Setup { record: Arc::new(Audited::new(audit, clock)), observe: settings.observe, ..setup };
     AgentCore::open(setup).await.map_err(|error| error.coded())
 }

@@ -15,6 +15,7 @@ pub mod local;
 pub mod machine;
 pub mod operations;
 pub mod outputs;
+pub mod own_thread;
 pub mod progress;
 pub mod questions;
 pub mod renew;

@@ -18,11 +18,20 @@ pub const METRICS_AGE: Duration = Duration::from_millis(200);
 /// The most that one look may take.
 pub const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
+/// How thorough a look at the facts has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Somebody decides on it, or something has happened: all of it is looked at.
+    Anew,
+    /// One of those that come every few seconds: what costs much and seldom changes may be that of an earlier look.
+    Again,
+}
+
 /// Where facts and figures come from.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// What the host says of itself now.
-    async fn facts(&self) -> Result<HostFacts, Coded>;
+    async fn facts(&self, look: Look) -> Result<HostFacts, Coded>;
     /// Of that only which machine it is, and under which boot.
     async fn identity(&self) -> Result<HostFacts, Coded>;
     /// How it is doing now.
@@ -81,7 +90,8 @@ impl Sampler {
             let hints = self.hints.load(Ordering::SeqCst);
             let hinted = self.latest.borrow().covers.is_none_or(|covered| covered < hints);
             if hinted || self.is_due(facts_at, FACTS_AGE) {
-                let looked = look(self.source.facts()).await;
+                let how = if hinted { Look::Anew } else { Look::Again };
+                let looked = look(self.source.facts(how)).await;
                 facts_at = Some(self.clock.since_boot());
                 self.publish(|latest| {
                     latest.covers = Some(hints);
@@ -173,6 +183,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Counting {
         facts: AtomicU64,
+        thorough: AtomicU64,
         metrics: AtomicU64,
         hangs: AtomicBool,
         fails: AtomicBool,
@@ -180,7 +191,8 @@ mod tests {
 
     #[async_trait]
     impl Source for Counting {
-        async fn facts(&self) -> Result<HostFacts, Coded> {
+        async fn facts(&self, look: Look) -> Result<HostFacts, Coded> {
+            self.thorough.fetch_add(u64::from(look == Look::Anew), Ordering::SeqCst);
             if self.hangs.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
@@ -242,6 +254,24 @@ mod tests {
         bench.sampler.hint();
         assert_eq!(asked().await, 3);
         assert_eq!(asked().await, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_thorough_at_first_and_whenever_somebody_wants_fresh_facts_or_hints() {
+        let bench = bench();
+        let thorough = || bench.source.thorough.load(Ordering::SeqCst);
+        bench.sampler.first(SOON).await;
+        assert_eq!(thorough(), 1);
+        bench.clock.advance(FACTS_AGE);
+        bench.sampler.ask();
+        tokio::time::sleep(SOON).await;
+        assert_eq!((thorough(), bench.source.facts.load(Ordering::SeqCst)), (1, 2), "one of the usual looks");
+        bench.sampler.fresh_facts(SOON).await.unwrap();
+        assert_eq!(thorough(), 2);
+        bench.sampler.hint();
+        bench.sampler.ask();
+        tokio::time::sleep(SOON).await;
+        assert_eq!(thorough(), 3);
     }
 
     #[tokio::test(start_paused = true)]

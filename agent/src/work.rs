@@ -1,6 +1,7 @@
 //! What the core needs to know of an action. The core (fence, journal, one operation at a time) is the same whatever the action does, so it
 //! sees actions through this small seam: the real ones in [`on_host`], scripted ones in tests.
 
+mod looks;
 pub mod on_host;
 
 use std::sync::Arc;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use slipway_cluster::ClusterApi;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{Options, Runner};
-use slipway_store::{Candidate, HighWater, Leadership, Store, judge_copy};
+use slipway_store::{Attendant, Candidate, HighWater, Leadership, Store, judge_copy};
 use slipway_types::{Clock, Fence, IdGen};
 use tokio::task::JoinSet;
 
 use crate::admission::PoolBudgets;
 use crate::agents::Agents;
 use crate::barrier::Barrier;
+use crate::fellows::Fellows;
 use crate::fleet::{Fleet, HostRecord, Hosts};
 use crate::gate::LeaderGate;
 use crate::runs::Runs;
@@ -81,15 +82,21 @@ impl Foundation {
         let fence = leadership.fence.clone();
         let hosts = Hosts::new(self.store.clone(), fence.clone());
         let gate = Arc::new(LeaderGate::new(self.store.clone(), &leadership, self.clock.clone()));
+        let me = Attendant {
+            coordinator: self.holder.split_once('/').map_or(self.holder.as_str(), |(id, _)| id).to_owned(),
+            address: self.address,
+            machine_id: self.machine_id.unwrap_or_default(),
+        };
+        let fellows = Fellows::new(self.store.clone(), me, self.settings.may_be_several());
         let world = Arc::new(World {
             cluster_name: self.cluster_name,
-            coordinator_machine_id: self.machine_id,
+            fellows,
             cluster: self.cluster.with_gate(gate),
             barrier: Arc::new(Barrier::new(fence.clone(), self.agents.clone())),
             agents: self.agents,
             backups: self.backups,
             hosts,
-            fleet: Fleet::new(self.clock.clone()),
+            fleet: Fleet::new(self.clock.clone(), &self.settings.agents),
             settings: self.settings,
             versions: self.versions,
             clock: self.clock.clone(),

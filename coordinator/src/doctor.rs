@@ -1,5 +1,7 @@
 //! What is wrong, what may become so, and what to do: one list over store, API server, agents and runs. It only looks.
 
+mod coordinators;
+mod dns;
 mod etcd;
 mod vip;
 
@@ -12,7 +14,7 @@ use slipway_proto::coordinator::Finding;
 use slipway_proto::types::HostFacts;
 
 use crate::api::etcd_status;
-use crate::fleet::{HostRecord, HostState};
+use crate::fleet::{Hearing, HostRecord, HostState};
 use crate::runs::Runs;
 use crate::world::World;
 
@@ -25,7 +27,7 @@ const FULL_PERCENT: u64 = 90;
 
 /// Looks at everything once.
 pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
-    let mut findings = vec![coordinator(world)];
+    let mut findings = coordinators(world).await;
     let hosts = match world.hosts.list().await {
         Ok(hosts) => {
             findings.push(ok("store", format!("answers; {} hosts are enrolled", hosts.len())));
@@ -37,19 +39,38 @@ pub async fn examine(world: &World, runs: &Runs) -> Vec<Finding> {
         }
     };
     // At once, and each in its own time: who waits for the whole gives up after ten seconds.
-    let (of_cluster, of_masters) = tokio::join!(
+    let serving = hosts.iter().filter(|host| serves(world, host)).cloned().collect();
+    let (of_cluster, of_masters, of_dns) = tokio::join!(
         tokio::time::timeout(PATIENCE, cluster(world, &hosts)),
-        tokio::time::timeout(PATIENCE, control_plane(world, &hosts))
+        tokio::time::timeout(PATIENCE, control_plane(world, &hosts)),
+        dns::look(world, serving)
     );
     findings.extend(of_cluster.unwrap_or_else(|_| vec![late("api-server")]));
     findings.extend(of_masters.unwrap_or_else(|_| vec![late("etcd")]));
+    findings.extend(of_dns);
     findings.extend(hosts.iter().flat_map(|host| host_findings(world, host)));
     findings.extend(open_runs(runs).await);
     findings
 }
 
-fn coordinator(world: &World) -> Finding {
-    ok("coordinator", format!("leads: {}", world.barrier.fence()))
+/// Whether it is a node, and heard.
+fn serves(world: &World, host: &HostRecord) -> bool {
+    host.state == HostState::InService && !is_silent(world, host)
+}
+
+fn is_silent(world: &World, host: &HostRecord) -> bool {
+    world.fleet.hearing(&host.id) == Hearing::Down
+}
+
+async fn coordinators(world: &World) -> Vec<Finding> {
+    let fence = world.barrier.fence();
+    let mut findings = vec![ok("coordinator", format!("leads: {fence}"))];
+    let (there, members) = tokio::join!(world.fellows.all(), world.fellows.members_of_store());
+    match there {
+        Ok(there) => findings.extend(coordinators::judge(&fence.holder, &there, &members)),
+        Err(error) => findings.push(bad("store", &error)),
+    }
+    findings
 }
 
 async fn cluster(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
@@ -97,7 +118,7 @@ async fn control_plane(world: &World, hosts: &[HostRecord]) -> Vec<Finding> {
     };
     let heard: Vec<(&str, HostFacts)> = hosts
         .iter()
-        .filter(|host| world.fleet.silence(&host.id).as_millis() <= u128::from(world.settings.agents.silent_after_ms))
+        .filter(|host| !is_silent(world, host))
         .filter_map(|host| Some((host.name.as_str(), world.fleet.view(&host.id).facts?)))
         .filter(|(_, facts)| facts.control_plane)
         .collect();
@@ -113,12 +134,16 @@ fn host_findings(world: &World, host: &HostRecord) -> Vec<Finding> {
     let about = format!("host {}", host.name);
     let view = world.fleet.view(&host.id);
     let silent = world.fleet.silence(&host.id);
-    if silent.as_millis() > u128::from(world.settings.agents.silent_after_ms) {
-        let says = format!("its agent has been silent for {} s: {}", silent.as_secs(), view.says);
+    let hearing = world.fleet.hearing(&host.id);
+    if hearing == Hearing::Down {
+        let says = format!("its agent is down, and was last heard {} s ago: {}", silent.as_secs(), view.says);
         return vec![warn(&about, says, "systemctl status slipway-agent on that host".to_owned())];
     }
     let state = if host.state == HostState::Waiting { ", waits for its next use" } else { "" };
-    let mut findings = vec![ok(&about, format!("heard {} ms ago{state}", silent.as_millis()))];
+    let mut findings = vec![match hearing {
+        Hearing::Suspect => note(&about, format!("its agent may be gone: last heard {} ms ago", silent.as_millis())),
+        _ => ok(&about, format!("heard {} ms ago{state}", silent.as_millis())),
+    }];
     let soon = (world.clock.now().as_millisecond()) + SOON_DAYS * 24 * 3600 * 1000;
     for end in view.facts.iter().flat_map(|facts| &facts.certificates).filter(|end| end.not_after_ms < soon) {
         let at =

@@ -12,7 +12,7 @@ use slipway_errors::{Code, Coded};
 use slipway_store::{Leadership, Store};
 use slipway_types::{Clock, Fence};
 
-pub use confirmations::{Confirmations, FRESH};
+pub use confirmations::{Confirmations, FRESH, quiet};
 
 /// So many answers in a row may come too late.
 const ATTEMPTS: usize = 3;

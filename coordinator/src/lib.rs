@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod endpoints;
 pub mod enrolment;
 pub mod etcd;
+pub mod fellows;
 pub mod fleet;
 pub mod flows;
 pub mod gate;

@@ -3,6 +3,7 @@
 mod metrics;
 mod own;
 mod serve;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,8 @@ use clap::Parser;
 use slipway_coordinator::settings::{FOLDERS, Settings};
 use slipway_coordinator::versions;
 use slipway_errors::Coded;
+
+use crate::serve::Care;
 
 /// Exit code for what a restart would not mend: the unit does not try again.
 const REFUSED: u8 = 2;
@@ -34,9 +37,26 @@ struct Arguments {
     /// Moves everything from the store of the settings to that one, and ends; no coordinator may run meanwhile.
     #[arg(long, value_name = "URL", conflicts_with = "gone")]
     move_store_to: Option<String>,
+    /// Lets a member into the store's etcd, waits until it has caught up and gives it its vote, and ends.
+    #[arg(long, value_name = "NAME=ADDRESS", group = "care")]
+    admit_store_member: Option<String>,
+    /// Takes a member out of the store's etcd, where the others can do without it, and ends.
+    #[arg(long, value_name = "NAME", group = "care")]
+    dismiss_store_member: Option<String>,
+    /// Has the members of the store's etcd give back room that they do not need, takes off the alarm of one that had none left, and ends.
+    #[arg(long, group = "care")]
+    tidy_store: bool,
     /// Tells the store that this host's coordinator has ended, and ends; its unit does that after every end.
     #[arg(long)]
     gone: bool,
+}
+
+impl Arguments {
+    fn care(&self) -> Option<Care> {
+        let admit = self.admit_store_member.clone().map(Care::Admit);
+        let dismiss = self.dismiss_store_member.clone().map(Care::Dismiss);
+        admit.or(dismiss).or(self.tidy_store.then_some(Care::Tidy))
+    }
 }
 
 fn main() -> ExitCode {
@@ -59,6 +79,9 @@ fn run(arguments: &Arguments) -> Result<(), Coded> {
     }
     if let Some(url) = &arguments.move_store_to {
         return serve::move_store(&settings, url);
+    }
+    if let Some(care) = arguments.care() {
+        return serve::care(&settings, &care);
     }
     if arguments.gone {
         return serve::gone(&settings);

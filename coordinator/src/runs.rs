@@ -66,7 +66,11 @@ impl Runs {
         let params = self.checked(&start.flow, &start.params, &start.actor)?;
         let run = RunId(self.ids.next());
         let run = match self.reserve(&start.key, &run).await? {
-            Some(earlier) if self.exists(&earlier).await? => return Ok((earlier, true)),
+            Some(earlier) if self.exists(&earlier).await? => {
+                // It may have been written after whoever asked had been told that it could not be.
+                self.runner.go_on_with(&earlier).await?;
+                return Ok((earlier, true));
+            }
             // The process ended between the key and the run: the run is started now, under the id that was promised.
             Some(earlier) => earlier,
             None => run,

@@ -9,26 +9,30 @@ use slipway_coordinator::api::{Parts, routes};
 use slipway_coordinator::boot::{Coordinator, Foundation};
 use slipway_coordinator::enrolment::Enrolment;
 use slipway_coordinator::fleet::Watcher;
+use slipway_coordinator::gate::quiet;
 use slipway_coordinator::reconcilers::ReturnedHosts;
 use slipway_coordinator::settings::Settings;
 use slipway_coordinator::snapshot::Backups;
-use slipway_coordinator::standby::{LeaderSeen, standby_routes};
 use slipway_coordinator::versions::Table;
 use slipway_errors::{Code, Coded};
 use slipway_identity::init::{authority, coordinator_identity};
 use slipway_identity::tls::{ClientCertificate, CurrentIdentity};
 use slipway_net::{Audit, Connector, Door, FileAudit};
-use slipway_store::{Store, refuse_half_moved};
+use slipway_store::{Leadership, Store};
 use slipway_types::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::own::{Own, open, renew_of_store};
+use crate::own::{Own, renew_of_store};
+use crate::waiting::{Waiting, bind};
 use crate::{metrics, own};
 
 /// Between two looks at whether our own certificate has to be renewed.
 const RENEWAL: Duration = Duration::from_mins(10);
+
+/// Before the store is told again that did not answer.
+const SETTLE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Whether the same start may go well later without anybody doing anything.
 pub(crate) fn may_pass(error: &Coded) -> bool {
@@ -54,6 +58,24 @@ pub(crate) fn move_store(settings: &Settings, url: &str) -> Result<(), Coded> {
     block_on(own::move_store(settings, url))
 }
 
+/// Does something to the members of the store's etcd, and ends.
+pub(crate) fn care(settings: &Settings, care: &Care) -> Result<(), Coded> {
+    block_on(async {
+        match care {
+            Care::Admit(member) => own::admit_member(settings, member).await,
+            Care::Dismiss(name) => own::dismiss_member(settings, name).await,
+            Care::Tidy => own::tidy(settings).await,
+        }
+    })
+}
+
+/// What can be done to the members of the store's etcd.
+pub(crate) enum Care {
+    Admit(String),
+    Dismiss(String),
+    Tidy,
+}
+
 /// Tells the store that this host's coordinator has ended.
 pub(crate) fn gone(settings: &Settings) -> Result<(), Coded> {
     block_on(own::resign(settings))
@@ -71,68 +93,86 @@ fn block_on<T>(work: impl Future<Output = Result<T, Coded>>) -> Result<T, Coded>
     runtime.map_err(|error| internal("the runtime", &error))?.block_on(work)
 }
 
+/// How a leadership came to an end.
+enum Ended {
+    /// This process is to end.
+    Stopped,
+    /// Another coordinator is to lead, or leads already: this one waits for its turn again.
+    OthersTurn(Arc<dyn Store>),
+}
+
 async fn run(settings: Settings, versions: Arc<Table>, accept_old_copy: bool) -> Result<(), Coded> {
     let own = Own::load(&settings)?;
-    let store = open(&settings, &own, &settings.store).await?;
-    refuse_half_moved(store.as_ref()).await?;
-    let leading = loop {
-        let live = match stand_by(&settings, &own, store.clone()).await? {
-            StoodBy::WasStopped => return Ok(()),
-            StoodBy::LeaderIsGone => true,
-            StoodBy::NobodyLed => false,
+    let told_to_stop = told_to_stop();
+    let mut given_up = None;
+    loop {
+        let waiting = Waiting::begin(&settings, &own).await?;
+        let coming = come_to_lead(&settings, &versions, &own, (&waiting, given_up), accept_old_copy);
+        let leading = match told_to_stop.run_until_cancelled(coming).await {
+            None => return Ok(()),
+            Some(leading) => leading?,
         };
-        match lead(&settings, versions.clone(), &own, (store.clone(), live), accept_old_copy).await {
-            Err(error) if error.code == Code::STORE_CONFLICT => {
-                tracing::info!(%error, "another coordinator came first");
-            }
-            leading => break leading?,
+        waiting.end();
+        match see_through(&settings, &own, leading, &told_to_stop).await? {
+            Ended::Stopped => return Ok(()),
+            Ended::OthersTurn(store) => given_up = Some(store),
         }
+    }
+}
+
+/// What keeps one of several from leading, and passes.
+const PASSES: [Code; 3] = [Code::STORE_CONFLICT, Code::STORE_AWAY, Code::STORE_FULL];
+
+/// Waits for its turn, and takes it.
+async fn come_to_lead(
+    settings: &Settings,
+    versions: &Arc<Table>,
+    own: &Own,
+    (waiting, given_up): (&Waiting, Option<Arc<dyn Store>>),
+    accept_old_copy: bool,
+) -> Result<Leading, Coded> {
+    let store = match given_up {
+        Some(store) => {
+            waiting.let_others_first(&store).await;
+            store
+        }
+        None => waiting.open(settings, own).await?,
     };
+    loop {
+        let live = waiting.for_vacancy(&store).await?;
+        match lead(settings, versions.clone(), own, (store.clone(), live), accept_old_copy).await {
+            Err(error) if settings.may_be_several() && PASSES.contains(&error.code) => waiting.again(error).await,
+            leading => return leading,
+        }
+    }
+}
+
+/// Leads until that is over.
+async fn see_through(
+    settings: &Settings,
+    own: &Own,
+    leading: Leading,
+    told_to_stop: &CancellationToken,
+) -> Result<Ended, Coded> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let served = serve(&settings, &own, &leading, &stop, &tasks).await;
+    let served = serve(settings, own, &leading, (&stop, told_to_stop), &tasks).await;
     stop.cancel();
-    leading.coordinator.runs.runner.stop().await;
+    let Coordinator { runs, leadership, .. } = leading.coordinator;
+    runs.runner.stop().await;
     tasks.close();
     tasks.wait().await;
+    let over = served?;
     // Nothing of this leadership is at work any more: whoever waits for it need not wait until its lease has run out.
-    if served.is_ok() {
-        store.resign(&leading.coordinator.leadership.fence).await?;
+    if !leadership.lost.is_cancelled() {
+        runs.store.resign(&leadership.fence).await?;
     }
-    served
+    Ok(match over {
+        Over::Told => Ended::Stopped,
+        Over::HandedOver | Over::Lost => Ended::OthersTurn(runs.store),
+    })
 }
 
-/// How it came to an end.
-enum StoodBy {
-    NobodyLed,
-    LeaderIsGone,
-    WasStopped,
-}
-
-/// Waits until nobody leads, and tells whoever asks who does.
-async fn stand_by(settings: &Settings, own: &Own, store: Arc<dyn Store>) -> Result<StoodBy, Coded> {
-    let Some(leader) = store.presence().await? else { return Ok(StoodBy::NobodyLed) };
-    tracing::info!(leader = %leader.holder, at = %leader.address, "standing by");
-    let (stop, tasks, seen) = (CancellationToken::new(), TaskTracker::new(), LeaderSeen::default());
-    tasks.spawn(seen.clone().follow(store.clone(), stop.clone()));
-    tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
-    let door = door(own, audit(settings)?);
-    let listener = slipway_net::bind(&settings.listen.to_string()).await?;
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let gate = door.gate();
-    // Calls under way may go to their end while this coordinator begins to lead; the port is free as soon as it stops.
-    let mut server = tasks.spawn(slipway_net::serve(listener, door, gate, standby_routes(&seen), stop.clone()));
-    let ended = tokio::select! {
-        served = &mut server => {
-            served.map_err(|error| internal("serving", &error))?.map(|()| StoodBy::WasStopped).map_err(Coded::from)
-        }
-        vacant = store.vacancy() => vacant.map(|()| StoodBy::LeaderIsGone).map_err(Coded::from),
-        () = terminated() => Ok(StoodBy::WasStopped),
-    };
-    stop.cancel();
-    ended
-}
-
-fn audit(settings: &Settings) -> Result<Arc<dyn Audit>, Coded> {
+pub(crate) fn audit(settings: &Settings) -> Result<Arc<dyn Audit>, Coded> {
     let opened = FileAudit::open(settings.state_dir.join("audit.log"));
     let audit = opened.map_err(|error| {
         Coded::new(Code::AUDIT_LOST, format!("opening it in {}: {error}", settings.state_dir.display()))
@@ -140,7 +180,7 @@ fn audit(settings: &Settings) -> Result<Arc<dyn Audit>, Coded> {
     Ok(Arc::new(audit))
 }
 
-fn door(own: &Own, audit: Arc<dyn Audit>) -> Door {
+pub(crate) fn door(own: &Own, audit: Arc<dyn Audit>) -> Door {
     let callers = ClientCertificate::Optional { expired_ok: true };
     Door { identity: own.identity.clone(), callers, clock: own.clock.clone(), audit }
 }
@@ -171,7 +211,7 @@ async fn lead(
         settings: settings.clone(),
         versions,
         cluster_name: own.cluster.cluster.clone(),
-        machine_id: std::fs::read_to_string("/etc/machine-id").ok().map(|id| id.trim().to_owned()),
+        machine_id: own::machine_id(),
         store,
         cluster,
         agents: agents.clone(),
@@ -190,9 +230,9 @@ async fn serve(
     settings: &Settings,
     own: &Own,
     leading: &Leading,
-    stop: &CancellationToken,
+    (stop, told_to_stop): (&CancellationToken, &CancellationToken),
     tasks: &TaskTracker,
-) -> Result<(), Coded> {
+) -> Result<Over, Coded> {
     let Coordinator { world, runs, leadership } = &leading.coordinator;
     let enrolment = Arc::new(Enrolment {
         cluster: own.cluster.cluster.clone(),
@@ -213,6 +253,7 @@ async fn serve(
     tasks.spawn(watcher.run(tasks.clone(), stop.clone()));
     tasks.spawn(renew(own.identity.clone(), settings.state_dir.clone(), own.clock.clone(), stop.clone()));
     tasks.spawn(raise_everywhere(leading.coordinator.world.clone()));
+    tasks.spawn(settle(runs.store.clone(), leadership.clone(), stop.clone()));
     let returned = ReturnedHosts { world: world.clone(), runs: runs.clone() };
     tasks.spawn(returned.run(stop.clone()));
     metrics::serve(settings, world.clone(), runs.clone(), tasks, stop).await?;
@@ -226,16 +267,33 @@ async fn serve(
     };
     let routes = routes(&parts).map_err(|error| internal("gRPC reflection", &error))?;
     let door = door(own, audit);
-    let listener = slipway_net::bind(&settings.listen.to_string()).await?;
+    let listener = bind(settings).await?;
     tracing::info!(listen = %settings.listen, fence = %leadership.fence, "leading");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let gate = door.gate();
     tokio::select! {
-        served = slipway_net::serve(listener, door, gate, routes, stop.clone()) => Ok(served?),
-        () = terminated() => Ok(()),
-        () = leadership.lost.cancelled() => Err(Coded::new(Code::STORE_STALE_TERM, "another coordinator leads now")),
+        served = slipway_net::serve(listener, door, gate, routes, stop.clone()) => served.map(|()| Over::Told).map_err(Coded::from),
+        () = told_to_stop.cancelled() => Ok(Over::Told),
+        () = world.fellows.handing_over() => Ok(Over::HandedOver),
+        () = leadership.lost.cancelled() => lost(settings),
         why = runs.runner.fenced() => Err(why),
     }
+}
+
+/// Why it serves no longer.
+enum Over {
+    Told,
+    HandedOver,
+    Lost,
+}
+
+/// What only one process can have open is lost to somebody who should not be there.
+fn lost(settings: &Settings) -> Result<Over, Coded> {
+    if !settings.may_be_several() {
+        return Err(Coded::new(Code::STORE_STALE_TERM, "another coordinator leads now"));
+    }
+    tracing::warn!("another coordinator leads now, or the store's etcd did not answer in time");
+    Ok(Over::Lost)
 }
 
 /// Tells every agent of the new leadership at once, so that nothing of an older one is obeyed while no run needs them.
@@ -250,7 +308,21 @@ async fn raise_everywhere(world: Arc<slipway_coordinator::world::World>) {
     }
 }
 
-async fn renew(
+/// Once those before cannot be at work any more, the store is told, so that the next leader need not wait for them.
+async fn settle(store: Arc<dyn Store>, leadership: Leadership, stop: CancellationToken) {
+    let told = async {
+        tokio::time::sleep(quiet(&leadership)).await;
+        while let Err(error) = store.settle(&leadership.fence).await {
+            tracing::debug!(%error, "the store is not told yet that this leadership has outlived the one before");
+            tokio::time::sleep(SETTLE_AGAIN).await;
+        }
+    };
+    if leadership.before_may_act {
+        stop.run_until_cancelled(told).await;
+    }
+}
+
+pub(crate) async fn renew(
     identity: Arc<CurrentIdentity>,
     folder: std::path::PathBuf,
     clock: Arc<dyn Clock>,
@@ -267,13 +339,19 @@ async fn renew(
     }
 }
 
-async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// Cancelled once systemd, or a person at a terminal, wants this process to end.
+fn told_to_stop() -> CancellationToken {
+    let told = CancellationToken::new();
+    if let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        let told = told.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            told.cancel();
+        });
     }
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    told
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_errors::{Code, Coded};
+use slipway_store::Url;
 use slipway_types::without_credentials;
 
 /// Where fragments are looked for, later ones winning.
@@ -244,6 +245,11 @@ impl Default for Certificates {
 }
 
 impl Settings {
+    /// Whether the store is one that several coordinators can share.
+    pub fn may_be_several(&self) -> bool {
+        matches!(self.store.parse(), Ok(Url::Etcd(_)))
+    }
+
     /// Refuses what could not work, with the key's name.
     pub fn validated(mut self) -> Result<Self, Coded> {
         if self.store.is_empty() {

@@ -10,6 +10,7 @@ use slipway_types::{Clock, NodeName};
 
 use crate::agents::Agents;
 use crate::barrier::Barrier;
+use crate::fellows::Fellows;
 use crate::fleet::{Fleet, HostRecord, Hosts};
 use crate::settings::Settings;
 use crate::snapshot::Backups;
@@ -19,8 +20,8 @@ use crate::versions::Table;
 pub struct World {
     /// The cluster's name, as given at init.
     pub cluster_name: String,
-    /// The machine that this coordinator runs on: it does not remove the ground it stands on.
-    pub coordinator_machine_id: Option<String>,
+    /// This coordinator among the others.
+    pub fellows: Fellows,
     /// The Kubernetes API.
     pub cluster: ClusterApi,
     /// How agents are asked.

@@ -70,6 +70,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "slipway-events",
             "slipway-errors",
             "slipway-proto",
+            "slipway-host",
+            "slipway-guard",
             "slipway-agent",
             "slipway-flow",
             "slipway-store",

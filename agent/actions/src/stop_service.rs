@@ -1,5 +1,5 @@
 //! Stops a unit of Kubernetes and takes it out of the boot: the kubelet, kube-proxy where it is a service of its own, keepalived so that the
-//! virtual address leaves, and an etcd that is no member any more.
+//! virtual address leaves, and an etcd that is no member any more, the cluster's or the coordinators' own.
 
 use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
@@ -10,7 +10,8 @@ use crate::membership::named;
 use crate::perform::{change, obstacle};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const ALLOWED: [&str; 4] = ["kubelet.service", "kube-proxy.service", "keepalived.service", etcd::UNIT];
+const ALLOWED: [&str; 5] =
+    ["kubelet.service", "kube-proxy.service", "keepalived.service", etcd::UNIT, "slipway-etcd.service"];
 
 /// Stops and disables a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

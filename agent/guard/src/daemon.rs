@@ -12,6 +12,7 @@ use crate::decide::{Guard, Verdict};
 use crate::look::{Seen, look};
 use crate::restart::Restarts;
 use crate::settings::Settings;
+use crate::stray::Stray;
 use crate::told::Told;
 
 /// systemd's own job for a start may take longer; the next look must not wait for it.
@@ -26,7 +27,7 @@ pub async fn run(
 ) -> Result<(), Coded> {
     let told = Told::at(&settings.run_dir);
     host.files.make_folder(&settings.run_dir, 0o755).await.map_err(|error| error.coded())?;
-    let was_well = told.was_well(clock.since_boot());
+    let was_well = told.word().was_well(clock.since_boot());
     let mut round = Round::new(settings, host, was_well);
     tracing::info!(vip = settings.vip, name = settings.name, was_well, "the guard looks");
     let mut looks = tokio::time::interval(Duration::from_millis(settings.look_ms.into()));
@@ -57,8 +58,7 @@ struct Round<'a> {
     said: Option<Verdict>,
     /// Why keepalived could not be told.
     untold: Option<String>,
-    /// The link with the address, as keepalived put it there.
-    of_keepalived: Option<(String, String)>,
+    stray: Stray,
     settings: &'a Settings,
     host: &'a Host,
     told: Told,
@@ -72,7 +72,7 @@ impl<'a> Round<'a> {
             keepalived: Restarts::new(settings.restart_keepalived),
             said: None,
             untold: None,
-            of_keepalived: None,
+            stray: Stray::default(),
             settings,
             host,
             told: Told::at(&settings.run_dir),
@@ -115,18 +115,11 @@ impl<'a> Round<'a> {
         self.said = Some(verdict.clone());
     }
 
-    /// A keepalived that was killed takes nothing away, and another master has the address already. What was never seen under a keepalived that
-    /// runs is somebody else's, such as an address that was lent by hand.
     async fn take_stray_away(&mut self, seen: &Seen) {
-        let Some(unit) = &seen.keepalived else { return };
-        if unit.active == Active::Active {
-            self.of_keepalived.clone_from(&seen.held_by);
-        }
-        let dead = unit.active.is_down() && unit.main_pid.is_none();
-        let stray = seen.held_by.as_ref().filter(|held| dead && self.of_keepalived.as_ref() == Some(held));
+        let stray = self.stray.see(seen.keepalived.as_ref(), seen.held_by.as_ref());
         let Some((link, address)) = stray else { return };
         tracing::warn!(link, address, "keepalived is down and has left the address behind: it is taken away");
-        let taken = tokio::time::timeout(START, self.host.links.delete_address(link, address)).await;
+        let taken = tokio::time::timeout(START, self.host.links.delete_address(&link, &address)).await;
         if let Ok(Err(error)) = taken {
             tracing::error!(error = %error.coded(), "the address cannot be taken away");
         }

@@ -8,5 +8,6 @@ pub mod decide;
 pub mod look;
 pub mod restart;
 pub mod settings;
+pub mod stray;
 pub mod told;
 pub mod write;

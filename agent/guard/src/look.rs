@@ -52,7 +52,8 @@ async fn kubelet_answers(host: &Host) -> Option<bool> {
     tokio::time::timeout(DEADLINE, asked).await.unwrap_or(Some(false))
 }
 
-fn kubelet_of(unit: Option<&ServiceState>, answers: Option<bool>) -> Look {
+/// How the kubelet is, by its unit and by its own word.
+pub fn kubelet_of(unit: Option<&ServiceState>, answers: Option<bool>) -> Look {
     let runs = unit.map(|unit| unit.active);
     match (runs, answers) {
         (Some(Active::Active) | None, Some(true)) | (Some(Active::Active), None) => Look::Well,

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let command = Command::parse();
     // Each second, so with nothing around it.
     if let Some(Verb::Check { run_dir }) = &command.verb {
-        let believed = Told::at(run_dir).may_be_believed(SystemClock.since_boot());
+        let believed = Told::at(run_dir).word().may_be_believed(SystemClock.since_boot());
         return if believed { ExitCode::SUCCESS } else { ExitCode::from(TOO_OLD) };
     }
     let runs = matches!(command.verb, None | Some(Verb::Run)) && !command.options.print_config;
@@ -77,8 +77,7 @@ fn status(settings: &Settings) -> Result<ExitCode, Coded> {
     };
     let text = serde_json::to_string(&shown);
     println!("{}", text.map_err(|error| Coded::new(Code::INTERNAL, format!("showing it: {error}")))?);
-    let fresh = told.may_be_believed(SystemClock.since_boot());
-    Ok(if fresh { ExitCode::SUCCESS } else { ExitCode::from(TOO_OLD) })
+    Ok(if shown.is_fresh(SystemClock.since_boot()) { ExitCode::SUCCESS } else { ExitCode::from(TOO_OLD) })
 }
 
 async fn put(args: &WriteArgs, settings: &Settings, host: &Host) -> Result<ExitCode, Coded> {

@@ -2,12 +2,15 @@
 //! last word, which the check that keepalived runs each second compares with the clock. A file of keepalived's has no age of its own, so without that
 //! check a guard that hangs would vouch for its master for ever.
 
+mod word;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_host::{Error, Host};
 
+pub use self::word::{Part, Word, said};
 use crate::decide::{EXPIRES, Verdict};
 
 /// More than any of the files has.
@@ -35,6 +38,14 @@ pub struct Shown {
     pub at_ms: u64,
 }
 
+impl Shown {
+    /// The guard is at work.
+    pub fn is_fresh(&self, now: Duration) -> bool {
+        let at = Duration::from_millis(self.at_ms);
+        at <= now && now.saturating_sub(at) <= EXPIRES
+    }
+}
+
 impl Told {
     /// In that folder, which has to be there.
     pub fn at(folder: &Path) -> Self {
@@ -43,33 +54,32 @@ impl Told {
 
     /// The number that is added with the weight of being well.
     pub fn well(&self) -> PathBuf {
-        self.folder.join("well")
+        self.file(Part::Well)
     }
 
     /// The number that is added with the weight of holding the address.
     pub fn holds(&self) -> PathBuf {
-        self.folder.join("holds")
+        self.file(Part::Holds)
     }
 
-    fn heard(&self) -> PathBuf {
-        self.folder.join("heard")
+    fn file(&self, part: Part) -> PathBuf {
+        self.folder.join(part.name())
     }
 
     fn state(&self) -> PathBuf {
         self.folder.join("state.json")
     }
 
-    /// Writes all of it. The moment goes first: a new word must not be judged by the age of the one before.
+    /// Writes all of it. A number that stays is not written again: keepalived would read it again.
     pub async fn tell(&self, host: &Host, now: Duration, verdict: &Verdict, keepalived: &str) -> Result<(), Error> {
-        let at_ms = now.as_millis() as u64;
-        host.files.write(&self.heard(), format!("{at_ms}\n").as_bytes(), 0o644).await?;
-        let Verdict { well, holds, ref why } = *verdict;
-        for (path, yes) in [(self.well(), well), (self.holds(), holds)] {
-            let number: &[u8] = if yes { b"1\n" } else { b"0\n" };
-            if host.files.read(&path, LIMIT).await?.as_deref() != Some(number) {
-                host.files.write(&path, number, 0o644).await?;
+        for (part, text) in said(now, verdict, self.word()) {
+            let path = self.file(part);
+            if part == Part::Heard || host.files.read(&path, LIMIT).await?.as_deref() != Some(text.as_bytes()) {
+                host.files.write(&path, text.as_bytes(), 0o644).await?;
             }
         }
+        let Verdict { well, holds, ref why } = *verdict;
+        let at_ms = now.as_millis() as u64;
         let shown = Shown { well, holds, why: why.clone(), keepalived: keepalived.to_owned(), at_ms };
         let shown = serde_json::to_vec(&shown)
             .map_err(|error| Error::Unreadable { doing: "saying how it is".into(), why: error.to_string() })?;
@@ -81,21 +91,10 @@ impl Told {
         serde_json::from_str(&small(&self.state())?).ok()
     }
 
-    /// A master that was said to be well, and the word still holds.
-    pub fn was_well(&self, now: Duration) -> bool {
-        small(&self.well()).as_deref() == Some("1") && self.holds_good(now)
-    }
-
-    /// What keepalived asks each second: whether it may go on believing the number in `well`. A number that says no needs no age, or a guard that is dead
-    /// would count twice against its master.
-    pub fn may_be_believed(&self, now: Duration) -> bool {
-        small(&self.well()).as_deref() != Some("1") || self.holds_good(now)
-    }
-
-    fn holds_good(&self, now: Duration) -> bool {
-        let heard = small(&self.heard()).and_then(|text| text.parse().ok()).map(Duration::from_millis);
-        // A moment that is still to come is of another boot.
-        heard.is_some_and(|heard| heard <= now && now.saturating_sub(heard) <= EXPIRES)
+    /// The last word.
+    pub fn word(&self) -> Word {
+        let text = |part| small(&self.file(part));
+        Word::read(text(Part::Well).as_deref(), text(Part::Heard).as_deref())
     }
 }
 
@@ -127,19 +126,22 @@ mod tests {
         let at = Duration::from_secs(100);
         told.tell(&host, at, &verdict(true), "active").await.unwrap();
         for (now, believed) in [(at, true), (at + EXPIRES, true), (at + EXPIRES + Duration::from_millis(1), false)] {
-            assert_eq!((told.may_be_believed(now), told.was_well(now)), (believed, believed), "{now:?}");
+            assert_eq!((told.word().may_be_believed(now), told.word().was_well(now)), (believed, believed), "{now:?}");
         }
-        assert!(!told.may_be_believed(Duration::from_secs(99)), "a moment to come is of another boot");
-        std::fs::remove_file(told.heard()).unwrap();
-        assert!(!told.may_be_believed(at), "a word without a moment");
+        assert!(!told.word().may_be_believed(Duration::from_secs(99)), "a moment to come is of another boot");
+        std::fs::remove_file(told.file(Part::Heard)).unwrap();
+        assert!(!told.word().may_be_believed(at), "a word without a moment");
     }
 
     #[tokio::test]
     async fn a_word_that_says_sick_needs_no_age_and_neither_does_none() {
         let (_folder, told, host) = told();
-        assert!(told.may_be_believed(Duration::ZERO) && !told.was_well(Duration::ZERO), "nothing was said yet");
+        assert!(
+            told.word().may_be_believed(Duration::ZERO) && !told.word().was_well(Duration::ZERO),
+            "nothing was said yet"
+        );
         told.tell(&host, Duration::from_secs(1), &verdict(false), "active").await.unwrap();
-        assert!(told.may_be_believed(Duration::from_hours(1)));
+        assert!(told.word().may_be_believed(Duration::from_hours(1)));
         told.tell(&host, Duration::from_secs(2), &verdict(true), "active").await.unwrap();
     }
 

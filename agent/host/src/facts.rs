@@ -1,6 +1,7 @@
 //! What a host says of itself, put together from the traits, so that the fake and the real one tell it alike. A part that cannot be read is
 //! left out with a line in the log: facts are for looking, and half of them is better than none.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use slipway_proto::types::{CertificateEnd, EtcdKind, HostFacts, HostMetrics, KubeconfigServer, StaticPod, UnitState};
 
 use crate::cri::{self, Cri};
-use crate::{EntryKind, Error, Host, edit, pattern, survey};
+use crate::{EntryKind, Error, Host, Link, edit, pattern, survey};
 
 const UNITS: [&str; 6] = [
     "kubelet.service",
@@ -53,8 +54,15 @@ pub async fn identity(host: &Host) -> Result<HostFacts, Error> {
 
 /// The facts of a host. Fails only when not even its identity can be read.
 pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
+    let running = known("agents of network plugins", survey::running(host).await);
+    gather_knowing(host, running).await
+}
+
+/// The same, for those who know already of which network plugins an agent runs; see [`survey::running`].
+pub async fn gather_knowing(host: &Host, running: BTreeSet<String>) -> Result<HostFacts, Error> {
     let mut facts = identity(host).await?;
-    facts.addresses = known("addresses", addresses(host).await);
+    let links = known("links", host.links.list().await);
+    facts.addresses = addresses(host, &links);
     facts.kubelet_version = known("the kubelet's version", host.kubeadm.kubelet_version().await).unwrap_or_default();
     facts.kubeadm_version = known("kubeadm's version", host.kubeadm.version().await).unwrap_or_default();
     if let Ok(Cri::At(socket)) = cri::find(host).await {
@@ -70,7 +78,7 @@ pub async fn gather(host: &Host) -> Result<HostFacts, Error> {
     facts.certificates = known("certificates", certificates(host).await);
     facts.kubeconfigs = known("kubeconfigs", kubeconfigs(host).await);
     facts.kubelet_certificate_sha256 = known("the kubelet's certificate", fingerprint(host).await);
-    facts.cni_profiles = known("traces of network plugins", survey::detected(host).await);
+    facts.cni_profiles = known("traces of network plugins", survey::detected(host, &links, running).await);
     let manifest = Path::new(API_SERVER);
     let etcd = known("the etcd", crate::etcd::find(host).await);
     facts.etcd_kind = etcd.as_ref().map_or(EtcdKind::None, |local| local.kind.into()).into();
@@ -89,15 +97,12 @@ pub async fn metrics(host: &Host) -> Result<HostMetrics, Error> {
     host.metrics.sample().await
 }
 
-async fn addresses(host: &Host) -> Result<Vec<String>, Error> {
-    let plugin = |link: &crate::Link| {
+fn addresses(host: &Host, links: &[Link]) -> Vec<String> {
+    let plugin = |link: &Link| {
         let rules = host.profiles.all().iter().flat_map(|profile| &profile.links);
         rules.into_iter().any(|rule| rule.kind == link.kind && pattern::matches(&rule.name, &link.name))
     };
-    let mut addresses: Vec<String> = host
-        .links
-        .list()
-        .await?
+    let mut addresses: Vec<String> = links
         .iter()
         // A veth is a pod's cable where it hangs on a bridge; in a container it is the host's own.
         .filter(|link| link.name != "lo" && (link.kind != "veth" || link.master.is_none()) && !plugin(link))
@@ -109,7 +114,7 @@ async fn addresses(host: &Host) -> Result<Vec<String>, Error> {
     addresses.sort();
     addresses.dedup();
     addresses.truncate(64);
-    Ok(addresses)
+    addresses
 }
 
 /// Where the API server of this host keeps its state, by its manifest.
@@ -232,7 +237,8 @@ async fn ca_cert_hash(host: &Host, cluster: &Cluster) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{FakeHost, preset};
+    use crate::Process;
+    use crate::fake::{FakeHost, Fault, preset};
 
     #[test]
     fn the_server_of_a_kubeconfig_is_read() {
@@ -284,5 +290,19 @@ mod tests {
     async fn flannel_is_told_by_its_own_traces() {
         let (host, _) = FakeHost::of(preset::flannel("w2"), std::sync::Arc::new(slipway_types::SystemClock));
         assert_eq!(gather(&host).await.unwrap().cni_profiles, ["flannel"]);
+    }
+
+    fn flanneld() -> Process {
+        Process { pid: 4711, start_time: 1, comm: "flanneld".into(), exe: None, cmdline: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_runs_is_told_as_it_is_known_and_looked_for_by_those_who_do_not_know() {
+        let (host, handle) = FakeHost::worker("w2");
+        handle.change(|state| state.processes.push(flanneld()));
+        assert_eq!(gather(&host).await.unwrap().cni_profiles, ["bridge", "flannel"]);
+        handle.inject("processes.list", 1, Fault::Fail);
+        let known = gather_knowing(&host, BTreeSet::from(["flannel".to_owned()])).await.unwrap();
+        assert_eq!(known.cni_profiles, ["bridge", "flannel"], "nobody looked at processes");
     }
 }

@@ -33,7 +33,7 @@ pub use error::Error;
 pub use files::{Entry, EntryKind, Files, Mount, Mounts, PackageDb, TREE_LIMIT};
 pub use host::Host;
 pub use links::{Link, Links, Namespace, Route};
-pub use linux::{Exec, LinuxFiles, LinuxMounts, Program};
+pub use linux::{Exec, LinuxFiles, LinuxMounts, Program, on_one_thread};
 pub use netfilter::{Iptables, Netfilter, Ruleset};
 pub use packages::{
     CNI_PACKAGE, Dialect, Holder, KUBERNETES_PACKAGES, Offer, Package, PackageCommand, Packages, Repository, Source,

@@ -7,9 +7,9 @@ use slipway_errors::Code;
 use slipway_proto::types::Obstacle;
 
 use crate::plan::paths::{CNI_CONFIG, CNI_RESULTS, CNI_STATE, Present};
-use crate::plan::scope::{ConfigFile, Scope};
+use crate::plan::scope::{ConfigFile, Networks, Scope};
 use crate::plan::{netfilter, network, paths};
-use crate::{Entry, EntryKind, Error, Host, Profile};
+use crate::{Entry, EntryKind, Error, Host, Link, Profile, pattern};
 
 const CONFIG_LIMIT: usize = 1 << 20;
 const CONFIGS_LIMIT: usize = 256;
@@ -127,29 +127,37 @@ fn symlink(path: &Path) -> Obstacle {
     }
 }
 
-/// Names of the profiles of which traces are present that other plugins would not leave. The firewall is not asked: this runs every few
-/// seconds, and a large one takes seconds to print.
-pub async fn detected(host: &Host) -> Result<Vec<String>, Error> {
-    let links = host.links.list().await?;
+/// Names of the profiles of which an agent runs. Every process is looked at for it, which costs more than all the rest of a look together.
+pub async fn running(host: &Host) -> Result<BTreeSet<String>, Error> {
     let processes = host.processes.list().await?;
+    let runs = |profile: &&Profile| {
+        let scope = Scope { profiles: vec![profile], networks: Networks::default() };
+        !network::agents(&scope, &processes).is_empty()
+    };
+    Ok(special(host).filter(runs).map(|profile| profile.name.clone()).collect())
+}
+
+/// Names of the profiles of which traces are present that other plugins would not leave, and of those in `running`. The firewall is not asked:
+/// this runs every few seconds, and a large one takes seconds to print.
+pub async fn detected(host: &Host, links: &[Link], mut running: BTreeSet<String>) -> Result<Vec<String>, Error> {
     let configs = configs(host).await?;
-    let mut found = BTreeSet::new();
-    for profile in host.profiles.all().iter().filter(|profile| !profile.always) {
+    for profile in special(host) {
         let scope = Scope::new(vec![profile], &configs, &[]);
-        let own = |link: &&crate::Link| {
-            profile
-                .links
-                .iter()
-                .any(|rule| !rule.shared && rule.kind == link.kind && crate::pattern::matches(&rule.name, &link.name))
+        let own = |link: &Link| {
+            let mut rules = profile.links.iter().filter(|rule| !rule.shared);
+            rules.any(|rule| rule.kind == link.kind && pattern::matches(&rule.name, &link.name))
         };
-        let mut traces = !scope.networks.configs.is_empty() || links.iter().any(|link| own(&link));
-        traces |= !network::agents(&scope, &processes).is_empty();
+        let mut traces = !scope.networks.configs.is_empty() || links.iter().any(own);
         for folder in &profile.state {
-            traces |= host.files.entry(&paths::canonical(folder)).await?.is_some();
+            traces = traces || host.files.entry(&paths::canonical(folder)).await?.is_some();
         }
         if traces {
-            found.insert(profile.name.clone());
+            running.insert(profile.name.clone());
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(running.into_iter().collect())
+}
+
+fn special(host: &Host) -> impl Iterator<Item = &Profile> {
+    host.profiles.all().iter().filter(|profile| !profile.always)
 }

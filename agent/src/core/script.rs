@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::follow::Following;
+use crate::sampler::Look;
 use crate::witness::InMemory;
 use crate::work::{Applied, Operation, View, Work};
 
@@ -111,7 +112,7 @@ impl Work for Scripted {
 
 #[async_trait]
 impl Source for Script {
-    async fn facts(&self) -> Result<HostFacts, Coded> {
+    async fn facts(&self, _: Look) -> Result<HostFacts, Coded> {
         Ok(HostFacts { hostname: "w2".into(), boot_id: "b1".into(), ..HostFacts::default() })
     }
     async fn identity(&self) -> Result<HostFacts, Coded> {

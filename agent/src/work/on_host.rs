@@ -7,26 +7,27 @@ use async_trait::async_trait;
 use slipway_actions::{OperationContext, Perform, Progress};
 use slipway_errors::Coded;
 use slipway_host::etcd::{self, Snapshot};
-use slipway_host::{Host, TransientStatus, facts, probe, readiness};
+use slipway_host::{Host, TransientStatus, probe, readiness};
 use slipway_proto::agent::{ApiServerAnswer, GatesAnswer, PackagesQuery};
-use slipway_proto::types::{Action, EtcdStatus, HostFacts, HostMetrics, HostReadiness, NetworkProbe, Packages};
+use slipway_proto::types::{Action, EtcdStatus, HostReadiness, NetworkProbe, Packages};
 use slipway_types::{Clock, OperationId};
 
+use super::looks::Plugins;
 use super::{Applied, Operation, View, Work, Works};
 use crate::questions::Questions;
-use crate::sampler::Source;
 
 /// A host that is worked on and looked at.
 #[derive(Debug, Clone)]
 pub struct OnHost {
-    host: Host,
-    clock: Arc<dyn Clock>,
+    pub(super) host: Host,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) plugins: Arc<Plugins>,
 }
 
 impl OnHost {
     /// Work on `host`, with deadlines by `clock`.
-    pub const fn new(host: Host, clock: Arc<dyn Clock>) -> Self {
-        Self { host, clock }
+    pub fn new(host: Host, clock: Arc<dyn Clock>) -> Self {
+        Self { host, clock, plugins: Arc::default() }
     }
 }
 
@@ -34,21 +35,6 @@ impl Works for OnHost {
     fn work_for(&self, action: Action) -> Result<Box<dyn Work>, Coded> {
         let perform = slipway_actions::from_wire(action)?;
         Ok(Box::new(HostWork { perform, host: self.host.clone(), clock: self.clock.clone() }))
-    }
-}
-
-#[async_trait]
-impl Source for OnHost {
-    async fn facts(&self) -> Result<HostFacts, Coded> {
-        facts::gather(&self.host).await.map_err(|error| error.coded())
-    }
-
-    async fn identity(&self) -> Result<HostFacts, Coded> {
-        facts::identity(&self.host).await.map_err(|error| error.coded())
-    }
-
-    async fn metrics(&self) -> Result<HostMetrics, Coded> {
-        facts::metrics(&self.host).await.map_err(|error| error.coded())
     }
 }
 

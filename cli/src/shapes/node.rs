@@ -52,6 +52,8 @@ pub struct Node {
     pub address: Option<String>,
     /// `in-service`, `to-be-cleaned`, `waiting` or `unknown`.
     pub host_state: Option<String>,
+    /// Whether its agent is at work: `heard`, `suspect` or `down`; null: none is enrolled.
+    pub hearing: Option<String>,
 }
 
 impl From<&wire::Node> for Node {
@@ -70,6 +72,7 @@ impl From<&wire::Node> for Node {
             host_id: some(&node.host_id),
             address: some(&node.address),
             host_state: some(&node.host_state),
+            hearing: some(&node.hearing),
         }
     }
 }
@@ -272,6 +275,8 @@ pub struct Host {
     pub agent_version: Option<String>,
     /// Why it cannot be reached, where it cannot.
     pub says: Option<String>,
+    /// Whether its agent is at work: `heard`, `suspect` or `down`.
+    pub hearing: Option<String>,
 }
 
 impl From<&wire::Host> for Host {
@@ -286,6 +291,7 @@ impl From<&wire::Host> for Host {
             boot_id: some(&host.boot_id),
             agent_version: some(&host.agent_version),
             says: some(&host.says),
+            hearing: some(&host.hearing),
         }
     }
 }

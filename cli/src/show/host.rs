@@ -5,7 +5,6 @@ use slipway_proto::coordinator::Host;
 use super::or_dash;
 use super::page::Page;
 use super::table::table;
-use crate::units;
 
 /// `host list`.
 pub fn list(hosts: &[Host], width: usize) -> String {
@@ -33,7 +32,7 @@ fn row(host: &Host) -> Vec<String> {
         host.name.clone(),
         or_dash(&host.state).to_owned(),
         or_dash(&host.address).to_owned(),
-        units::age_ms(host.heartbeat_age_ms).unwrap_or_else(|| "-".to_owned()),
+        super::node::heartbeat(host.heartbeat_age_ms, &host.hearing).unwrap_or_else(|| "-".to_owned()),
         or_dash(&host.agent_version).to_owned(),
         host.host_id.clone(),
     ]

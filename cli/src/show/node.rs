@@ -34,8 +34,14 @@ fn row(node: &Node) -> Vec<String> {
         dash(metrics.map(|metrics| format!("{:.0}%", metrics.cpu_percent))),
         dash(metrics.and_then(|metrics| units::used(metrics.memory_total_bytes, metrics.memory_available_bytes))),
         dash(metrics.and_then(fullest_disk)),
-        dash(units::age_ms(node.heartbeat_age_ms)),
+        dash(heartbeat(node.heartbeat_age_ms, &node.hearing)),
     ]
+}
+
+/// How long ago, and what that means where it means something; none: it was never heard.
+pub(super) fn heartbeat(age_ms: i64, hearing: &str) -> Option<String> {
+    let age = units::age_ms(age_ms)?;
+    Some(if matches!(hearing, "" | "heard") { age } else { format!("{hearing}, {age}") })
 }
 
 /// The owner of the cordon, without the role; `foreign` where it is not ours; a dash without one.
@@ -106,7 +112,8 @@ fn about(node: &Node, facts: &HostFacts) -> Vec<(&'static str, String)> {
         ("host", host),
         (
             "heartbeat",
-            units::age_ms(node.heartbeat_age_ms).map_or_else(|| "never".to_owned(), |age| format!("{age} ago")),
+            heartbeat(node.heartbeat_age_ms, &node.hearing)
+                .map_or_else(|| "never".to_owned(), |beat| format!("{beat} ago")),
         ),
         ("agent", facts.agent_version.clone()),
         ("system", [&facts.os, &facts.kernel, &facts.architecture].map(String::as_str).join(" ").trim().to_owned()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use slipway_errors::{Code, Coded};
-use slipway_identity::store::{FOLDER, STORE_NAME, store_certificate};
+use slipway_identity::store::{FOLDER, PORTS, STORE_NAME, store_certificate};
 use slipway_types::SystemClock;
 
 use super::Context;
@@ -15,8 +15,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::screen::Format;
 
-/// Where clients ask, and where members speak to each other.
-const PORTS: (u16, u16) = (7410, 7411);
 const MOST: usize = 7;
 
 /// What it takes.
@@ -28,6 +26,9 @@ pub struct Args {
     /// All members that the store begins with, each NAME=ADDRESS
     #[arg(long, value_name = "NAME=ADDRESS", required = true, value_delimiter = ',')]
     members: Vec<String>,
+    /// The store runs already, and this member was admitted to it (`slipway-coordinator --admit-store-member`)
+    #[arg(long)]
+    existing: bool,
     /// The file with the settings that the unit reads
     #[arg(long, value_name = "FILE", default_value = "/etc/slipway/etcd.env")]
     settings: PathBuf,
@@ -55,7 +56,7 @@ fn members(words: &[String]) -> Result<BTreeMap<String, String>, Coded> {
 }
 
 /// As etcd reads them from its environment.
-fn settings(name: &str, all: &BTreeMap<String, String>, folder: &Path) -> Result<String, Coded> {
+fn settings(name: &str, all: &BTreeMap<String, String>, (folder, state): (&Path, &str)) -> Result<String, Coded> {
     let own = all.get(name).ok_or_else(|| {
         Coded::new(Code::CONF_BAD_VALUE, format!("{name} is not among the members"))
             .do_this("--name is this host's own name, as --members has it")
@@ -74,7 +75,7 @@ fn settings(name: &str, all: &BTreeMap<String, String>, folder: &Path) -> Result
     set("LISTEN_PEER_URLS", &format!("https://{own}:{peer}"));
     set("INITIAL_ADVERTISE_PEER_URLS", &format!("https://{own}:{peer}"));
     set("INITIAL_CLUSTER", &peers.join(","));
-    set("INITIAL_CLUSTER_STATE", "new");
+    set("INITIAL_CLUSTER_STATE", state);
     for side in ["", "PEER_"] {
         set(&format!("{side}CERT_FILE"), &file("chain.pem"));
         set(&format!("{side}KEY_FILE"), &file("key.pem"));
@@ -95,7 +96,8 @@ fn settings(name: &str, all: &BTreeMap<String, String>, folder: &Path) -> Result
 /// Makes both.
 pub fn run(context: Context<'_>, args: &Args) -> Result<Exit, Failure> {
     let all = members(&args.members)?;
-    let text = settings(&args.name, &all, &args.dir)?;
+    let state = if args.existing { "existing" } else { "new" };
+    let text = settings(&args.name, &all, (&args.dir, state))?;
     store_certificate(&args.dir, &SystemClock).map_err(Coded::from)?;
     let parent = args.settings.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&args.settings, text)).map_err(|error| {
@@ -124,11 +126,11 @@ mod tests {
     #[test]
     fn a_member_is_told_of_all_and_lets_in_only_who_has_the_stores_name() {
         let words = ["m1=10.0.0.1".to_owned(), "m2=10.0.0.2".to_owned()];
-        let text = settings("m2", &members(&words).unwrap(), Path::new("/c")).unwrap();
+        let text = settings("m2", &members(&words).unwrap(), (Path::new("/c"), "new")).unwrap();
         assert!(text.contains("ETCD_INITIAL_CLUSTER=m1=https://10.0.0.1:7411,m2=https://10.0.0.2:7411\n"), "{text}");
         assert!(text.contains("ETCD_CLIENT_CERT_ALLOWED_HOSTNAME=store.slipway.internal\n"), "{text}");
         assert!(text.contains("ETCD_PEER_CERT_FILE=/c/store/chain.pem\n"), "{text}");
-        assert!(settings("m3", &members(&words).unwrap(), Path::new("/c")).is_err());
+        assert!(settings("m3", &members(&words).unwrap(), (Path::new("/c"), "new")).is_err());
         for bad in ["m1", "m1=", "m1=a b", "m1=10.0.0.1;x"] {
             assert!(members(&[bad.to_owned()]).is_err(), "{bad}");
         }

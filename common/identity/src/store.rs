@@ -12,6 +12,8 @@ use crate::keys::Identity;
 
 /// The name that members ask for. It is in no DNS.
 pub const STORE_NAME: &str = "store.slipway.internal";
+/// Where clients of the store's etcd ask, and where its members speak to each other.
+pub const PORTS: (u16, u16) = (7410, 7411);
 /// The folder, below the coordinator's, with `key.pem`, `chain.pem` and `root.pem`.
 pub const FOLDER: &str = "store";
 

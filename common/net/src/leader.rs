@@ -49,7 +49,10 @@ where
             Ok(answer) => return Ok(answer),
             Err(Declined { error, .. }) if !is_no_answer(error.code) => return Err(error),
             Err(Declined { error, leader }) => {
-                last = error;
+                // Why nobody leads says more than that another host is silent.
+                if last.code != Code::STORE_AWAY {
+                    last = error;
+                }
                 if let Some(leader) = leader {
                     waiting.retain(|other| *other != leader);
                     waiting.push_front(leader);
@@ -61,7 +64,7 @@ where
 }
 
 fn is_no_answer(code: Code) -> bool {
-    [Code::LEADER_ELSEWHERE, Code::WIRE_UNREACHABLE, Code::WIRE_DEADLINE].contains(&code)
+    [Code::LEADER_ELSEWHERE, Code::STORE_AWAY, Code::WIRE_UNREACHABLE, Code::WIRE_DEADLINE].contains(&code)
 }
 
 #[cfg(test)]
@@ -90,6 +93,15 @@ mod tests {
         };
         assert_eq!(ask_leader(&three(), ask).await.unwrap(), "m3:1");
         assert_eq!(*asked.lock().unwrap(), ["m1:1", "m2:1", "m3:1"]);
+    }
+
+    #[tokio::test]
+    async fn that_nobody_can_lead_is_told_however_many_are_silent() {
+        let ask = |address: String| {
+            let code = if address == "m2:1" { Code::STORE_AWAY } else { Code::WIRE_UNREACHABLE };
+            std::future::ready(Err::<(), _>(Coded::new(code, "so it is").into()))
+        };
+        assert_eq!(ask_leader(&three(), ask).await.unwrap_err().code, Code::STORE_AWAY);
     }
 
     #[tokio::test]

@@ -145,7 +145,11 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// Asks something of an open run, and returns the state that the run is in afterwards.
     pub async fn command(&self, run: &RunId, command: Command, actor: Actor) -> Result<RunState, Coded> {
-        let asks = self.inner.runs().get(run).map(|handle| handle.asks.clone());
+        let asks = || self.inner.runs().get(run).map(|handle| handle.asks.clone());
+        let asks = match asks() {
+            None if self.go_on_with(run).await? => asks(),
+            asks => asks,
+        };
         let gone = || Coded::new(Code::RUN_STATE, format!("run {} has ended", run.short()));
         let Some(asks) = asks else {
             let known = self.inner.journal.journal(run, 1, 1).await.map_err(|error| error.coded().clone())?;

@@ -55,6 +55,7 @@ mod tests {
 
     use super::*;
     use crate::fleet::{HostRecord, HostState};
+    use crate::settings::Agents;
     use slipway_proto::agent::WatchResponse;
     use slipway_proto::types::HostFacts;
     use slipway_store::{Candidate, Memory, Store};
@@ -81,7 +82,7 @@ mod tests {
                 kubelet_credential: None,
             };
             hosts.add(&record).await.unwrap();
-            Self { store, hosts, fleet: Fleet::new(Arc::new(SystemClock)), stored: Stored::new() }
+            Self { store, hosts, fleet: Fleet::new(Arc::new(SystemClock), &Agents::default()), stored: Stored::new() }
         }
 
         async fn hears(&mut self, fingerprint: &str) {

@@ -10,6 +10,9 @@ use slipway_proto::types::{HostFacts, HostMetrics};
 use slipway_types::{Clock, HostId};
 use tokio::sync::Notify;
 
+use super::{Hearing, Line};
+use crate::settings::Agents;
+
 /// What is known of a host just now.
 #[derive(Debug, Clone, Default)]
 pub struct HostView {
@@ -23,6 +26,8 @@ pub struct HostView {
     pub journal_id: String,
     /// Why the agent cannot be heard, where it cannot.
     pub says: String,
+    /// How the stream of its heartbeats is.
+    pub line: Line,
 }
 
 /// The views of all hosts, shared and cheap to clone.
@@ -32,12 +37,16 @@ pub struct Fleet {
     told: Arc<Notify>,
     clock: Arc<dyn Clock>,
     began: Duration,
+    /// Between two beats, and after how much silence a host is down.
+    agreed: (Duration, Duration),
 }
 
 impl Fleet {
     /// No host heard yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { views: Arc::default(), told: Arc::default(), began: clock.since_boot(), clock }
+    pub fn new(clock: Arc<dyn Clock>, agents: &Agents) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let agreed = (ms(agents.heartbeat_ms), ms(agents.silent_after_ms));
+        Self { views: Arc::default(), told: Arc::default(), began: clock.since_boot(), clock, agreed }
     }
 
     /// Takes a heartbeat in.
@@ -46,6 +55,7 @@ impl Fleet {
         self.change(host, |view, now| {
             view.heard = Some(now);
             view.says.clear();
+            view.line = Line::Open;
             view.journal_id = beat.journal_id;
             view.facts = beat.facts.or(view.facts.take());
             view.metrics = beat.metrics.or(view.metrics.take());
@@ -68,9 +78,14 @@ impl Fleet {
         views.iter().filter_map(of).collect()
     }
 
-    /// Notes why a host cannot be heard.
-    pub fn silent(&self, host: &HostId, says: String) {
-        self.change(host, |view, _| view.says = says);
+    /// Notes why a host cannot be heard, and what became of its stream.
+    pub fn silent(&self, host: &HostId, line: Line, says: String) {
+        self.change(host, |view, _| (view.says, view.line) = (says, line));
+    }
+
+    /// Whether the host's agent is at work.
+    pub fn hearing(&self, host: &HostId) -> Hearing {
+        Hearing::judge(self.silence(host), self.view(host).line, self.agreed)
     }
 
     /// Forgets a host that is no more.
@@ -122,14 +137,15 @@ mod tests {
     #[test]
     fn facts_stay_until_newer_ones_come_and_silence_keeps_the_age() {
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        let fleet = Fleet::new(clock.clone());
+        let fleet = Fleet::new(clock.clone(), &Agents::default());
         let host = HostId::from("h1");
         assert_eq!(fleet.age(&host), None);
         let facts = HostFacts { hostname: "w1".into(), ..Default::default() };
         fleet.heard(&host, WatchResponse { facts: Some(facts), ..Default::default() });
         fleet.heard(&host, WatchResponse { seq: 2, ..Default::default() });
         clock.advance(Duration::from_secs(3));
-        fleet.silent(&host, "connection refused".into());
+        fleet.silent(&host, Line::Gone, "connection refused".into());
+        assert_eq!(fleet.hearing(&host), Hearing::Down);
         assert_eq!(fleet.view(&host).facts.unwrap().hostname, "w1");
         assert_eq!(fleet.age(&host), Some(Duration::from_secs(3)));
         assert_eq!(fleet.view(&host).says, "connection refused");

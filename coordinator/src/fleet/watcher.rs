@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::keeper::keep;
-use super::{Fleet, HostRecord, Hosts};
+use super::{Fleet, HostRecord, Hosts, Line};
 use crate::agents::Agents;
 
 /// How often the list of hosts is read again, beside being told of a change.
@@ -88,7 +88,7 @@ async fn listen(fleet: &Fleet, agents: &dyn Agents, host: &HostRecord, interval_
         match heard {
             Ok(0) => {}
             Ok(_) => pause = BACK_OFF.0,
-            Err(error) => fleet.silent(&host.id, error.to_string()),
+            Err(error) => fleet.silent(&host.id, Line::Gone, error.to_string()),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(BACK_OFF.1);
@@ -102,11 +102,12 @@ async fn beats(fleet: &Fleet, agents: &dyn Agents, host: &HostRecord, interval_m
         match beat {
             Ok(beat) => fleet.heard(&host.id, beat),
             Err(error) => {
-                fleet.silent(&host.id, error.to_string());
-                break;
+                fleet.silent(&host.id, Line::Closed, error.to_string());
+                return Ok(heard);
             }
         }
         heard += 1;
     }
+    fleet.silent(&host.id, Line::Closed, "its agent has closed the stream of heartbeats".to_owned());
     Ok(heard)
 }

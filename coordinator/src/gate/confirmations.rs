@@ -8,6 +8,11 @@ use slipway_store::Leadership;
 /// How long a confirmation counts.
 pub const FRESH: Duration = Duration::from_secs(1);
 
+/// How long a leadership waits for what those before it may have under way.
+pub fn quiet(leadership: &Leadership) -> Duration {
+    if leadership.before_may_act { FRESH + REQUEST_DEADLINE } else { Duration::ZERO }
+}
+
 /// What the store has confirmed of one leadership.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmations {
@@ -18,8 +23,7 @@ pub struct Confirmations {
 impl Confirmations {
     /// None yet, of a leadership that was won by `now`.
     pub fn of(leadership: &Leadership, now: Duration) -> Self {
-        let wait = if leadership.before_may_act { FRESH + REQUEST_DEADLINE } else { Duration::ZERO };
-        Self { opens_at: now + wait, latest: None }
+        Self { opens_at: now + quiet(leadership), latest: None }
     }
 
     /// How long no write may leave yet, whatever the store says.

@@ -1,9 +1,12 @@
 //! The store in a small etcd of Slipway's own, for several coordinators: a write names the leadership that it is made under, and etcd compares
 //! it in the same transaction. Never the cluster's etcd, which may be the patient.
 
+mod attending;
+mod care;
 mod failure;
 mod journals;
 mod keys;
+mod members;
 mod peers;
 mod presence;
 mod records;
@@ -28,7 +31,9 @@ use self::seat::Won;
 use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
 use crate::memory::whole_run;
-use crate::{Candidate, Error, HighWater, Leadership, MOST_LISTED, Presence, Record, Store, Watch};
+use crate::{
+    Attendant, Candidate, Error, HighWater, Leadership, MOST_LISTED, Presence, Record, Store, StoreMember, Watch,
+};
 
 /// A store in etcd.
 pub struct Etcd {
@@ -118,8 +123,37 @@ impl Store for Etcd {
         self.disappear(fence).await
     }
 
+    async fn settle(&self, fence: &Fence) -> Result<(), Error> {
+        Etcd::settle(self, fence).await
+    }
+
+    fn attend(&self, who: Attendant) {
+        let (peers, closed) = (self.peers.clone(), self.closed.clone());
+        self.tasks.spawn(async move { peers.attend(&who, &closed).await });
+    }
+
+    async fn attendants(&self) -> Result<Vec<Attendant>, Error> {
+        self.who_is_there().await
+    }
+
+    async fn members(&self) -> Vec<StoreMember> {
+        self.how_members_are().await
+    }
+
+    async fn has_member_at(&self, address: &str) -> Result<bool, Error> {
+        self.is_member(address).await
+    }
+
+    async fn dismiss_member(&self, who: &str) -> Result<(), Error> {
+        self.dismiss(who).await
+    }
+
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {
         self.take_over_run(&whole_run(&entries)?, &entries, fence).await
+    }
+
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        self.forget_everything(fence).await
     }
 
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use slipway_types::{Fence, Lineage, RunId, Term};
 use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
 use crate::watchers::Watchers;
-use crate::{Candidate, Change, Error, HighWater, Leadership, MOST_LISTED, Record, Store, Watch};
+use crate::{Attendant, Candidate, Change, Error, HighWater, Leadership, MOST_LISTED, Record, Store, Watch};
 
 /// A store in memory.
 #[derive(Debug)]
@@ -28,13 +28,15 @@ struct State {
     revision: u64,
     records: BTreeMap<String, Record>,
     runs: BTreeMap<RunId, Vec<Entry>>,
+    attendants: BTreeMap<String, Attendant>,
 }
 
 impl Memory {
     /// An empty store of that lineage.
     pub fn new(lineage: Lineage) -> Arc<Self> {
         let leader = HighWater { lineage, term: Term(0), holder: String::new() };
-        let state = State { leader, revision: 0, records: BTreeMap::new(), runs: BTreeMap::new() };
+        let state =
+            State { leader, revision: 0, records: BTreeMap::new(), runs: BTreeMap::new(), attendants: BTreeMap::new() };
         Arc::new(Self { state: Mutex::new(state), seat: Seat::default(), watchers: Watchers::default() })
     }
 
@@ -123,8 +125,16 @@ impl Store for Memory {
 
     async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error> {
         let mut state = self.lock();
-        state.leader = state.leader.next(candidate)?;
+        state.leader = state.leader.next(candidate, None)?;
         Ok(self.seat.taken_by(&state.leader))
+    }
+
+    fn attend(&self, who: Attendant) {
+        self.lock().attendants.insert(who.coordinator.clone(), who);
+    }
+
+    async fn attendants(&self) -> Result<Vec<Attendant>, Error> {
+        Ok(self.lock().attendants.values().cloned().collect())
     }
 
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error> {
@@ -135,6 +145,17 @@ impl Store for Memory {
             return Err(Error::Conflict(format!("run {run} exists already")));
         }
         state.runs.insert(run, entries);
+        Ok(())
+    }
+
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        let mut state = self.lock();
+        state.leader.admit(fence)?;
+        state.revision += 1;
+        state.runs.clear();
+        for key in std::mem::take(&mut state.records).into_keys() {
+            self.watchers.tell(&Change::Deleted { key });
+        }
         Ok(())
     }
 

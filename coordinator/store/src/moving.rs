@@ -64,6 +64,10 @@ pub async fn move_all(from: &dyn Store, to: &dyn Store, (holder, url): (&str, &s
     let old = from.campaign(&Candidate::new(holder).above(to.high_water().await?.term)).await?.fence;
     let new = to.campaign(&Candidate::new(holder).above(old.term)).await?.fence;
     if !arriving {
+        // What was moved away from in full has nothing that counts.
+        if left(to).await?.is_some_and(|left| left.done) {
+            to.clear(&new).await?;
+        }
         let kept = to.list("").await?.len() + to.runs(1).await.map_err(journal)?.len();
         if kept > 0 {
             return Err(Error::Refused(format!("{url} is not empty: move or delete what is there first")));

@@ -49,7 +49,8 @@ pub struct Candidate {
     pub address: String,
     /// The term is above this one too: a store put back from a backup has to begin above all that agents have seen.
     pub floor: Term,
-    /// The latest leadership that the candidate knows of; where another one came meanwhile, it has lost. None: whoever led.
+    /// The leadership that was seen to fall; where another one came meanwhile, or that one is at work, the candidate has lost. None: whoever led, and
+    /// whether or not.
     pub after: Option<Term>,
 }
 
@@ -64,7 +65,7 @@ impl Candidate {
         Self { floor, ..self }
     }
 
-    /// It has lost where another leadership than that one was the latest.
+    /// It has lost where another leadership than that one was the latest, or where that one is at work.
     pub fn after(self, seen: Term) -> Self {
         Self { after: Some(seen), ..self }
     }
@@ -81,6 +82,46 @@ pub struct Presence {
     pub address: String,
 }
 
+/// A coordinator that is there, leading or standing by.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Attendant {
+    /// Its id; a leader's holder begins with it.
+    pub coordinator: String,
+    /// Where it answers.
+    pub address: String,
+    /// The machine that it runs on; empty: it does not know.
+    pub machine_id: String,
+}
+
+impl Attendant {
+    /// Whether a leadership of that holder is this coordinator's.
+    pub fn holds(&self, holder: &str) -> bool {
+        holder.split_once('/').is_some_and(|(coordinator, _)| coordinator == self.coordinator)
+    }
+}
+
+/// A member of the store, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreMember {
+    /// Where it answers.
+    pub address: String,
+    /// What it said, or why it said nothing.
+    pub says: Result<MemberState, String>,
+}
+
+/// How a member of the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberState {
+    /// It leads the store's members.
+    pub leads: bool,
+    /// Its release.
+    pub version: String,
+    /// How large its data is on its disk.
+    pub bytes: u64,
+    /// What it complains of: no leader, an alarm.
+    pub errors: Vec<String>,
+}
+
 /// A leadership that was won.
 #[derive(Debug, Clone)]
 pub struct Leadership {
@@ -88,7 +129,8 @@ pub struct Leadership {
     pub fence: Fence,
     /// Cancelled when another leadership has begun.
     pub lost: CancellationToken,
-    /// Nobody has seen the end of the one before: it may still be at work for as long as it believes that it leads.
+    /// Nobody has seen the end of the one before, or that one had not outlived those before it: they may still be at work for as long as they believe
+    /// that they lead.
     pub before_may_act: bool,
 }
 

@@ -54,9 +54,12 @@ impl Signs {
     }
 }
 
-/// Whether nobody of that leadership may be at work any more: it resigned, or there never was one.
-pub fn was_seen_to_end(leader: &HighWater, resigned: Option<&Fence>) -> bool {
-    leader.term == Term(0) || resigned.is_some_and(|fence| *fence == leader.fence())
+/// Whether nobody of that leadership, or of one before it, may be at work any more: there never was one; or it resigned, and had outlived what those
+/// before it may have had under way.
+pub fn was_seen_to_end(leader: &HighWater, resigned: Option<&Fence>, settled: Option<&Fence>) -> bool {
+    let own = leader.fence();
+    let is_own = |fence: Option<&Fence>| fence.is_some_and(|fence| *fence == own);
+    leader.term == Term(0) || (is_own(resigned) && is_own(settled))
 }
 
 #[cfg(test)]
@@ -80,9 +83,11 @@ mod tests {
     #[test]
     fn only_its_own_word_ends_a_leadership_for_certain() {
         let leader = HighWater { lineage: Lineage("a".into()), term: Term(3), holder: "c1".into() };
-        assert!(was_seen_to_end(&leader, Some(&leader.fence())));
-        assert!(!was_seen_to_end(&leader, None));
-        assert!(!was_seen_to_end(&leader, Some(&Fence { term: Term(2), ..leader.fence() })));
-        assert!(was_seen_to_end(&HighWater { term: Term(0), ..leader }, None));
+        let (own, other) = (leader.fence(), Fence { term: Term(2), ..leader.fence() });
+        assert!(was_seen_to_end(&leader, Some(&own), Some(&own)));
+        assert!(!was_seen_to_end(&leader, None, Some(&own)));
+        assert!(!was_seen_to_end(&leader, Some(&other), Some(&own)));
+        assert!(!was_seen_to_end(&leader, Some(&own), Some(&other)), "it was still waiting for the one before it");
+        assert!(was_seen_to_end(&HighWater { term: Term(0), ..leader }, None, None));
     }
 }

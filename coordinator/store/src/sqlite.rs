@@ -119,6 +119,16 @@ impl Store for Sqlite {
         self.writer.write(move |tx: &_| writes::adopt(tx, &run, &entries, &fence), |()| {}).await
     }
 
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        let (fence, watchers) = (fence.clone(), self.watchers.clone());
+        let told = move |keys: &Vec<String>| {
+            for key in keys {
+                watchers.tell(&Change::Deleted { key: key.clone() });
+            }
+        };
+        self.writer.write(move |tx: &_| writes::clear(tx, &fence), told).await.map(|_| ())
+    }
+
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {
         self.high_water().await?.admit(fence)
     }

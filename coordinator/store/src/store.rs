@@ -5,7 +5,7 @@ use slipway_events::Entry;
 use slipway_flow::Journal;
 use slipway_types::Fence;
 
-use crate::{Candidate, Error, HighWater, Leadership, Presence, Record, Watch};
+use crate::{Attendant, Candidate, Error, HighWater, Leadership, Presence, Record, StoreMember, Watch};
 
 /// The largest value that is stored.
 pub const MOST_VALUE: usize = 1024 * 1024;
@@ -34,7 +34,8 @@ pub trait Store: Journal {
     /// What becomes of keys that begin with `prefix`, from now on.
     async fn watch(&self, prefix: &str) -> Result<Watch, Error>;
 
-    /// Takes the leadership: the term after the latest, or after the candidate's floor if that is higher.
+    /// Takes the leadership: the term after the latest, or after the candidate's floor if that is higher. Refused where the candidate comes after a
+    /// leadership that is not the latest, or that is at work; both are judged in the same transaction.
     async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, Error>;
 
     /// The leader that is at work, as far as the store can tell. One that only a single process can have open tells of nobody.
@@ -52,8 +53,39 @@ pub trait Store: Journal {
         Ok(())
     }
 
+    /// Nobody of a leadership before that one can be at work any more: `Leadership::before_may_act` has been waited out.
+    async fn settle(&self, _fence: &Fence) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Says that this coordinator is there, for as long as the store is open here. No leadership is needed for it.
+    fn attend(&self, _who: Attendant) {}
+
+    /// The coordinators that are there, as far as the store can tell. One that only a single process can have open tells of nobody.
+    async fn attendants(&self) -> Result<Vec<Attendant>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// How its members are; none where it has no members.
+    async fn members(&self) -> Vec<StoreMember> {
+        Vec::new()
+    }
+
+    /// Whether it has a member on the host of that address.
+    async fn has_member_at(&self, _address: &str) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// The member of that name, or on the host of that address, leaves; refused where those that are left and answer would be no majority.
+    async fn dismiss_member(&self, who: &str) -> Result<(), Error> {
+        Err(Error::Refused(format!("{who} is no member of this store: it has none")))
+    }
+
     /// Takes over a run from another store, as it was, with all its entries; refused where there is one of that name.
     async fn adopt(&self, entries: Vec<Entry>, fence: &Fence) -> Result<(), Error>;
+
+    /// Deletes all records and all runs, at once. Who leads stays, and revisions go on rising.
+    async fn clear(&self, fence: &Fence) -> Result<(), Error>;
 
     /// Asks the store itself whether this leadership is still the present one.
     async fn confirm(&self, fence: &Fence) -> Result<(), Error>;

@@ -90,6 +90,11 @@ impl Store for Failing {
         self.inner.adopt(entries, fence).await
     }
 
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        self.write()?;
+        self.inner.clear(fence).await
+    }
+
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {
         self.inner.confirm(fence).await
     }
@@ -177,8 +182,11 @@ async fn nothing_moves_to_where_something_is_and_no_store_moves_twice() {
     let elsewhere = Memory::new(lineage());
     let again = move_all(from.as_ref(), elsewhere.as_ref(), ("m", "etcd://a:1")).await;
     assert!(matches!(again, Err(Error::Moved(_))), "{again:?}");
-    // And back, to a new place.
-    let back = Memory::new(lineage());
-    move_all(empty.as_ref(), back.as_ref(), ("m", "sqlite:/new")).await.unwrap();
-    assert!(back.high_water().await.unwrap().term > from.high_water().await.unwrap().term);
+    // And back, to where it was: nothing counts any more of what lies there.
+    let new = empty.campaign(&Candidate::new("c9")).await.unwrap().fence;
+    empty.create("later", b"x".to_vec(), &new).await.unwrap();
+    let back = move_all(empty.as_ref(), from.as_ref(), ("m", "sqlite:/s")).await.unwrap();
+    assert_eq!((back.records, back.runs, back.entries), (3, 2, 5));
+    refuse_half_moved(from.as_ref()).await.unwrap();
+    assert!(from.high_water().await.unwrap().term > new.term);
 }

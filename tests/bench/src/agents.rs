@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authority;
 
 /// Makes the agent of a benchmark out of the usual one.
-pub(crate) type Made = fn(Setup) -> Setup;
+pub(crate) type Made<'a> = &'a (dyn Fn(Setup) -> Setup + Sync);
 
 /// Agents that serve until this goes.
 pub(crate) struct Agents {
@@ -39,7 +39,7 @@ impl Agents {
         authority: &Authority,
         numbers: std::ops::Range<usize>,
         ip: &str,
-        made: Made,
+        made: Made<'_>,
     ) -> anyhow::Result<Self> {
         let (hosts, cores, serving) = (Vec::new(), Vec::new(), JoinSet::new());
         let mut agents = Self { hosts, cores, serving, stop: CancellationToken::new(), folder: in_memory()? };
@@ -49,7 +49,7 @@ impl Agents {
         Ok(agents)
     }
 
-    async fn add(&mut self, authority: &Authority, number: usize, ip: &str, made: Made) -> anyhow::Result<()> {
+    async fn add(&mut self, authority: &Authority, number: usize, ip: &str, made: Made<'_>) -> anyhow::Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (name, id) = (format!("w{number}"), HostId(format!("h{number}")));
         let state = self.folder.path().join(&name);

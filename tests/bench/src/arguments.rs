@@ -6,10 +6,11 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 /// The benchmarks that are here, with what they compare.
-pub(crate) const BENCHMARKS: [(&str, &str); 3] = [
+pub(crate) const BENCHMARKS: [(&str, &str); 4] = [
     (crate::b1::ID, "leading many hosts through steps, against ansible-core"),
     (crate::b3::ID, "an agent that looks at its host, against prometheus-node-exporter"),
     (crate::b4::ID, "a coordinator that hears many agents, against prometheus"),
+    (crate::b6::ID, "a coordinator whose leader fails, against the election of etcd"),
 ];
 
 #[derive(Parser)]
@@ -99,6 +100,22 @@ pub(crate) enum Part {
         count: usize,
         #[arg(long)]
         folder: PathBuf,
+    },
+    /// A coordinator of B6.
+    Candidate {
+        #[arg(long)]
+        number: usize,
+        #[arg(long, value_delimiter = ',')]
+        store: Vec<String>,
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// What the unit of such a coordinator does after its end.
+    Gone {
+        #[arg(long)]
+        number: usize,
+        #[arg(long, value_delimiter = ',')]
+        store: Vec<String>,
     },
     /// Leads hosts through the steps of B1.
     Flow {

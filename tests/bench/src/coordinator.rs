@@ -16,18 +16,27 @@ use slipway_identity::init::Cluster;
 use slipway_identity::sealed::BackupKey;
 use slipway_net::Connector;
 use slipway_store::{Candidate, Sqlite, Store};
-use slipway_types::{Clock, Lineage, RandomIds, Role, SystemClock};
+use slipway_types::{Clock, IdGen as _, Lineage, RandomIds, Role, SystemClock};
 
 use crate::authority::{self, CLUSTER};
 
 /// One that leads, over a store in `folder` that has `hosts` in it.
 pub(crate) async fn lead(authority: &Authority, hosts: &[HostRecord], folder: &Path) -> anyhow::Result<Coordinator> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let lineage = Lineage(CLUSTER.to_owned());
-    let store: Arc<dyn Store> = Sqlite::open(&folder.join("store.sqlite"), &lineage)?;
+    let store: Arc<dyn Store> = Sqlite::open(&folder.join("store.sqlite"), &lineage())?;
     enrol(store.as_ref(), hosts).await?;
-    let connector = Connector::new(authority::current(authority, Role::Coordinator, "c1")?, clock.clone());
-    let foundation = Foundation {
+    Ok(foundation(authority, "c1", store, folder)?.take_over().await?)
+}
+
+/// What the coordinator `name` is made from, over a store that others have seen at work.
+pub(crate) fn foundation(
+    authority: &Authority,
+    name: &str,
+    store: Arc<dyn Store>,
+    folder: &Path,
+) -> anyhow::Result<Foundation> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let connector = Connector::new(authority::current(authority, Role::Coordinator, name)?, clock.clone());
+    Ok(Foundation {
         settings: Settings::default().validated()?,
         versions: Table::embedded()?,
         cluster_name: CLUSTER.to_owned(),
@@ -35,19 +44,23 @@ pub(crate) async fn lead(authority: &Authority, hosts: &[HostRecord], folder: &P
         store,
         cluster: FakeApiServer::new(clock.clone()).client(),
         agents: Arc::new(GrpcAgents::new(connector, CLUSTER.to_owned())),
-        backups: Arc::new(backups(folder, lineage, clock.clone())?),
-        holder: "c1/bench".to_owned(),
+        backups: Arc::new(backups(folder, lineage(), clock.clone())?),
+        holder: format!("{name}/{}", RandomIds.next()),
         address: String::new(),
         store_is_live: true,
         accept_old_copy: false,
         ids: Arc::new(RandomIds),
         clock,
-    };
-    Ok(foundation.take_over().await?)
+    })
+}
+
+/// The store that terms are counted in.
+pub(crate) fn lineage() -> Lineage {
+    Lineage(CLUSTER.to_owned())
 }
 
 /// Writes the records as enrolment would, but all at once.
-async fn enrol(store: &dyn Store, hosts: &[HostRecord]) -> anyhow::Result<()> {
+pub(crate) async fn enrol(store: &dyn Store, hosts: &[HostRecord]) -> anyhow::Result<()> {
     let fence = store.campaign(&Candidate::new("setup")).await?.fence;
     let written = hosts.iter().map(|host| async {
         let value = serde_json::to_vec(host)?;

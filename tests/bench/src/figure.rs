@@ -21,6 +21,9 @@ pub(crate) enum Unit {
     MilliCores,
     #[serde(rename = "/s")]
     PerSecond,
+    /// How many.
+    #[serde(rename = "")]
+    Count,
 }
 
 impl Unit {
@@ -33,6 +36,7 @@ impl Unit {
             Self::Megabytes => "MB",
             Self::MilliCores => "mCPU",
             Self::PerSecond => "/s",
+            Self::Count => "",
         }
     }
 }
@@ -100,6 +104,13 @@ impl Figure {
         self
     }
 
+    /// At most that, judged by the worst that was measured: for what nobody may wait for longer, not even once.
+    pub(crate) fn never_above(mut self, most: f64) -> Self {
+        self.reached = Some(self.ours.max <= most);
+        self.target = Target::AtMost(most);
+        self
+    }
+
     /// With what was to be reached, judged by the medians.
     pub(crate) fn target(mut self, target: Target) -> Self {
         self.target = target;
@@ -123,6 +134,13 @@ mod tests {
         assert_eq!(figure.clone().target(Target::TimesLess(15.0)).reached, Some(true));
         assert_eq!(figure.clone().target(Target::AtMost(2.0)).reached, Some(true));
         assert_eq!(figure.target(Target::None).reached, None);
+    }
+
+    #[test]
+    fn what_may_never_be_above_is_judged_by_the_worst() {
+        let figure = Figure::new("B1", "x", Unit::Seconds, Spread { median: 1.0, min: 1.0, max: 3.0 });
+        assert_eq!(figure.clone().target(Target::AtMost(2.0)).reached, Some(true));
+        assert_eq!(figure.never_above(2.0).reached, Some(false));
     }
 
     #[test]

@@ -36,6 +36,21 @@ pub(crate) fn durable_records(folder: &Path) -> anyhow::Result<f64> {
     Ok((groups * GROUP as u64) as f64 / begun.elapsed().as_secs_f64())
 }
 
+/// Seconds until one record is durable on the disk of `folder`.
+pub(crate) fn durable_write(folder: &Path) -> anyhow::Result<f64> {
+    let file = File::create(folder.join("floor"))?;
+    file.write_all_at(&[7; RECORD * GROUP], 0)?;
+    file.sync_all()?;
+    let (begun, mut taken) = (Instant::now(), Vec::new());
+    while begun.elapsed() < SPAN {
+        let write = Instant::now();
+        file.write_all_at(&[8; RECORD], (taken.len() % GROUP * RECORD) as u64)?;
+        file.sync_data()?;
+        taken.push(write.elapsed().as_secs_f64());
+    }
+    Ok(quantile(&taken, 0.5).unwrap_or_default())
+}
+
 /// Seconds for a short question and its answer over loopback.
 pub(crate) fn round_trip() -> anyhow::Result<f64> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -86,7 +101,7 @@ mod tests {
     #[test]
     fn the_limits_of_any_machine_are_above_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(durable_records(folder.path()).unwrap() > 0.0);
+        assert!(durable_records(folder.path()).unwrap() > 0.0 && durable_write(folder.path()).unwrap() > 0.0);
         assert!(round_trip().unwrap() > 0.0 && cores() >= 1.0);
         assert!(start(Path::new("/bin/true")).unwrap() > 0.0);
     }

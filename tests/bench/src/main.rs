@@ -8,6 +8,7 @@ mod authority;
 mod b1;
 mod b3;
 mod b4;
+mod b6;
 mod baseline;
 mod coordinator;
 mod cost;
@@ -88,6 +89,7 @@ fn benchmark(id: &str, measure: &Measure) -> anyhow::Result<Vec<Figure>> {
         }
         b3::ID => reactor()?.block_on(b3::run(measure.seconds, measure.pairs.into(), &scratch)),
         b4::ID => b4::run(measure.agents.into(), measure.seconds, measure.pairs.into(), &scratch),
+        b6::ID => b6::run(&reactor()?, measure.pairs.into(), &scratch),
         other => anyhow::bail!("{other} has no place in main.rs"),
     }
 }
@@ -100,6 +102,8 @@ fn take_part(part: Part) -> anyhow::Result<()> {
         }
         Part::Flow { hosts, spawns, folder } => part::say(&reactor()?.block_on(b1::fly(hosts, spawns, &folder))?),
         Part::Agents { first, count, ip, folder } => reactor()?.block_on(b4::serve(first, count, &ip, &folder)),
+        Part::Candidate { number, store, folder } => reactor()?.block_on(b6::stand(number, &store, &folder)),
+        Part::Gone { number, store } => reactor()?.block_on(b6::gone(number, &store)),
         Part::Fleet { interval_ms, folder } => reactor()?.block_on(b4::watch(interval_ms, &folder)),
         Part::Targets { count } => reactor()?.block_on(b4::answer(count)),
         Part::Sessions { count, folder } => part::say(&reactor()?.block_on(b4::sessions(count, &folder))?),

@@ -40,6 +40,14 @@ pub(crate) const PROMETHEUS: Program = Program {
     get: &["apt-get download prometheus", "dpkg-deb -x prometheus_2.42.0*.deb ."],
 };
 
+/// What holds elections for others, and ours too: the release that the lab builds, as one program.
+pub(crate) const ETCD: Program = Program {
+    name: "etcd",
+    version: "3.5.35",
+    binary: "etcd",
+    get: &[concat!("go build -C ", env!("CARGO_MANIFEST_DIR"), "/../lab/etcd-later -o \"$PWD/etcd\" .")],
+};
+
 impl Program {
     /// Where it lies; missing, how to get it.
     pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use slipway_agent::core::{AgentCore, HostIdentity, Setup};
-use slipway_agent::sampler::Source;
+use slipway_agent::sampler::{Look, Source};
 use slipway_errors::Coded;
 use slipway_host::fake::{FakeHandle, State};
 use slipway_proto::types::{HostFacts, HostMetrics};
@@ -45,7 +45,7 @@ struct Remembered {
 
 #[async_trait]
 impl Source for Remembered {
-    async fn facts(&self) -> Result<HostFacts, Coded> {
+    async fn facts(&self, look: Look) -> Result<HostFacts, Coded> {
         {
             let said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
             let looks = said.get(&self.name).into_iter().flatten();
@@ -56,7 +56,7 @@ impl Source for Remembered {
             }
         }
         let like = self.machine.state();
-        let facts = self.inner.facts().await?;
+        let facts = self.inner.facts(look).await?;
         let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
         let looks = said.entry(self.name.clone()).or_default();
         if looks.len() < LOOKS {

@@ -71,7 +71,24 @@ pub(crate) fn cut(host: &str) -> Result<()> {
     .with_context(|| format!("cut {host} off"))
 }
 
-/// Undoes `cut`.
+/// Drops all that comes to these TCP ports, or from them, on its way from or to a host; everything else goes on.
+pub(crate) fn cut_ports(host: &str, ports: &[u16]) -> Result<()> {
+    let (table, link) = (format!("{TABLES}cut_{host}"), format!("vb-{host}"));
+    let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let rules = |way: &str| {
+        format!("{way} \"{link}\" tcp dport {{ {ports} }} drop; {way} \"{link}\" tcp sport {{ {ports} }} drop;")
+    };
+    nft(&format!(
+        "table bridge {table} {{\n\
+         chain from {{ type filter hook prerouting priority -300; {} }}\n\
+         chain to {{ type filter hook postrouting priority 300; {} }}\n}}\n",
+        rules("iifname"),
+        rules("oifname")
+    ))
+    .with_context(|| format!("cut {host} off by ports"))
+}
+
+/// Undoes either.
 pub(crate) fn heal(host: &str) -> Result<()> {
     nft(&format!("delete table bridge {TABLES}cut_{host}\n")).with_context(|| format!("heal {host}"))
 }

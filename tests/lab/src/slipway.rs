@@ -107,6 +107,11 @@ pub(crate) fn refused(output: &Output, exit: i32, code: &str) -> Result<()> {
 }
 
 impl Run<'_> {
+    /// Its id, for verbs.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Where it stands.
     pub(crate) fn show(&self) -> Result<RunShown> {
         Ok(serde_json::from_value(self.lab.slipway_json(&["run", "show", &self.id])?)?)

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use futures::future::{Either, join_all, select};
 use slipway_coordinator::boot::candidate;
+use slipway_coordinator::gate::quiet;
 use slipway_errors::{Code, Coded};
 use slipway_store::signs::{Heard, LEASE, SIGN, Signs};
 use slipway_store::{HighWater, Leadership};
@@ -115,6 +116,7 @@ impl Coordinator {
         }
         let lost = CancellationToken::new();
         self.spawner.spawn(self.me, self.clone().live(fence, lost.clone()));
+        self.spawner.spawn(self.me, self.clone().settle(leadership.clone(), lost.clone()));
         let leader = Leader::new(Site::new(&self.shared, self.me, &leadership), lost.clone(), self.spawner.clone());
         let work = pin!(async {
             if leader.recover().await {
@@ -125,6 +127,17 @@ impl Coordinator {
             }
         });
         select(work, pin!(lost.cancelled())).await;
+    }
+
+    /// Tells the store once those before cannot be at work any more.
+    async fn settle(self, leadership: Leadership, lost: CancellationToken) {
+        if !leadership.before_may_act {
+            return;
+        }
+        self.shared.sleep(quiet(&leadership)).await;
+        while !lost.is_cancelled() && self.store(Ask::Settle(leadership.fence.clone())).await.is_err() {
+            self.shared.sleep(Duration::from_secs(2)).await;
+        }
     }
 
     /// Gives signs of life until the leadership is lost.

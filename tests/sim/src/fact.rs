@@ -15,7 +15,12 @@ use crate::message::Write;
 #[derive(Debug, Clone)]
 pub enum Fact {
     /// The store gave a leadership.
-    Won(Fence),
+    Won {
+        /// The leadership.
+        fence: Fence,
+        /// Another one that was at work, as far as the store could tell.
+        deposed: Option<Fence>,
+    },
     /// A coordinator begins to lead.
     Leads {
         /// The coordinator.

@@ -5,12 +5,14 @@ mod disruption;
 mod i1;
 mod i10;
 mod i18;
+mod i18_address;
 mod i2;
 mod i3;
 mod i4;
 mod i5;
 mod i6;
 
+pub use self::i18_address::Address;
 use crate::fact::Fact;
 use crate::world::World;
 
@@ -31,7 +33,7 @@ pub enum Name {
     I6,
     /// Cordons belong to whoever made them.
     I10,
-    /// Nobody leads without the store's word.
+    /// Nobody leads without the store's word, and one master has the address.
     I18,
 }
 

@@ -33,6 +33,8 @@ pub enum Ask {
     Sign(Fence),
     /// To the store: whoever leads under this name has ended.
     Resign(String),
+    /// To the store: nobody of a leadership before this one can be at work any more.
+    Settle(Fence),
     /// To the store: does this leadership still hold?
     Confirm(Fence),
     /// To the store: lines for the journal of a run, after so many.
@@ -190,6 +192,3 @@ pub enum Event {
     /// From now on nothing more goes wrong.
     Calm,
 }
-
-/// When an event comes, and which of several at that moment.
-pub type When = (Duration, u64);

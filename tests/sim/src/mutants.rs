@@ -42,11 +42,31 @@ pub enum Mutant {
     PromotedWithoutSwap,
     /// Writes to the API server ask nobody and wait for nobody.
     GateAlwaysOpen,
+    /// The store gives the leadership to whoever has read the latest term, whoever is at work under it.
+    FreshLeaderDeposed,
+    /// keepalived goes on believing a guard that is dead.
+    GuardNeverExpires,
+    /// A dead guard's word is taken away from a master that it did not call well.
+    DeadCountsTwice,
+    /// A guard that begins takes back a word that keepalived does not believe any more.
+    ExpiredTakenBack,
+    /// A master that returns is well at the first look.
+    WellAtOnce,
+    /// keepalived goes by the bases alone: a master that returns takes the address before it is well.
+    NothingIsWeighed,
+    /// Whoever is highest takes the address, whoever has it.
+    HoldingCountsForNothing,
+    /// A lowered priority alone moves nothing.
+    NobodyPreempts,
+    /// What is bad at one look is believed.
+    NoPatience,
+    /// What a dead keepalived leaves behind stays.
+    StrayStays,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 28] = [
         Self::NoFenceCheck,
         Self::EqualTermAccepted,
         Self::NoFsync,
@@ -65,6 +85,16 @@ impl Mutant {
         Self::EqualTermWon,
         Self::PromotedWithoutSwap,
         Self::GateAlwaysOpen,
+        Self::FreshLeaderDeposed,
+        Self::GuardNeverExpires,
+        Self::DeadCountsTwice,
+        Self::ExpiredTakenBack,
+        Self::WellAtOnce,
+        Self::NothingIsWeighed,
+        Self::HoldingCountsForNothing,
+        Self::NobodyPreempts,
+        Self::NoPatience,
+        Self::StrayStays,
     ];
 
     /// As it is listed.
@@ -88,12 +118,38 @@ impl Mutant {
             Self::EqualTermWon => "equal-term-won",
             Self::PromotedWithoutSwap => "promoted-without-swap",
             Self::GateAlwaysOpen => "gate-always-open",
+            Self::FreshLeaderDeposed => "fresh-leader-deposed",
+            Self::GuardNeverExpires => "guard-never-expires",
+            Self::DeadCountsTwice => "dead-counts-twice",
+            Self::ExpiredTakenBack => "expired-taken-back",
+            Self::WellAtOnce => "well-at-once",
+            Self::NothingIsWeighed => "nothing-is-weighed",
+            Self::HoldingCountsForNothing => "holding-counts-for-nothing",
+            Self::NobodyPreempts => "nobody-preempts",
+            Self::NoPatience => "no-patience",
+            Self::StrayStays => "stray-stays",
         }
     }
 
     /// The bug of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mutant| mutant.name() == name)
+    }
+
+    /// It is about the address, which is simulated by itself.
+    pub const fn is_of_address(self) -> bool {
+        matches!(
+            self,
+            Self::GuardNeverExpires
+                | Self::DeadCountsTwice
+                | Self::ExpiredTakenBack
+                | Self::WellAtOnce
+                | Self::NothingIsWeighed
+                | Self::HoldingCountsForNothing
+                | Self::NobodyPreempts
+                | Self::NoPatience
+                | Self::StrayStays
+        )
     }
 
     /// The invariant that has to catch it.
@@ -111,7 +167,17 @@ impl Mutant {
             | Self::GateAlwaysOpen => Name::I5,
             Self::StoreTakesOldTerm | Self::EqualTermWon => Name::I6,
             Self::ForeignCordonUndone | Self::StepAssumedDone => Name::I10,
-            Self::PromotedWithoutSwap => Name::I18,
+            Self::PromotedWithoutSwap
+            | Self::FreshLeaderDeposed
+            | Self::GuardNeverExpires
+            | Self::DeadCountsTwice
+            | Self::ExpiredTakenBack
+            | Self::WellAtOnce
+            | Self::NothingIsWeighed
+            | Self::HoldingCountsForNothing
+            | Self::NobodyPreempts
+            | Self::NoPatience
+            | Self::StrayStays => Name::I18,
         }
     }
 }

@@ -75,6 +75,11 @@ impl Net {
         self.cuts.keys().copied().collect()
     }
 
+    /// Whether nothing that one of them says comes to the other.
+    pub fn is_cut(&self, from: Party, to: Party) -> bool {
+        self.cuts.values().any(|(link, _)| link.carries(from, to))
+    }
+
     /// What becomes of a message that is sent now.
     pub fn fate(&mut self, from: Party, to: Party) -> Fate {
         let cut = self.cuts.iter().find(|(_, (link, _))| link.carries(from, to));

@@ -61,7 +61,7 @@ impl World {
                 }
             }
             Party::Coordinator(number) => self.put_into_inbox(number, ask),
-            Party::Operator => {}
+            Party::Operator | Party::Segment(_) => {}
         }
     }
 
@@ -89,10 +89,10 @@ impl World {
         let now = self.now();
         let (reply, changed) = self.store.take(call, ask, now);
         match changed {
-            Some(Changed::Won(fence)) => {
+            Some(Changed::Won(fence, deposed)) => {
                 self.say(format_args!("the store gives {fence}"));
                 self.count("leaderships");
-                self.facts.push(Fact::Won(fence));
+                self.facts.push(Fact::Won { fence, deposed });
                 self.at(slipway_store::signs::LEASE, Event::Lease);
             }
             Some(Changed::Appended(run, after, by, leader)) => {

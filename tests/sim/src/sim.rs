@@ -1,16 +1,19 @@
 //! One simulation: takes events out of the queue, has whoever they are for act, and asks every invariant after each of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::coordinator::Coordinator;
 use crate::faults::Trouble;
-use crate::invariants::{Broken, Invariants};
+use crate::invariants::{Broken, Invariants, Name};
 use crate::message::{Ask, Event};
 use crate::mutants::Mutant;
 use crate::party::Party;
 use crate::serve::Question;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
+use crate::trace::Trace;
+use crate::vip;
 use crate::world::World;
 
 /// For so long things go wrong.
@@ -43,7 +46,7 @@ pub struct Ended {
     /// The lines of the trace that were kept.
     pub lines: Vec<String>,
     /// How often each interesting thing happened.
-    pub seen: std::collections::BTreeMap<&'static str, u64>,
+    pub seen: BTreeMap<&'static str, u64>,
     /// The time that was simulated.
     pub time: Duration,
 }
@@ -56,9 +59,31 @@ struct Simulation {
     next_look: Duration,
 }
 
-/// Runs the simulation of a seed.
+/// Runs the simulation of a seed: the cluster, and the address of its masters. A bug that is put in is looked for where it is.
 pub fn simulate(seed: u64, options: Options) -> Ended {
-    let mut world = World::new(seed, options.mutant, options.whole_trace);
+    let mut trace = Trace::new(options.whole_trace);
+    let mut ended = Ended {
+        seed,
+        broken: Vec::new(),
+        hash: String::new(),
+        lines: Vec::new(),
+        seen: BTreeMap::new(),
+        time: Duration::ZERO,
+    };
+    let of_address = options.mutant.is_some_and(Mutant::is_of_address);
+    if !of_address {
+        trace = of_cluster(&mut ended, options, trace);
+    }
+    if ended.broken.is_empty() && (of_address || options.mutant.is_none()) {
+        trace = of_segment(&mut ended, options, trace);
+    }
+    ended.hash = trace.hash();
+    ended.lines = trace.lines().map(str::to_owned).collect();
+    ended
+}
+
+fn of_cluster(ended: &mut Ended, options: Options, trace: Trace) -> Trace {
+    let mut world = World::new(ended.seed, options.mutant, trace);
     world.draw_troubles(TROUBLED);
     world.at(Duration::from_secs(3), Event::Wants);
     world.at(Duration::from_secs(20), Event::LooksAfter);
@@ -70,12 +95,30 @@ pub fn simulate(seed: u64, options: Options) -> Ended {
     let (shared, tasks) = (Shared::new(world), Tasks::default());
     let mut simulation =
         Simulation { shared, tasks, invariants: Invariants::default(), events: 0, next_look: Duration::ZERO };
-    let broken = simulation.run();
-    let world = simulation.shared.world();
-    let mut seen = world.seen.clone();
-    seen.insert("events", simulation.events);
-    let lines = world.trace.lines().map(str::to_owned).collect();
-    Ended { seed, broken, hash: world.trace.hash(), lines, seen, time: world.now() }
+    ended.broken = simulation.run();
+    let mut world = simulation.shared.world();
+    ended.seen = std::mem::take(&mut world.seen);
+    ended.seen.insert("events", simulation.events);
+    ended.time = world.now();
+    std::mem::replace(&mut world.trace, Trace::new(false))
+}
+
+fn of_segment(ended: &mut Ended, options: Options, trace: Trace) -> Trace {
+    let mut segment = match vip::simulate(ended.seed, options.mutant, trace) {
+        Ok((segment, broken)) => {
+            ended.broken = broken;
+            segment
+        }
+        Err(error) => {
+            ended.broken = vec![Broken { name: Name::I18, how: format!("the guard has no configuration: {error}") }];
+            return Trace::new(false);
+        }
+    };
+    ended.time += segment.now();
+    for (what, count) in std::mem::take(&mut segment.seen) {
+        *ended.seen.entry(what).or_default() += count;
+    }
+    segment.trace
 }
 
 impl Simulation {

@@ -9,7 +9,7 @@ use slipway_events::Entry;
 use slipway_flow::journal::link;
 use slipway_flow::{Journal, JournalError, Line};
 use slipway_store::signs::{LEASE, was_seen_to_end};
-use slipway_store::{Candidate, Error, HighWater, Leadership, Memory, Store};
+use slipway_store::{Candidate, Error, HighWater, Leadership, Memory, Presence, Store};
 use slipway_types::{Fence, Lineage, RunId, Term};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub struct SimStore {
     /// Whose sign of life there is, and until when.
     presence: Option<(Fence, Duration)>,
     resigned: Option<Fence>,
+    /// The latest leadership beside which nobody of an earlier one can be at work.
+    settled: Option<Fence>,
     /// Who waits for the leader's end.
     waiting: Vec<u64>,
     /// It answers.
@@ -33,8 +35,8 @@ pub struct SimStore {
 /// What a question changed, for the invariants.
 #[derive(Debug)]
 pub enum Changed {
-    /// A leadership was won.
-    Won(Fence),
+    /// A leadership was won; another one was at work.
+    Won(Fence, Option<Fence>),
     /// Lines were appended under a leadership, while that one was the latest.
     Appended(RunId, u64, Fence, Fence),
 }
@@ -68,7 +70,7 @@ impl SimStore {
     /// An empty store.
     pub fn new(mutant: Option<Mutant>) -> Self {
         let memory = Memory::new(Lineage("sim".to_owned()));
-        Self { memory, presence: None, resigned: None, waiting: Vec::new(), answers: true, mutant }
+        Self { memory, presence: None, resigned: None, settled: None, waiting: Vec::new(), answers: true, mutant }
     }
 
     /// The latest leadership.
@@ -129,6 +131,11 @@ impl SimStore {
                     store.resign(&holder);
                     Answer::Done
                 }
+                Ask::Settle(fence) => {
+                    store.high_water().admit(&fence)?;
+                    store.settled = Some(fence);
+                    Answer::Done
+                }
                 Ask::Confirm(fence) => {
                     store.high_water().admit(&fence)?;
                     Answer::Done
@@ -167,7 +174,7 @@ impl SimStore {
 
     fn campaign(&mut self, candidate: &Candidate, now: Duration) -> (Option<Reply>, Option<Changed>) {
         let before = self.high_water();
-        let before_may_act = !was_seen_to_end(&before, self.resigned.as_ref());
+        let before_may_act = !was_seen_to_end(&before, self.resigned.as_ref(), self.settled.as_ref());
         // A campaign whose answer was lost is asked again: holders' names are never used twice.
         if before.holder == candidate.holder {
             let won = Leadership { fence: before.fence(), lost: Default::default(), before_may_act: true };
@@ -176,14 +183,24 @@ impl SimStore {
         if self.mutant == Some(Mutant::EqualTermWon) && before.term != Term(0) {
             let fence = Fence { holder: candidate.holder.clone(), ..before.fence() };
             let won = Leadership { fence: fence.clone(), lost: Default::default(), before_may_act };
-            return (Some(Ok(Answer::Won(won))), Some(Changed::Won(fence)));
+            return (Some(Ok(Answer::Won(won))), Some(Changed::Won(fence, None)));
+        }
+        let at_work = self.presence.as_ref().filter(|(_, until)| *until > now).map(|(fence, _)| fence.clone());
+        let presence =
+            at_work.clone().map(|Fence { term, holder, .. }| Presence { term, holder, address: String::new() });
+        let seen = presence.as_ref().filter(|_| self.mutant != Some(Mutant::FreshLeaderDeposed));
+        if let Err(error) = before.next(candidate, seen) {
+            return (Some(Err(error.coded())), None);
         }
         let won = at_once(async { self.memory.campaign(candidate).await.map_err(Refused::from) });
         match won {
             Ok(won) => {
                 let fence = won.fence.clone();
                 self.presence = Some((fence.clone(), now + LEASE));
-                (Some(Ok(Answer::Won(Leadership { before_may_act, ..won }))), Some(Changed::Won(fence)))
+                if !before_may_act {
+                    self.settled = Some(fence.clone());
+                }
+                (Some(Ok(Answer::Won(Leadership { before_may_act, ..won }))), Some(Changed::Won(fence, at_work)))
             }
             Err(Refused(error)) => (Some(Err(error)), None),
         }

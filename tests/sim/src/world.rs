@@ -15,10 +15,11 @@ use crate::clock::VirtualClock;
 use crate::etcd::Etcd;
 use crate::fact::Fact;
 use crate::host::Host;
-use crate::message::{Ask, Event, Reply, When};
+use crate::message::{Ask, Event, Reply};
 use crate::mutants::Mutant;
 use crate::net::{Fate, Net};
 use crate::party::Party;
+use crate::queue::Queue;
 use crate::store::SimStore;
 use crate::trace::Trace;
 
@@ -53,8 +54,7 @@ struct Slot {
 pub struct World {
     /// Time.
     pub clock: Arc<VirtualClock>,
-    queue: BTreeMap<When, Event>,
-    next: u64,
+    queue: Queue<Event>,
     slots: BTreeMap<u64, Slot>,
     held: Vec<(u64, Event)>,
     /// The network.
@@ -100,12 +100,11 @@ const HOSTS: usize = MASTERS + WORKERS + WAITING;
 
 impl World {
     /// The world of a seed, before anything happens.
-    pub fn new(seed: u64, mutant: Option<Mutant>, whole_trace: bool) -> Self {
-        let mut people = Chance::of(seed, "people");
+    pub fn new(seed: u64, mutant: Option<Mutant>, trace: Trace) -> Self {
+        let (mut people, queue) = (Chance::of(seed, "people"), Queue::default());
         let mut world = Self {
-            clock: Arc::default(),
-            queue: BTreeMap::new(),
-            next: 0,
+            clock: Arc::clone(&queue.clock),
+            queue,
             slots: BTreeMap::new(),
             held: Vec::new(),
             net: Net::new(seed),
@@ -116,7 +115,7 @@ impl World {
             hosts: Vec::new(),
             processes: Vec::new(),
             facts: Vec::new(),
-            trace: Trace::new(whole_trace),
+            trace,
             mutant,
             budget: people.between(1, 3) as u32,
             people,
@@ -164,16 +163,12 @@ impl World {
 
     /// Puts an event into the queue, after so long.
     pub fn at(&mut self, after: Duration, event: Event) {
-        self.next += 1;
-        let when = (self.now() + after, self.next);
-        self.queue.insert(when, event);
+        self.queue.at(after, event);
     }
 
     /// The next event; time moves to it.
     pub fn next_event(&mut self) -> Option<Event> {
-        let ((now, _), event) = self.queue.pop_first()?;
-        self.clock.move_to(now);
-        Some(event)
+        self.queue.next_event()
     }
 
     /// A line for the trace.

@@ -1,17 +1,18 @@
-//! Links and routes over rtnetlink. A connection for each call: they are rare, and none can go stale.
+//! Links and routes over rtnetlink. A connection for each call: none can go stale.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{Handle, RouteMessageBuilder};
 use tokio::task::JoinSet;
 
+use super::dump::dump;
 use super::{blocking, netns};
 use crate::{Error, Link, Links, Namespace, Route};
 
@@ -79,21 +80,21 @@ fn written(message: &AddressMessage) -> Option<String> {
     })
 }
 
-async fn addresses(handle: &Handle) -> Result<BTreeMap<u32, Vec<String>>, rtnetlink::Error> {
-    let mut found: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    let mut messages = handle.address().get().execute();
-    while let Some(message) = messages.try_next().await? {
-        if let Some(address) = written(&message) {
-            found.entry(message.header.index).or_default().push(address);
+/// All links with their addresses, in two questions.
+fn links() -> std::io::Result<Vec<Link>> {
+    let all: Vec<Raw> = dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?
+        .iter()
+        .filter_map(|message| if let RouteNetlinkMessage::NewLink(link) = message { Some(raw(link)) } else { None })
+        .collect();
+    let mut addresses: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for message in dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
+        if let RouteNetlinkMessage::NewAddress(message) = message
+            && let Some(address) = written(&message)
+        {
+            addresses.entry(message.header.index).or_default().push(address);
         }
     }
-    Ok(found)
-}
-
-async fn links(handle: &Handle) -> Result<Vec<Link>, rtnetlink::Error> {
-    let all = raw_links(handle).await?;
     let names: BTreeMap<u32, String> = all.iter().map(|raw| (raw.index, raw.name.clone())).collect();
-    let mut addresses = addresses(handle).await?;
     let link = |raw: Raw| Link {
         master: raw.master.and_then(|master| names.get(&master).cloned()),
         addresses: addresses.remove(&raw.index).unwrap_or_default(),
@@ -148,7 +149,7 @@ async fn raw_routes(handle: &Handle) -> Result<Vec<(Route, RouteMessage)>, rtnet
 #[async_trait]
 impl Links for Netlink {
     async fn list(&self) -> Result<Vec<Link>, Error> {
-        with("listing links", async |handle| links(&handle).await).await
+        blocking("listing links", || links().map_err(Error::io("listing links"))).await
     }
 
     async fn delete(&self, name: &str, kind: &str) -> Result<(), Error> {

@@ -1,91 +1,86 @@
-//! Samples of the machine. Disks are asked only where the file system is local: the question would hang on a dead NFS server.
+//! Samples of the machine, cheap enough for one each second on every host: files of the kernel that stay open and are read where we stand, for
+//! none of them waits for a disk. The disks themselves are another matter.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use nix::sys::statvfs::statvfs;
-use procfs::{Current, PressureRecord};
-use slipway_proto::types::{Disk, HostMetrics, Pressure};
-use sysinfo::System;
+use slipway_proto::types::{HostMetrics, Pressure};
 
-use super::{blocking, mounts};
-use crate::{Error, Metrics, Mount};
-
-const LOCAL: [&str; 8] = ["ext4", "ext3", "ext2", "xfs", "btrfs", "zfs", "overlay", "f2fs"];
-const DISKS: usize = 32;
+use super::disks::Disks;
+use super::figures::{self, CpuTime};
+use super::kept_file::KeptFile;
+use crate::{Error, Metrics};
 
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
-    system: Arc<Mutex<Option<System>>>,
+    kernel: Mutex<KernelFiles>,
+    disks: Disks,
 }
 
-fn unreadable(what: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::Unreadable { doing: format!("sampling {what}"), why: error.to_string() }
+#[derive(Debug)]
+struct KernelFiles {
+    stat: KeptFile,
+    meminfo: KeptFile,
+    loadavg: KeptFile,
+    /// Of processors, memory, disks.
+    pressures: [KeptFile; 3],
+    /// At the last sample; at first that of the boot.
+    time: CpuTime,
 }
 
-fn sample(system: &Mutex<Option<System>>) -> Result<HostMetrics, Error> {
-    let mut guard = system.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut system = match guard.take() {
-        Some(system) => system,
-        None => System::new().map_err(|error| unreadable("the system", &error))?,
-    };
-    system.refresh_cpu_usage();
-    system.refresh_memory();
-    let load = System::load_average().map_err(|error| unreadable("the load", &error))?;
-    let metrics = HostMetrics {
-        cpu_percent: f64::from(system.global_cpu_usage()).clamp(0.0, 100.0),
-        memory_total_bytes: system.total_memory(),
-        memory_available_bytes: system.available_memory(),
-        disks: disks(&mounts::mounts()?),
-        load_1m: load.one,
-        load_5m: load.five,
-        load_15m: load.fifteen,
-        cpu_pressure: procfs::CpuPressure::current().ok().map(|cpu| pressure(&cpu.some, None)),
-        memory_pressure: procfs::MemoryPressure::current()
-            .ok()
-            .map(|memory| pressure(&memory.some, Some(&memory.full))),
-        io_pressure: procfs::IoPressure::current().ok().map(|io| pressure(&io.some, Some(&io.full))),
-        cores: system.cpus().len() as u32,
-    };
-    *guard = Some(system);
-    Ok(metrics)
-}
-
-fn pressure(some: &PressureRecord, full: Option<&PressureRecord>) -> Pressure {
-    Pressure {
-        some_avg10: f64::from(some.avg10),
-        full_avg10: full.map(|full| f64::from(full.avg10)).unwrap_or_default(),
+impl Default for KernelFiles {
+    fn default() -> Self {
+        let pressures = ["/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure/io"];
+        Self {
+            stat: KeptFile::at("/proc/stat"),
+            meminfo: KeptFile::at("/proc/meminfo"),
+            loadavg: KeptFile::at("/proc/loadavg"),
+            pressures: pressures.map(KeptFile::at),
+            time: CpuTime::default(),
+        }
     }
 }
 
-/// One line for each local file system, by the first place that it is mounted on.
-fn disks(mounts: &[Mount]) -> Vec<Disk> {
-    let mut seen = BTreeSet::new();
-    let local = mounts.iter().filter(|mount| LOCAL.contains(&mount.fs_type.as_str()));
-    let fresh: Vec<&Mount> = local
-        .filter(|mount| {
-            mount.source == "overlay" && mount.mount_point.parent().is_none()
-                || mount.source != "overlay" && seen.insert(mount.source.clone())
+/// What such a file says; an error where it cannot be read or understood.
+fn said<T>(file: &mut KeptFile, doing: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Error> {
+    let text = file.text().map_err(Error::io(doing))?;
+    read(text).ok_or_else(|| Error::Unreadable { doing: doing.to_owned(), why: "it is of no known form".to_owned() })
+}
+
+impl KernelFiles {
+    /// All but the disks.
+    fn sample(&mut self) -> Result<HostMetrics, Error> {
+        let (time, cores) = said(&mut self.stat, "sampling /proc/stat", figures::cpu)?;
+        let (memory_total_bytes, memory_available_bytes) =
+            said(&mut self.meminfo, "sampling /proc/meminfo", figures::memory)?;
+        let [load_1m, load_5m, load_15m] = said(&mut self.loadavg, "sampling /proc/loadavg", figures::load)?;
+        let before = std::mem::replace(&mut self.time, time);
+        // A kernel may have been built without them, or told to leave them.
+        let pressure = |file: &mut KeptFile| file.text().ok().and_then(figures::pressure);
+        let [cpu_pressure, memory_pressure, io_pressure]: [Option<Pressure>; 3] =
+            self.pressures.each_mut().map(pressure);
+        Ok(HostMetrics {
+            cpu_percent: time.percent_since(before),
+            memory_total_bytes,
+            memory_available_bytes,
+            disks: Vec::new(),
+            load_1m,
+            load_5m,
+            load_15m,
+            cpu_pressure,
+            memory_pressure,
+            io_pressure,
+            cores,
         })
-        .collect();
-    let sized = |mount: &&Mount| {
-        let stat = statvfs(&mount.mount_point).ok()?;
-        let unit = stat.fragment_size();
-        Some(Disk {
-            mount_point: mount.mount_point.display().to_string(),
-            total_bytes: unit.saturating_mul(stat.blocks()),
-            available_bytes: unit.saturating_mul(stat.blocks_available()),
-        })
-    };
-    fresh.iter().filter_map(sized).take(DISKS).collect()
+    }
 }
 
 #[async_trait]
 impl Metrics for Sampler {
     async fn sample(&self) -> Result<HostMetrics, Error> {
-        let system = Arc::clone(&self.system);
-        blocking("sampling the host", move || sample(&system)).await
+        let disks = self.disks.sizes().await?;
+        let sample = self.kernel.lock().unwrap_or_else(PoisonError::into_inner).sample()?;
+        Ok(HostMetrics { disks, ..sample })
     }
 }
 
@@ -103,11 +98,5 @@ mod tests {
             assert!(sample.cores > 0);
             assert!(sample.disks.iter().all(|disk| disk.total_bytes >= disk.available_bytes));
         }
-    }
-
-    #[test]
-    fn a_remote_file_system_is_never_asked() {
-        let remote = Mount { mount_point: "/".into(), fs_type: "nfs4".into(), source: "server:/x".into() };
-        assert!(disks(&[remote]).is_empty());
     }
 }

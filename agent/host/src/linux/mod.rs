@@ -2,16 +2,21 @@
 
 mod api_server;
 mod apt;
+mod disks;
+mod dump;
 mod etcd;
 mod exec;
+mod figures;
 mod files;
 mod identity;
+mod kept_file;
 mod kernel;
 mod links;
 mod metrics;
 mod mounts;
 mod netfilter;
 mod netns;
+mod one_thread;
 mod packages;
 mod processes;
 mod reach;
@@ -29,6 +34,7 @@ use crate::{Error, Host, Profiles};
 pub use exec::{Exec, Program};
 pub use files::LinuxFiles;
 pub use mounts::LinuxMounts;
+pub use one_thread::on_one_thread;
 
 impl Host {
     /// The machine that this program runs on, with the given profiles.
@@ -56,11 +62,14 @@ impl Host {
     }
 }
 
-/// Runs what blocks where it may.
+/// Runs what blocks where it may: here, if this is a thread for that, or else on one.
 async fn blocking<T: Send + 'static>(
     doing: &str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    if one_thread::may_block() {
+        return work();
+    }
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::Unreadable { doing: doing.to_owned(), why: error.to_string() }),

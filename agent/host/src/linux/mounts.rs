@@ -5,21 +5,30 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use nix::mount::{MntFlags, umount2};
-use procfs::process::Process;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use procfs::FromBufRead;
+use procfs::process::MountInfos;
 
 use super::blocking;
+use super::kept_file::KeptFile;
 use crate::{Error, Mount, Mounts};
 
 /// Mounts of this machine, as this process sees them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LinuxMounts;
 
-fn unreadable(error: procfs::ProcError) -> Error {
-    Error::Unreadable { doing: "reading /proc/self/mountinfo".into(), why: error.to_string() }
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::Unreadable { doing: format!("reading {MOUNTINFO}"), why: error.to_string() }
 }
 
 pub(super) fn mounts() -> Result<Vec<Mount>, Error> {
-    let infos = Process::myself().and_then(|myself| myself.mountinfo()).map_err(unreadable)?;
+    parse(KeptFile::at(MOUNTINFO).text().map_err(unreadable)?)
+}
+
+fn parse(mountinfo: &str) -> Result<Vec<Mount>, Error> {
+    let infos = MountInfos::from_buf_read(mountinfo.as_bytes()).map_err(unreadable)?;
     Ok(infos
         .into_iter()
         .map(|info| Mount {
@@ -28,6 +37,41 @@ pub(super) fn mounts() -> Result<Vec<Mount>, Error> {
             source: info.mount_source.unwrap_or_default(),
         })
         .collect())
+}
+
+/// What is mounted, for those who ask each second: read again only when the kernel says that it is no longer the same.
+#[derive(Debug)]
+pub(super) struct KeptMounts {
+    file: KeptFile,
+    mounts: Option<Vec<Mount>>,
+}
+
+impl Default for KeptMounts {
+    fn default() -> Self {
+        Self { file: KeptFile::at(MOUNTINFO), mounts: None }
+    }
+}
+
+impl KeptMounts {
+    /// As it is now.
+    pub(super) fn now(&mut self) -> Result<&[Mount], Error> {
+        if self.changed() {
+            self.mounts = None;
+        }
+        if self.mounts.is_none() {
+            self.mounts = Some(parse(self.file.text().map_err(unreadable)?)?);
+        }
+        Ok(self.mounts.as_deref().unwrap_or_default())
+    }
+
+    /// The kernel marks each open file of this kind when a mount comes or goes; asking takes the mark away.
+    fn changed(&self) -> bool {
+        let Some(open) = self.file.open() else { return true };
+        let marks = PollFlags::POLLERR | PollFlags::POLLPRI;
+        let mut asked = [PollFd::new(open, marks)];
+        let answered = poll(&mut asked, PollTimeout::ZERO);
+        answered.is_err() || asked[0].revents().is_none_or(|found| found.intersects(marks))
+    }
 }
 
 pub(super) fn mount_points() -> Result<BTreeSet<PathBuf>, Error> {
@@ -71,6 +115,10 @@ impl Mounts for LinuxMounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+
+    const NONE: Option<&str> = None;
 
     #[test]
     fn escaped_blanks_become_blanks() {
@@ -79,6 +127,32 @@ mod tests {
             PathBuf::from(r"/var/lib/kubelet/my data\x")
         );
         assert_eq!(unescaped(Path::new(r"/a\04")), PathBuf::from(r"/a\04"));
+    }
+
+    /// In a thread with mounts of its own; where this program may not have any, nothing is tried.
+    fn apart(look: impl FnOnce() + Send + 'static) {
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        let thread = std::thread::spawn(move || {
+            let alone = unshare(CloneFlags::CLONE_NEWNS).and_then(|()| mount(NONE, "/", NONE, private, NONE));
+            alone.map(|()| look()).is_ok()
+        });
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn kept_mounts_are_read_again_only_when_one_comes_or_goes() {
+        apart(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut kept = KeptMounts { file: KeptFile::at("/proc/thread-self/mountinfo"), mounts: None };
+            let has = |mounts: &[Mount]| mounts.iter().any(|mount| mount.mount_point == folder.path());
+            assert!(!kept.now().unwrap().is_empty() && !has(kept.now().unwrap()));
+            assert!(!kept.changed());
+            mount(Some("none"), folder.path(), Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
+            assert!(has(kept.now().unwrap()));
+            assert!(!kept.changed(), "what was told once is not told again");
+            umount2(folder.path(), MntFlags::empty()).unwrap();
+            assert!(!has(kept.now().unwrap()));
+        });
     }
 
     #[test]

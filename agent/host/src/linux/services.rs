@@ -45,14 +45,11 @@ impl Systemd {
     }
 
     pub(super) async fn manager(&self, doing: Doing<'_>) -> Result<ManagerProxy<'static>, Error> {
-        let connection = self.connection(doing).await?;
-        doing.call(ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build()).await
+        manager_on(&self.connection(doing).await?, doing).await
     }
 
     pub(super) async fn unit(&self, doing: Doing<'_>, path: &OwnedObjectPath) -> Result<UnitProxy<'static>, Error> {
-        let connection = self.connection(doing).await?;
-        let builder = UnitProxy::builder(&connection).path(path.clone());
-        doing.call(builder.cache_properties(CacheProperties::No).build()).await
+        unit_on(&self.connection(doing).await?, doing, path).await
     }
 
     pub(super) async fn service(
@@ -60,9 +57,7 @@ impl Systemd {
         doing: Doing<'_>,
         path: &OwnedObjectPath,
     ) -> Result<ServiceProxy<'static>, Error> {
-        let connection = self.connection(doing).await?;
-        let builder = ServiceProxy::builder(&connection).path(path.clone());
-        doing.call(builder.cache_properties(CacheProperties::No).build()).await
+        service_on(&self.connection(doing).await?, doing, path).await
     }
 
     async fn enablement(&self, manager: &ManagerProxy<'_>, doing: Doing<'_>) -> Result<Enablement, Error> {
@@ -82,6 +77,28 @@ impl Systemd {
         }
         Ok(())
     }
+}
+
+async fn manager_on(connection: &Connection, doing: Doing<'_>) -> Result<ManagerProxy<'static>, Error> {
+    doing.call(ManagerProxy::builder(connection).cache_properties(CacheProperties::No).build()).await
+}
+
+async fn unit_on(
+    connection: &Connection,
+    doing: Doing<'_>,
+    path: &OwnedObjectPath,
+) -> Result<UnitProxy<'static>, Error> {
+    let builder = UnitProxy::builder(connection).path(path.clone());
+    doing.call(builder.cache_properties(CacheProperties::No).build()).await
+}
+
+async fn service_on(
+    connection: &Connection,
+    doing: Doing<'_>,
+    path: &OwnedObjectPath,
+) -> Result<ServiceProxy<'static>, Error> {
+    let builder = ServiceProxy::builder(connection).path(path.clone());
+    doing.call(builder.cache_properties(CacheProperties::No).build()).await
 }
 
 fn enablement(state: &str) -> Enablement {
@@ -120,14 +137,16 @@ fn own_unit_file(unit: &str) -> Result<Option<PathBuf>, Error> {
 impl Services for Systemd {
     async fn state(&self, unit: &str) -> Result<ServiceState, Error> {
         let doing = Doing { unit, what: "looking at" };
-        let manager = self.manager(doing).await?;
+        // Whether the connection still answers is asked once: every host looks at several units every few seconds.
+        let connection = self.connection(doing).await?;
+        let manager = manager_on(&connection, doing).await?;
         let path = doing.call(manager.load_unit(unit)).await?;
-        let proxy = self.unit(doing, &path).await?;
+        let proxy = unit_on(&connection, doing, &path).await?;
         let active = active(&doing.call(proxy.active_state()).await?);
         let enablement = self.enablement(&manager, doing).await?;
         let main_pid = match enablement {
             Enablement::NotFound => None,
-            _ => doing.call(self.service(doing, &path).await?.main_pid()).await.ok().filter(|pid| *pid > 0),
+            _ => doing.call(service_on(&connection, doing, &path).await?.main_pid()).await.ok().filter(|pid| *pid > 0),
         };
         Ok(ServiceState { unit: unit.to_owned(), active, enablement, main_pid })
     }

@@ -56,6 +56,34 @@ impl<W: Send + Sync + 'static> Runner<W> {
     }
 }
 
+impl<W: Send + Sync + 'static> Runner<W> {
+    /// Goes on with a run that has a journal and that nobody goes on with: one whose first lines were written after its asker had been told that
+    /// they could not be. False: there is no such run, or it has ended.
+    pub async fn go_on_with(&self, run: &RunId) -> Result<bool, Coded> {
+        let inner = &self.inner;
+        let _one_at_a_time = inner.starting.lock().await;
+        if inner.runs().contains_key(run) {
+            return Ok(true);
+        }
+        let book = inner.read_book(run).await.map_err(|error| error.coded().clone())?;
+        if book.seq == 0 || book.state.is_final() || inner.stop.is_cancelled() {
+            return Ok(false);
+        }
+        match inner.plan_again(&book) {
+            Ok(plan) => {
+                lock(&inner.claims).take_over(run, claimed(&plan, &book));
+                let engine = inner.engine(&plan, book);
+                inner.take_on(Arc::new(plan), engine, Input::TakenOver, true);
+            }
+            Err(why) => {
+                lock(&inner.claims).take_over(run, book.nodes.clone());
+                inner.park(book, why).await?;
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl<W: Send + Sync + 'static> Inner<W> {
     /// The state of a run, as its journal says.
     pub(super) async fn read_book(&self, run: &RunId) -> Result<Book, JournalError> {

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use slipway_errors::{Code, Coded};
-use slipway_events::{Actor, Event};
+use slipway_events::{Actor, Entry, Event};
 use slipway_types::RunId;
 
 use super::{Inner, Runner, lock};
 use crate::conflicts::{Claim, Decision};
 use crate::engine::{Engine, Input, Shape};
-use crate::{Book, Line, Plan, PlanView};
+use crate::{Book, JournalError, Line, Plan, PlanView};
 
 /// The longest title that a journal takes.
 const LONGEST_TITLE: usize = 500;
@@ -69,12 +69,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         }
         let held = inner.check_conflicts(&proposal.plan)?;
         let lines = first_lines(&request, &proposal, &view, inner.now().wall_ms);
-        let entries = inner.journal.append(&run, 0, lines, &inner.fence).await.map_err(|error| {
-            if let crate::JournalError::Stale(why) = &error {
-                inner.lose(why);
-            }
-            error.coded().clone()
-        })?;
+        let entries = inner.begin_journal(&run, lines).await?;
         let book = Book::fold(run, &entries);
         inner.live.entries(&entries);
         let engine = inner.engine(&proposal.plan, book);
@@ -84,6 +79,24 @@ impl<W: Send + Sync + 'static> Runner<W> {
 }
 
 impl<W: Send + Sync + 'static> Inner<W> {
+    /// The run's first entries. Where no answer came they may be there all the same: then the run has begun.
+    async fn begin_journal(&self, run: &RunId, lines: Vec<Line>) -> Result<Vec<Entry>, Coded> {
+        let count = lines.len();
+        match self.journal.append(run, 0, lines, &self.fence).await {
+            Ok(entries) => Ok(entries),
+            Err(JournalError::Store(why)) => match self.journal.journal(run, 1, count).await {
+                Ok(entries) if !entries.is_empty() => Ok(entries),
+                _ => Err(why),
+            },
+            Err(error) => {
+                if let JournalError::Stale(why) = &error {
+                    self.lose(why);
+                }
+                Err(error.coded().clone())
+            }
+        }
+    }
+
     /// Whether a run of this plan has to wait for others; refused if it may not be open beside them.
     fn check_conflicts(&self, plan: &Plan<W>) -> Result<bool, Coded> {
         let nodes = plan.node_names();

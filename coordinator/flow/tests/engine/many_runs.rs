@@ -1,8 +1,8 @@
 //! Several runs, several processes: conflicts, admission, takeover, and a journal that cannot be written for a while.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::toy::{Desk, Steps, Toy, ToyStep, alice, fence};
@@ -266,4 +266,77 @@ async fn on_a_full_disk_nothing_is_done_the_reason_is_shown_and_room_is_enough_t
     full.store(false, Ordering::SeqCst);
     assert_eq!(desk.end("r1").await.0, RunState::Completed);
     assert_eq!(desk.world.lock().effects["a-w1"], 1);
+}
+
+/// A journal whose first answer to an append is lost: the lines are written at once, or when somebody lets them.
+struct Unanswered {
+    inner: Arc<dyn Journal>,
+    late: bool,
+    lost: Mutex<Option<(RunId, Vec<Line>, Fence)>>,
+    appends: AtomicUsize,
+}
+
+impl Unanswered {
+    fn over(world: &Toy, late: bool) -> Arc<Self> {
+        let (inner, lost, appends) = (world.journal.clone(), Mutex::default(), AtomicUsize::new(0));
+        Arc::new(Self { inner, late, lost, appends })
+    }
+
+    async fn arrives(&self) {
+        let (run, lines, fence) = self.lost.lock().unwrap().take().unwrap();
+        self.inner.append(&run, 0, lines, &fence).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Journal for Unanswered {
+    async fn append(
+        &self,
+        run: &RunId,
+        after: u64,
+        lines: Vec<Line>,
+        fence: &Fence,
+    ) -> Result<Vec<Entry>, JournalError> {
+        if self.appends.fetch_add(1, Ordering::SeqCst) > 0 {
+            return self.inner.append(run, after, lines, fence).await;
+        }
+        *self.lost.lock().unwrap() = Some((run.clone(), lines, fence.clone()));
+        if !self.late {
+            self.arrives().await;
+        }
+        Err(JournalError::Store(Coded::new(Code::STORE_AWAY, "no answer")))
+    }
+
+    async fn journal(&self, run: &RunId, from: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+        self.inner.journal(run, from, limit).await
+    }
+
+    async fn runs(&self, limit: usize) -> Result<Vec<RunHead>, JournalError> {
+        self.inner.runs(limit).await
+    }
+
+    async fn open_runs(&self) -> Result<Vec<RunHead>, JournalError> {
+        self.inner.open_runs().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_first_lines_were_written_unanswered_is_not_left_to_itself() {
+    for late in [false, true] {
+        let world = Arc::new(Toy::of(&["w1"]));
+        world.journal.lead(fence(1));
+        let journal = Unanswered::over(&world, late);
+        let flows = vec![Steps("work", vec![ToyStep::flag("a")])];
+        let desk = Desk::with(world, journal.clone(), Arc::new(AdmitAll), flows, 1);
+        let started = desk.start("r1", "work", "w1").await;
+        assert_eq!(started.is_err(), late, "{started:?}");
+        if late {
+            assert!(!desk.runner.go_on_with(&"r1".into()).await.unwrap(), "there is none yet");
+            journal.arrives().await;
+            assert!(desk.runner.go_on_with(&"r1".into()).await.unwrap());
+        }
+        assert_eq!(desk.end("r1").await.0, RunState::Completed);
+        assert_eq!(desk.world.lock().effects["a-w1"], 1);
+        assert!(!desk.runner.go_on_with(&"r1".into()).await.unwrap(), "it has ended");
+    }
 }

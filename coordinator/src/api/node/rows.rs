@@ -42,6 +42,7 @@ fn row(fleet: &Fleet, node: Option<&Node>, host: Option<&HostRecord>) -> wire::N
             .unwrap_or_default(),
         host_state: host.map_or("unknown", |host| host.state_now(view.facts.as_ref()).as_str()).to_owned(),
         metrics: view.metrics,
+        hearing: host.map(|host| fleet.hearing(&host.id).as_str().to_owned()).unwrap_or_default(),
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) fn host_row(fleet: &Fleet, host: &HostRecord) -> wire::Host {
         boot_id: facts.boot_id,
         agent_version: facts.agent_version,
         says: view.says,
+        hearing: fleet.hearing(&host.id).as_str().to_owned(),
     }
 }
 

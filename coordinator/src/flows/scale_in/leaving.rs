@@ -30,6 +30,12 @@ pub(super) struct Leaving {
     /// Its kubelet is denied, from a removal while it was silent: it has to be let in to end its pods.
     #[serde(default)]
     pub(super) denied: bool,
+    /// There are several coordinators: the one that leads has to run elsewhere.
+    #[serde(default)]
+    pub(super) coordinators: bool,
+    /// The coordinators' own store has a member on its host.
+    #[serde(default)]
+    pub(super) store_member: bool,
     pub(super) evacuation: Evacuation,
     pub(super) work: Vec<HostWork>,
     /// What it is as a master; none for a worker.
@@ -44,10 +50,10 @@ pub(super) async fn leaving(
     denied: bool,
     parameters: &Parameters,
 ) -> Result<Leaving, Coded> {
-    let own = world.coordinator_machine_id.as_deref();
-    if own.is_some_and(|own| own == node.machine_id) {
-        return Err(Coded::new(Code::NODE_OF_COORDINATOR, format!("the coordinator itself runs on {}", node.name))
-            .do_this("move the coordinator to another host first"));
+    let coordinators = !world.fellows.others().await?.is_empty();
+    if !coordinators && world.fellows.runs_on(&node.machine_id) {
+        let text = format!("the coordinator itself runs on {}, and no other one could lead", node.name);
+        return Err(Coded::new(Code::NODE_OF_COORDINATOR, text).do_this("move the coordinator to another host first"));
     }
     let record = world.host_of(&node.name).await?;
     let facts = world.said_by(&record).await?;
@@ -59,6 +65,8 @@ pub(super) async fn leaving(
     };
     let share = share_of(node.role, &node.labels, &world.settings.budget);
     Ok(Leaving {
+        coordinators,
+        store_member: world.fellows.has_member_at(node.internal_ip().unwrap_or_default()).await?,
         denied,
         evacuation: evacuation(world, &node.name, &parameters.drain).await?,
         work: host_work(world, &record, &facts).await?,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use slipway_cluster::Admission;
 use slipway_flow::{OnFailure, Step};
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, WipeEtcdData};
+use slipway_proto::types::{Action, StopService, WipeEtcdData};
 
 use super::Parameters;
 use super::leaving::Leaving;
@@ -17,8 +17,8 @@ use crate::fleet::HostState;
 use crate::flows::hand_over_vip::hand_over_vip;
 use crate::flows::package_work::remove_packages;
 use crate::steps::{
-    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, MoveEtcdLeader, NobodyIsLeftBehind, NodeIsGone,
-    ReleaseHost, SnapshotEtcd, StaysEmpty, VolumesDetached,
+    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, LeadElsewhere, MoveEtcdLeader, NobodyIsLeftBehind,
+    NodeIsGone, ReleaseHost, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VolumesDetached,
 };
 use crate::world::World;
 
@@ -50,6 +50,9 @@ impl Phases {
 /// All phases of the removal of one node.
 pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     let mut phases = Phases::default();
+    if node.coordinators {
+        phases.add("lead elsewhere", vec![Arc::new(LeadElsewhere { host: node.host.clone() })]);
+    }
     if let Some(master) = &node.master {
         phases.add("preflight", preflight(node, master, parameters));
         phases.add("hand over", hand_over(node, master));
@@ -59,6 +62,9 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     phases.no_return = Some("the node leaves the cluster");
     if let Some(etcd) = etcd_of(node) {
         phases.add("leave etcd", etcd.part.leave(Some(&node.name), parameters.consent).into());
+    }
+    if node.store_member {
+        phases.add("leave the store", leave_store(node));
     }
     phases.add("clean host", clean_host(node, parameters));
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
@@ -164,6 +170,19 @@ fn clean_host(node: &Leaving, parameters: &Parameters) -> Steps {
         }
     }
     steps
+}
+
+/// It leaves before it is stopped: the others would count on it.
+fn leave_store(node: &Leaving) -> Steps {
+    let (host, address) = (node.host.clone(), node.address.clone());
+    let unit = "slipway-etcd.service".to_owned();
+    let stop = Action { action: Some(Kind::StopService(StopService { unit })) };
+    let stop = HostAction {
+        summary: "the store's etcd does not run".to_owned(),
+        by_hand: vec!["systemctl disable --now slipway-etcd.service".to_owned()],
+        ..HostAction::once(&node.host, stop, "stop-store-member", Duration::from_mins(2))
+    };
+    vec![Arc::new(StoreMemberLeaves { host, address }), Arc::new(stop)]
 }
 
 /// The reset leaves the data of a member whose removal it was told to skip, with every Secret of the cluster in it.

@@ -41,6 +41,9 @@ pub(super) struct Upgrading {
     pub(super) evacuation: Evacuation,
     /// It is the one that `kubeadm upgrade apply` runs on.
     pub(super) first: bool,
+    /// There are several coordinators: the one that leads has to run elsewhere while a master is upgraded.
+    #[serde(default)]
+    pub(super) coordinators: bool,
     /// What it is as a master; none for a worker.
     pub(super) master: Option<Master>,
     pub(super) shown: BTreeMap<Work, Shown>,
@@ -109,6 +112,7 @@ pub(super) async fn upgrading(around: &Around<'_>, place: &Place) -> Result<Upgr
         first: around.first == Some(&node.name),
         name: node.name.clone(),
         uid: node.uid.clone(),
+        coordinators: !world.fellows.others().await?.is_empty(),
         master,
         shown: BTreeMap::new(),
     };

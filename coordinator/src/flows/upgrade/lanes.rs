@@ -13,8 +13,8 @@ use super::{Facts, Parameters};
 use crate::flows::hand_over_vip::{hand_over_vip, start_keepalived};
 use crate::flows::packages::install;
 use crate::steps::{
-    Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, MoveEtcdLeader, Settled, SettledMaster,
-    StaysEmpty, WithWayBack,
+    Again, BackIntoService, Cordon, Drain, EtcdBearsStop, HostAction, LeadElsewhere, MoveEtcdLeader, Settled,
+    SettledMaster, StaysEmpty, WithWayBack,
 };
 use crate::world::World;
 
@@ -93,7 +93,7 @@ pub(super) fn master(lane: Lane, node: &Upgrading, facts: &Facts, parameters: &P
     };
     let evacuate = evacuate(node, parameters);
     let kubeadm = if alone { step(Work::UpgradeKubeadm, &[]) } else { step(Work::UpgradeKubeadm, &[&empty]) };
-    let lane = lane.phase("hand over", |phase| phase.steps(vip_off(node, part)));
+    let lane = lane.phase("hand over", |phase| phase.steps(lead_elsewhere(node)).steps(vip_off(node, part)));
     // The check of kubeadm that runs a Job finds no node for it where the only master is drained.
     let lane = if alone { lane } else { lane.phase("evacuate", |phase| phase.steps(evacuate.clone())) };
     let lane = lane
@@ -192,6 +192,10 @@ fn bears_stop(node: &Upgrading, master: &Master) -> Option<Arc<dyn Step<World>>>
 fn leader_away(node: &Upgrading, master: &Master) -> Option<Arc<dyn Step<World>>> {
     let member = master.member.filter(|_| !master.others.is_empty())?;
     Some(Arc::new(MoveEtcdLeader { host: node.host.clone(), member, on_failure: OnFailure::Pause }))
+}
+
+fn lead_elsewhere(node: &Upgrading) -> Option<Arc<dyn Step<World>>> {
+    node.coordinators.then(|| Arc::new(LeadElsewhere { host: node.host.clone() }) as Arc<dyn Step<World>>)
 }
 
 fn vip_off(node: &Upgrading, master: &Master) -> Steps {

@@ -10,7 +10,14 @@ pub(super) const LEADER: &str = "/slipway/leader";
 pub(super) const PRESENCE: &str = "/slipway/presence";
 /// The leadership that was given up last, as the record of who leads had it.
 pub(super) const RESIGNED: &str = "/slipway/resigned";
+/// The latest leadership beside which nobody of an earlier one can be at work, as the record of who leads had it.
+pub(super) const SETTLED: &str = "/slipway/settled";
+/// Coordinators that are there, each under a lease of its own.
+pub(super) const ATTENDANTS: &str = "/slipway/attendants/";
 const RECORDS: &str = "/slipway/records/";
+
+/// All that records and runs are kept below.
+pub(super) const CONTENTS: [&str; 4] = [RECORDS, "/slipway/heads/", "/slipway/journal/", "/slipway/runs/"];
 
 /// A record.
 pub(super) fn record(key: &str) -> String {

@@ -1,6 +1,7 @@
 //! The members of etcd, asked one after the other: a member that is down or cut off costs one attempt, and is asked last from then on. Sending
 //! the same question again is harmless: what changes something says what it expects to find.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 2;
 /// The largest answer: a page of journal entries, of which one may have four megabytes.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
+/// Characters of what one member says.
+const MOST_OF_ONE: usize = 120;
 /// So often a silent connection is tried.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
@@ -45,7 +48,8 @@ pub(super) struct Answer<T> {
 }
 
 pub(super) struct Peers {
-    clients: Vec<Client>,
+    /// Each with its address.
+    clients: Vec<(String, Client)>,
     /// Who answered last.
     first: AtomicUsize,
 }
@@ -54,7 +58,7 @@ impl Peers {
     pub(super) async fn new(urls: &[String], tls: Option<&EtcdTls>) -> Result<Self, Error> {
         let mut clients = Vec::with_capacity(urls.len());
         for url in urls {
-            clients.push(client(url, tls).await?);
+            clients.push((url.clone(), client(url, tls).await?));
         }
         if clients.is_empty() {
             return Err(Error::Refused("no member of etcd is named".to_owned()));
@@ -119,6 +123,18 @@ impl Peers {
         self.ask(doing, ask).await.map(|_| ())
     }
 
+    /// Asks or changes something that has no method of its own here.
+    pub(super) async fn change<T, F>(
+        &self,
+        doing: &'static str,
+        ask: impl Fn(Client) -> F + Send + Sync,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, etcd_client::Error>> + Send,
+    {
+        self.ask(doing, ask).await.map(|answer| answer.value)
+    }
+
     /// One sign of life; false: the lease is over.
     pub(super) async fn sign(&self, lease: i64) -> Result<bool, Error> {
         let ask = |client: Client| {
@@ -138,10 +154,10 @@ impl Peers {
         F: Future<Output = Result<T, etcd_client::Error>> + Send,
     {
         let (count, first) = (self.clients.len(), self.first.load(Ordering::Relaxed));
-        let (mut doubtful, mut why) = (false, String::new());
+        let (mut doubtful, mut why) = (false, BTreeMap::new());
         for attempt in 0..count * ROUNDS {
             let index = (first + attempt) % count;
-            let Some(client) = self.clients.get(index) else { continue };
+            let Some((address, client)) = self.clients.get(index) else { continue };
             match tokio::time::timeout(ATTEMPT, ask(client.clone())).await {
                 Ok(Ok(value)) => {
                     self.first.store(index, Ordering::Relaxed);
@@ -151,16 +167,26 @@ impl Peers {
                     Kind::Refused(error) => return Err(error),
                     Kind::Away { sent, text } => {
                         doubtful |= sent;
-                        why = text;
+                        why.insert(address.as_str(), text);
                     }
                 },
                 Err(_) => {
                     doubtful = true;
-                    why = format!("no answer within {} s", ATTEMPT.as_secs());
+                    why.insert(address.as_str(), no_answer());
                 }
             }
         }
-        Err(Error::Away { doing, why })
+        Err(Error::Away { doing, why: each_in_short(&why) })
+    }
+
+    /// All members, by address.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, Client)> {
+        self.clients.iter().map(|(address, client)| (address.as_str(), client.clone()))
+    }
+
+    /// What one member says, within the time of one attempt.
+    pub(super) async fn in_time<T>(says: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        tokio::time::timeout(ATTEMPT, says).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
     /// The next question goes to another member first.
@@ -168,6 +194,19 @@ impl Peers {
         let next = (self.first.load(Ordering::Relaxed) + 1) % self.clients.len().max(1);
         self.first.store(next, Ordering::Relaxed);
     }
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} s", ATTEMPT.as_secs())
+}
+
+/// What each member said last: which of them are away is what has to be known first.
+fn each_in_short(why: &BTreeMap<&str, String>) -> String {
+    let short = |(address, text): (&&str, &String)| {
+        let text: String = text.chars().take(MOST_OF_ONE).collect();
+        format!("{}: {text}", address.trim_start_matches("https://"))
+    };
+    why.iter().map(short).collect::<Vec<_>>().join("; ")
 }
 
 async fn client(url: &str, tls: Option<&EtcdTls>) -> Result<Client, Error> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{GetOptions, KeyValue, PutOptions, TxnOp, WatchOptions, WatchStream};
+use etcd_client::{GetOptions, GetResponse, KeyValue, PutOptions, TxnOp, WatchOptions, WatchStream};
 use slipway_types::{Clock, Fence};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,11 @@ fn read(found: &KeyValue) -> Result<Presence, Error> {
 pub(super) fn appears(presence: &Presence, lease: i64) -> TxnOp {
     let value = serde_json::to_vec(presence).unwrap_or_default();
     TxnOp::put(keys::PRESENCE, value, Some(PutOptions::new().with_lease(lease)))
+}
+
+/// What says that nobody of an earlier leadership can be at work beside this one.
+pub(super) fn settles(fence: &Fence) -> TxnOp {
+    TxnOp::put(keys::SETTLED, seat::bytes(fence), None)
 }
 
 impl Etcd {
@@ -62,9 +67,20 @@ impl Etcd {
 
     /// Whether somebody has seen the end of that leadership.
     pub(super) async fn is_over(&self, leader: &HighWater) -> Result<bool, Error> {
-        let found = self.peers.get("looking for the leader", keys::RESIGNED, GetOptions::new()).await?;
-        let resigned = found.kvs().first().is_some_and(|found| found.value() == seat::bytes(&leader.fence()));
-        Ok(was_seen_to_end(leader, resigned.then(|| leader.fence()).as_ref()))
+        let doing = "looking for the leader";
+        let look = |key| self.peers.get(doing, key, GetOptions::new());
+        let (resigned, settled) = tokio::try_join!(look(keys::RESIGNED), look(keys::SETTLED))?;
+        let own = leader.fence();
+        let names = |found: &GetResponse| {
+            found.kvs().first().is_some_and(|found| found.value() == seat::bytes(&own)).then(|| own.clone())
+        };
+        Ok(was_seen_to_end(leader, names(&resigned).as_ref(), names(&settled).as_ref()))
+    }
+
+    /// Nobody of an earlier leadership can be at work any more.
+    pub(super) async fn settle(&self, fence: &Fence) -> Result<(), Error> {
+        let put = vec![settles(fence)];
+        self.transact("outliving the leadership before", vec![seat::still(fence)], put, Vec::new()).await.map(|_| ())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Records: each write names the leadership and the version that it expects, in one transaction.
 
-use etcd_client::{Compare, CompareOp, GetOptions, KeyValue, TxnOp};
+use etcd_client::{Compare, CompareOp, DeleteOptions, GetOptions, KeyValue, TxnOp};
 use slipway_types::Fence;
 
 use super::{Etcd, keys, seat};
@@ -84,6 +84,17 @@ impl Etcd {
         }
         let found = sent.found_instead(fence)?.map(read).transpose()?;
         write.judged(key, found.as_ref(), sent.doubtful)
+    }
+
+    pub(super) async fn forget_everything(&self, fence: &Fence) -> Result<(), Error> {
+        self.somebody(fence).await?;
+        let below = |place: &str| TxnOp::delete(place, Some(DeleteOptions::new().with_prefix()));
+        let all = keys::CONTENTS.into_iter().map(below).collect();
+        let sent = self.transact("clearing the store", vec![seat::still(fence)], all, vec![seat::look()]).await?;
+        if !sent.succeeded {
+            sent.found_instead(fence)?;
+        }
+        Ok(())
     }
 
     pub(super) async fn record(&self, key: &str) -> Result<Option<Record>, Error> {

@@ -8,7 +8,7 @@ use slipway_types::{Fence, Lineage, Term};
 use tokio_util::sync::CancellationToken;
 
 use super::peers::Peers;
-use super::presence::appears;
+use super::presence::{appears, settles};
 use super::{Etcd, keys};
 use crate::leader::same_lineage;
 use crate::signs::LEASE;
@@ -66,10 +66,14 @@ fn read(found: &KeyValue) -> Result<HighWater, Error> {
 impl Etcd {
     /// A new store gets the lineage, one that is there has to have it.
     pub(super) async fn bring_up(&self, lineage: &Lineage) -> Result<(), Error> {
-        let none = HighWater { lineage: lineage.clone(), term: Term(0), holder: String::new() };
-        let absent = Compare::create_revision(keys::LEADER, CompareOp::Equal, 0);
-        let make = TxnOp::put(keys::LEADER, bytes(&none.fence()), None);
-        self.transact("opening the store", vec![absent], vec![make], Vec::new()).await?;
+        let doing = "opening the store";
+        // One that has no room left takes no write, not even one that would not be made, and can be read.
+        if self.peers.get(doing, keys::LEADER, GetOptions::new()).await?.kvs().is_empty() {
+            let none = HighWater { lineage: lineage.clone(), term: Term(0), holder: String::new() };
+            let absent = Compare::create_revision(keys::LEADER, CompareOp::Equal, 0);
+            let make = TxnOp::put(keys::LEADER, bytes(&none.fence()), None);
+            self.transact(doing, vec![absent], vec![make], Vec::new()).await?;
+        }
         same_lineage(&self.leader().await?.0.lineage, lineage)
     }
 
@@ -89,15 +93,18 @@ impl Etcd {
     pub(super) async fn swap(&self, candidate: &Candidate) -> Result<Won, Error> {
         let doing = "taking the leadership";
         for _ in 0..ATTEMPTS {
-            let (leader, revision) = self.leader().await?;
-            let won = leader.next(candidate)?;
+            let ((leader, revision), at_work) = tokio::try_join!(self.leader(), self.at_work())?;
+            let won = leader.next(candidate, at_work.as_ref())?;
             let before_may_act = !self.is_over(&leader).await?;
             let lease = self.peers.grant(doing, LEASE.as_secs().cast_signed()).await?;
             let HighWater { term, holder, .. } = won.clone();
             let presence = Presence { term, holder, address: candidate.address.clone() };
-            let unchanged = Compare::mod_revision(keys::LEADER, CompareOp::Equal, revision);
-            let take = vec![TxnOp::put(keys::LEADER, bytes(&won.fence()), None), appears(&presence, lease)];
-            let sent = self.transact(doing, vec![unchanged], take, vec![look()]).await?;
+            let mut when = vec![Compare::mod_revision(keys::LEADER, CompareOp::Equal, revision)];
+            // Since that look its leader may have come to be seen.
+            when.extend(candidate.after.map(|_| Compare::create_revision(keys::PRESENCE, CompareOp::Equal, 0)));
+            let mut take = vec![TxnOp::put(keys::LEADER, bytes(&won.fence()), None), appears(&presence, lease)];
+            take.extend((!before_may_act).then(|| settles(&won.fence())));
+            let sent = self.transact(doing, when, take, vec![look()]).await?;
             if sent.succeeded {
                 return Ok(Won { leader: won, revision: sent.revision, lease, before_may_act });
             }

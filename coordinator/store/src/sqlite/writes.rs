@@ -40,8 +40,17 @@ pub(super) fn delete(tx: &Connection, key: &str, expected: u64, fence: &Fence) -
     Ok(())
 }
 
+/// Everything goes but who leads; returns the keys of the records.
+pub(super) fn clear(tx: &Connection, fence: &Fence) -> Result<Vec<String>, Error> {
+    reads::leader(tx)?.admit(fence)?;
+    let keys = reads::list(tx, "")?.into_iter().map(|record| record.key).collect();
+    next_revision(tx)?;
+    tx.execute_batch("DELETE FROM records; DELETE FROM journal; DELETE FROM runs;").map_err(failed("clearing the store"))?;
+    Ok(keys)
+}
+
 pub(super) fn campaign(tx: &Connection, candidate: &Candidate) -> Result<HighWater, Error> {
-    let won = reads::leader(tx)?.next(candidate)?;
+    let won = reads::leader(tx)?.next(candidate, None)?;
     let term =
         i64::try_from(won.term.0).map_err(|_| Error::Refused(format!("term {} is beyond all terms", won.term)))?;
     let update = "UPDATE leader SET term = ?1, holder = ?2, sum = ?3";

@@ -79,8 +79,24 @@ pub(super) async fn a_floor_lifts_the_term(factory: &dyn Factory) -> Verdict {
 
 pub(super) async fn of_two_that_saw_the_same_leader_fall_one_wins(factory: &dyn Factory) -> Verdict {
     let (store, fence) = led(factory).await?;
+    store.resign(&fence).await.map_err(text)?;
     let won = store.campaign(&Candidate::new("c2").after(fence.term)).await.map_err(text)?.fence;
     let late = store.campaign(&Candidate::new("c3").after(fence.term)).await;
     must(matches!(late, Err(Error::Conflict(_))), "the second took the leadership from the first")?;
     store.confirm(&won).await.map_err(text)
+}
+
+pub(super) async fn one_that_is_at_work_is_not_deposed_by_whoever_has_read_its_term(factory: &dyn Factory) -> Verdict {
+    let (store, fence) = led(factory).await?;
+    if store.presence().await.map_err(text)?.is_none() {
+        // A store that a single process has open knows of nobody else's work.
+        return Ok(());
+    }
+    let early = store.campaign(&Candidate::new("c2").after(fence.term)).await;
+    must(matches!(early, Err(Error::Conflict(_))), "a leader at work was deposed by one that had not seen it fall")?;
+    store.confirm(&fence).await.map_err(text)?;
+    store.resign(&fence).await.map_err(text)?;
+    let next = store.campaign(&Candidate::new("c2").after(fence.term)).await.map_err(text)?.fence;
+    let whoever = store.campaign(&Candidate::new("c3")).await.map_err(text)?.fence;
+    must(whoever.term > next.term, "who comes after nobody in particular has to wait for somebody")
 }

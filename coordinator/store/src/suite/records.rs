@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Factory, Verdict, campaign, led, must, text};
+use slipway_types::RunId;
+
+use super::{Factory, Verdict, campaign, led, lines, must, text};
 use crate::{Change, Error, MOST_VALUE, Store};
 
 pub(super) async fn a_record_is_written_read_and_deleted(factory: &dyn Factory) -> Verdict {
@@ -88,4 +90,21 @@ pub(super) async fn what_was_acknowledged_is_there_after_reopening(factory: &dyn
     let fence = campaign(&store, "c2").await?.fence;
     let next = store.update("a", b"two".to_vec(), version, &fence).await.map_err(text)?;
     must(next > version, "versions began anew")
+}
+
+pub(super) async fn what_is_cleared_is_gone_and_who_leads_stays(factory: &dyn Factory) -> Verdict {
+    let (store, old) = led(factory).await?;
+    store.create("a", b"one".to_vec(), &old).await.map_err(text)?;
+    store.append(&RunId::from("r1"), 0, lines(2, 0), &old).await.map_err(text)?;
+    let fence = campaign(&store, "c2").await?.fence;
+    must(matches!(store.clear(&old).await, Err(Error::StaleTerm { .. })), "an old leader cleared the store")?;
+    let version = store.get("a").await.map_err(text)?.ok_or("the record is gone")?.version;
+    store.clear(&fence).await.map_err(text)?;
+    must(store.list("").await.map_err(text)?.is_empty(), "a record is left")?;
+    must(store.runs(10).await.map_err(text)?.is_empty(), "a run is left")?;
+    must(store.open_runs().await.map_err(text)?.is_empty(), "an open run is left")?;
+    store.confirm(&fence).await.map_err(text)?;
+    let again = store.create("a", b"two".to_vec(), &fence).await.map_err(text)?;
+    must(again > version, "a version was used twice")?;
+    store.append(&RunId::from("r1"), 0, lines(1, 0), &fence).await.map(|_| ()).map_err(text)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_store::suite::{self, Factory, Verdict};
-use slipway_store::{Candidate, Error, Etcd, Memory, Sqlite, Store};
+use slipway_store::{Attendant, Candidate, Error, Etcd, Memory, Sqlite, Store};
 use slipway_types::{Lineage, SystemClock};
 
 use members::Members;
@@ -134,10 +134,37 @@ async fn a_leader_that_is_gone_is_missed_and_one_that_resigns_at_once() {
     assert_eq!(first.presence().await.unwrap().unwrap().holder, "c2", "an old leader took away the new one's sign");
     drop((second, next));
     tokio::time::timeout(PATIENCE, first.vacancy()).await.unwrap().unwrap();
-    assert!(
-        first.campaign(&Candidate::new("c3")).await.unwrap().before_may_act,
-        "nobody has seen the end of the second"
-    );
+    let third = first.campaign(&Candidate::new("c3")).await.unwrap();
+    assert!(third.before_may_act, "nobody has seen the end of the second");
+    first.resign(&third.fence).await.unwrap();
+    let fourth = first.campaign(&Candidate::new("c4")).await.unwrap();
+    assert!(fourth.before_may_act, "the third had not outlived the second");
+    first.settle(&fourth.fence).await.unwrap();
+    first.resign(&fourth.fence).await.unwrap();
+    assert!(!first.campaign(&Candidate::new("c5")).await.unwrap().before_may_act, "all before it are over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_there_is_known_while_it_is_and_so_is_which_member_answers() {
+    let Some(mut members) = members().await else { return };
+    let open = async || Etcd::open(&members.urls(), None, &lineage(), Arc::new(SystemClock)).await.unwrap();
+    let (first, second) = (open().await, open().await);
+    let who = |id: &str| Attendant { coordinator: id.into(), address: format!("{id}:7400"), machine_id: id.into() };
+    first.attend(who("c1"));
+    second.attend(who("c2"));
+    let there = async |wanted: &[Attendant]| {
+        while first.attendants().await.unwrap() != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there(&[who("c1"), who("c2")])).await.unwrap();
+    drop(second);
+    tokio::time::timeout(PATIENCE * 2, there(&[who("c1")])).await.unwrap();
+    let well = async || first.members().await.iter().filter(|member| member.says.is_ok()).count();
+    assert_eq!(well().await, 3);
+    assert_eq!(first.members().await.iter().filter(|one| one.says.as_ref().is_ok_and(|says| says.leads)).count(), 1);
+    members.kill(0);
+    assert_eq!(well().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -158,6 +185,7 @@ async fn one_member_less_is_not_noticed_and_two_less_end_the_leadership() {
     // Whether the last write took effect could not be known then.
     assert!(found.value == b"two" || found.value == b"three", "{:?}", found.value);
     assert!(matches!(store.confirm(&won.fence).await, Ok(())), "nobody else leads");
+    tokio::time::timeout(PATIENCE * 2, store.vacancy()).await.unwrap().unwrap();
     let next = store.campaign(&Candidate::new("c2").after(won.fence.term)).await.unwrap();
     let late = store.update("a", b"late".to_vec(), found.version, &won.fence).await;
     assert!(matches!(late, Err(Error::StaleTerm { .. })), "{late:?}");

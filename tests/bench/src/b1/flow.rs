@@ -18,8 +18,11 @@ pub(super) const NAMES: [&str; 10] =
     ["preflight", "cordon", "drain", "backup", "stop", "packages", "configure", "start", "verify", "uncordon"];
 const DEADLINE: Duration = Duration::from_mins(1);
 
+/// What it is started by.
+pub(crate) const NAME: &str = "ten-steps";
+
 /// See the module.
-pub(super) struct TenSteps;
+pub(crate) struct TenSteps;
 
 #[derive(Serialize, Deserialize)]
 struct Facts {
@@ -29,7 +32,7 @@ struct Facts {
 #[async_trait]
 impl Flow<World> for TenSteps {
     fn name(&self) -> &'static str {
-        "ten-steps"
+        NAME
     }
 
     fn summary(&self) -> &'static str {

@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::Context;
 use tempfile::TempDir;
 
+pub(crate) use flow::{NAME, TenSteps};
 pub(crate) use ours::fly;
 
 use crate::figure::{Figure, Target, Unit};

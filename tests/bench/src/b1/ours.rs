@@ -16,9 +16,9 @@ use slipway_types::{RunId, SystemClock};
 use tempfile::TempDir;
 
 use super::STEPS;
-use super::flow::TenSteps;
+use super::flow::{NAME, TenSteps};
 use super::spawning::spawning;
-use crate::agents::Agents;
+use crate::agents::{Agents, Made};
 use crate::cost::{self, Cost};
 use crate::{authority, coordinator, part, proc};
 
@@ -46,7 +46,7 @@ pub(super) fn measure(hosts: usize, spawns: bool, scratch: &Path) -> anyhow::Res
 pub(crate) async fn fly(hosts: usize, spawns: bool, folder: &Path) -> anyhow::Result<Flown> {
     part::open_many_files()?;
     let authority = authority::create()?;
-    let made = if spawns { spawning } else { std::convert::identity };
+    let made: Made<'_> = if spawns { &spawning } else { &std::convert::identity };
     let agents = Agents::serve(&authority, 0..hosts, "127.0.0.1", made).await?;
     let coordinator = coordinator::lead(&authority, &agents.hosts, folder).await?;
     let untold = coordinator.world.barrier.raise(&agents.hosts).await;
@@ -54,7 +54,7 @@ pub(crate) async fn fly(hosts: usize, spawns: bool, folder: &Path) -> anyhow::Re
     let runner = runner(&coordinator);
     let (run, cpu, begun) = (RunId::from("bench"), proc::own_cpu_seconds()?, Instant::now());
     let request = Request {
-        flow: "ten-steps".to_owned(),
+        flow: NAME.to_owned(),
         params: json!({}),
         actor: Actor("operator/bench".to_owned()),
         approved: true,

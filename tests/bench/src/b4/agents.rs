@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use slipway_agent::core::Setup;
-use slipway_agent::sampler::Source;
+use slipway_agent::sampler::{Look, Source};
 use slipway_errors::Coded;
 use slipway_proto::types::{HostFacts, HostMetrics};
 use tokio::sync::OnceCell;
@@ -20,7 +20,7 @@ use crate::{authority, part};
 pub(crate) async fn serve(first: usize, count: usize, ip: &str, folder: &Path) -> anyhow::Result<()> {
     part::open_many_files()?;
     let authority = authority::load(folder)?;
-    let agents = Agents::serve(&authority, first..first + count, ip, changing).await?;
+    let agents = Agents::serve(&authority, first..first + count, ip, &changing).await?;
     part::say(&agents.hosts)?;
     part::wait().await
 }
@@ -46,8 +46,8 @@ impl Changing {
 
 #[async_trait]
 impl Source for Changing {
-    async fn facts(&self) -> Result<HostFacts, Coded> {
-        Ok(self.facts.get_or_try_init(|| self.inner.facts()).await?.clone())
+    async fn facts(&self, look: Look) -> Result<HostFacts, Coded> {
+        Ok(self.facts.get_or_try_init(|| self.inner.facts(look)).await?.clone())
     }
 
     async fn identity(&self) -> Result<HostFacts, Coded> {

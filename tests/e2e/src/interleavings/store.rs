@@ -113,6 +113,10 @@ impl Store for SlowStore {
         self.inner.adopt(entries, fence).await
     }
 
+    async fn clear(&self, fence: &Fence) -> Result<(), Error> {
+        self.inner.clear(fence).await
+    }
+
     async fn confirm(&self, fence: &Fence) -> Result<(), Error> {
         self.inner.confirm(fence).await
     }

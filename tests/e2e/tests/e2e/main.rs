@@ -21,4 +21,5 @@ mod ownerless_members;
 mod packages;
 mod replace_member;
 mod scale_in;
+mod several_coordinators;
 mod upgrade;

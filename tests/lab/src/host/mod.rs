@@ -160,6 +160,11 @@ impl Host {
         network::cut(self.name())
     }
 
+    /// Drops what it sends and is sent by these TCP ports, on either side; `heal` ends that too.
+    pub fn partition_ports(&self, ports: &[u16]) -> Result<()> {
+        network::cut_ports(self.name(), ports)
+    }
+
     /// Gives a host that was cut off its network again.
     pub fn heal(&self) -> Result<()> {
         network::heal(self.name())

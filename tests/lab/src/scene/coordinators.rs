@@ -20,6 +20,7 @@ const KUBECONFIG: &str = "/etc/slipway/kubeconfig";
 const VERSIONS: &str = "/etc/slipway/versions.d/10-lab.toml";
 const CLI: &str = "/root/.config/slipway/config.toml";
 const UNIT: &str = "slipway-coordinator";
+const ETCD_UNIT: &str = "slipway-etcd";
 /// A distribution would have it there.
 const ETCD: &str = "for one in /opt/lab/etcd-later-*/etcd; do install -m 0755 \"$one\" /usr/bin/etcd; done";
 /// From a coordinator that was killed until the next one answers, with air for a slow machine.
@@ -46,8 +47,8 @@ impl<'a> Coordinators<'a> {
                 masters.iter().try_for_each(|host| host.run_ok(&["systemctl", "is-active", "slipway-etcd"]).map(|_| ()))
             })
         })?;
-        let ports: Vec<String> = masters.iter().map(|host| format!("{}:7410", host.address())).collect();
-        let url = format!("etcd://{}", ports.join(","));
+        let coordinators = Self { lab };
+        let url = coordinators.url();
         step("the store moves", || {
             first.run_ok(&["systemctl", "--quiet", "disable", "--now", UNIT])?;
             let said = first.run_ok(&["slipway-coordinator", "--move-store-to", &url])?;
@@ -58,12 +59,62 @@ impl<'a> Coordinators<'a> {
             host.write_file(STORE, "0644", format!("store = \"{url}\"\n"))?;
             host.run_ok(&["systemctl", "--quiet", "enable", "--now", UNIT]).map(|_| ())
         })?;
-        let all: Vec<String> = masters.iter().map(|host| format!("{}:7400", host.address())).collect();
-        let config = format!("coordinator = \"{}\"\nidentity = \"identity\"\n", all.join(","));
-        first.write_file(CLI, "0600", config)?;
-        let coordinators = Self { lab };
+        coordinators.are_asked(&masters)?;
         coordinators.answered()?;
         Ok(coordinators)
+    }
+
+    /// The store in etcd.
+    pub(crate) fn url(&self) -> String {
+        let ports: Vec<String> = self.lab.masters().iter().map(|host| format!("{}:7410", host.address())).collect();
+        format!("etcd://{}", ports.join(","))
+    }
+
+    /// Whom the command line asks.
+    fn are_asked(&self, hosts: &[&Host]) -> Result<()> {
+        let all: Vec<String> = hosts.iter().map(|host| format!("{}:7400", host.address())).collect();
+        let config = format!("coordinator = \"{}\"\nidentity = \"identity\"\n", all.join(","));
+        self.lab.coordinator()?.write_file(CLI, "0600", config)
+    }
+
+    /// Moves the store, as the documentation has it, with coordinators on the first `count` masters afterwards.
+    pub(crate) fn move_store(&self, url: &str, count: usize) -> Result<()> {
+        let masters = self.lab.masters();
+        masters
+            .iter()
+            .try_for_each(|host| host.run_ok(&["systemctl", "--quiet", "disable", "--now", UNIT]).map(|_| ()))?;
+        let said = self.lab.master()?.run_ok(&["slipway-coordinator", "--move-store-to", url])?;
+        ensure!(said.starts_with("moved "), "it said {said}");
+        let after: Vec<&Host> = masters.into_iter().take(count).collect();
+        after.iter().try_for_each(|host| {
+            host.write_file(STORE, "0644", format!("store = \"{url}\"\n"))?;
+            host.run_ok(&["systemctl", "--quiet", "enable", "--now", UNIT]).map(|_| ())
+        })?;
+        self.are_asked(&after)?;
+        self.answered()
+    }
+
+    /// Puts another member of the store in the place of one whose data is damaged, as the documentation has it.
+    pub(crate) fn replace_member(&self, host: &Host) -> Result<()> {
+        let others = self.lab.masters();
+        let other = others.iter().find(|one| one.name() != host.name()).context("another master")?;
+        let (name, member) = (host.name(), format!("{}={}", host.name(), host.address()));
+        host.run_ok(&["systemctl", "stop", ETCD_UNIT])?;
+        other.run_ok(&["slipway-coordinator", "--dismiss-store-member", name])?;
+        host.run_ok(&["find", "/var/lib/slipway/etcd", "-mindepth", "1", "-delete"])?;
+        let mut admitting = other.spawn(&["slipway-coordinator", "--admit-store-member", &member])?;
+        let members: Vec<String> = others.iter().map(|one| format!("{}={}", one.name(), one.address())).collect();
+        let all = members.join(",");
+        let begun = eventually("the member to be let in", TAKEN_OVER, || {
+            host.run_ok(&["slipway", "store", "member", "--existing", "--name", name, "--members", &all])?;
+            host.run_ok(&["systemctl", "restart", ETCD_UNIT]).map(|_| ())
+        });
+        if begun.is_err() {
+            admitting.kill()?;
+        }
+        let said = Output::from(admitting.wait_with_output()?);
+        ensure!(begun.is_ok() && said.is_ok(), "{name} was not given its vote: {begun:?}; who admits it said: {said}");
+        Ok(())
     }
 
     /// The master whose coordinator leads. Each is asked by itself: one that stands by says so.
@@ -156,6 +207,16 @@ fn signal(host: &Host, what: &str) -> Result<()> {
 /// The time that the coordinator's process has had of the processors. systemd counts it only where its groups have that controller.
 fn spent(host: &Host) -> Result<Duration> {
     let stat = host.read_file(&format!("/proc/{}/stat", main_pid(host, UNIT)?))?;
+    // The name before them is in parentheses, and may have spaces in it.
+    let fields: Vec<&str> = stat.rsplit(')').next().context("a process has a name")?.split_whitespace().collect();
+    let (in_program, in_kernel) = (fields.get(11).context("utime")?, fields.get(12).context("stime")?);
+    Ok(Duration::from_millis((in_program.parse::<u64>()? + in_kernel.parse::<u64>()?) * TICK_MS))
+}
+
+/// The time that the coordinator's process has had of the processors. systemd counts it only where its groups have that controller.
+fn spent(host: &Host) -> Result<Duration> {
+    let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
+    let stat = host.read_file(&format!("/proc/{}/stat", pid.trim()))?;
     // The name before them is in parentheses, and may have spaces in it.
     let fields: Vec<&str> = stat.rsplit(')').next().context("a process has a name")?.split_whitespace().collect();
     let (in_program, in_kernel) = (fields.get(11).context("utime")?, fields.get(12).context("stime")?);

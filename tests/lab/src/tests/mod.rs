@@ -7,10 +7,15 @@ mod control_plane_member_without_a_name;
 mod control_plane_second_member_down;
 mod control_plane_two_addresses;
 mod control_plane_wrong_inputs;
+mod coordinators_hand_over;
+mod coordinators_leader_cut_off;
 mod coordinators_leader_hangs;
 mod coordinators_leader_killed;
 mod coordinators_leader_killed_elsewhere;
+mod coordinators_store_full;
 mod coordinators_store_loses_members;
+mod coordinators_store_member_damaged;
+mod coordinators_store_moves_back;
 mod failover_vip_leaves_a_sick_master;
 mod failover_vip_outlives_hosts;
 mod isolate_recover_keeps_foreign_cordon;
@@ -31,6 +36,7 @@ mod lab_first_master_is_the_endpoint;
 mod lab_hosts_lose_power_and_come_back;
 mod lab_masters_leave_and_join_by_hand;
 mod lab_package_manager_conforms;
+mod lab_silence_is_noticed;
 mod lab_store_in_etcd_conforms;
 mod scale_in_agent_killed_during_reset;
 mod scale_in_api_server_stopped;
@@ -96,10 +102,15 @@ pub const ALL: &[TestCase] = &[
     control_plane_second_member_down::TEST,
     control_plane_two_addresses::TEST,
     control_plane_wrong_inputs::TEST,
+    coordinators_hand_over::TEST,
+    coordinators_leader_cut_off::TEST,
     coordinators_leader_hangs::TEST,
     coordinators_leader_killed::TEST,
     coordinators_leader_killed_elsewhere::TEST,
+    coordinators_store_full::TEST,
     coordinators_store_loses_members::TEST,
+    coordinators_store_member_damaged::TEST,
+    coordinators_store_moves_back::TEST,
     failover_vip_leaves_a_sick_master::TEST,
     failover_vip_outlives_hosts::TEST,
     lab_cut_off_host_runs_on::TEST,
@@ -107,6 +118,7 @@ pub const ALL: &[TestCase] = &[
     lab_first_master_is_the_endpoint::TEST,
     lab_masters_leave_and_join_by_hand::TEST,
     lab_package_manager_conforms::TEST,
+    lab_silence_is_noticed::TEST,
     lab_store_in_etcd_conforms::TEST,
     scale_in_many_canary_first::TEST,
     scale_in_many_workers_with_budgets::TEST,

@@ -1,4 +1,5 @@
-//! I18, as far as it is about coordinators: nobody is promoted without the store's compare-and-swap.
+//! I18, as far as it is about coordinators: nobody is promoted without the store's compare-and-swap, and nobody
+//! deposes one that is at work.
 
 use super::{Invariant, Name};
 use crate::fact::Fact;
@@ -18,7 +19,10 @@ impl Invariant for Promotion {
     fn look(&mut self, _world: &World, facts: &[Fact]) -> Result<(), String> {
         for fact in facts {
             match fact {
-                Fact::Won(fence) => self.given.push(fence.clone()),
+                Fact::Won { fence, deposed: Some(before) } => {
+                    return Err(format!("{fence} was given while {before} was at work"));
+                }
+                Fact::Won { fence, .. } => self.given.push(fence.clone()),
                 Fact::Leads { coordinator, fence } if !self.given.contains(fence) => {
                     return Err(format!("c{} leads under {fence}, which the store never gave", coordinator + 1));
                 }

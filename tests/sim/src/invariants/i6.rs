@@ -22,10 +22,10 @@ impl Invariant for Terms {
     fn look(&mut self, _world: &World, facts: &[Fact]) -> Result<(), String> {
         for fact in facts {
             match fact {
-                Fact::Won(fence) if fence.term <= self.highest => {
+                Fact::Won { fence, .. } if fence.term <= self.highest => {
                     return Err(format!("{fence} was given after term {}", self.highest));
                 }
-                Fact::Won(fence) => self.highest = fence.term,
+                Fact::Won { fence, .. } => self.highest = fence.term,
                 Fact::Appended { run, by, leader, .. } => {
                     if by != leader {
                         return Err(format!("lines of {run} were taken under {by} while {leader} led"));
