@@ -213,16 +213,6 @@ fn spent(host: &Host) -> Result<Duration> {
     Ok(Duration::from_millis((in_program.parse::<u64>()? + in_kernel.parse::<u64>()?) * TICK_MS))
 }
 
-/// The time that the coordinator's process has had of the processors. systemd counts it only where its groups have that controller.
-fn spent(host: &Host) -> Result<Duration> {
-    let pid = host.run_ok(&["systemctl", "show", "--property=MainPID", "--value", UNIT])?;
-    let stat = host.read_file(&format!("/proc/{}/stat", pid.trim()))?;
-    // The name before them is in parentheses, and may have spaces in it.
-    let fields: Vec<&str> = stat.rsplit(')').next().context("a process has a name")?.split_whitespace().collect();
-    let (in_program, in_kernel) = (fields.get(11).context("utime")?, fields.get(12).context("stime")?);
-    Ok(Duration::from_millis((in_program.parse::<u64>()? + in_kernel.parse::<u64>()?) * TICK_MS))
-}
-
 /// The folder that the first coordinator's host makes, and the settings that it has itself.
 fn prepare(first: &Host, host: &Host) -> Result<()> {
     let (address, out) = (format!("{}:7400", host.address()), format!("/root/coordinator-{}", host.name()));
