@@ -103,7 +103,8 @@ enum Ended {
 
 async fn run(settings: Settings, versions: Arc<Table>, accept_old_copy: bool) -> Result<(), Coded> {
     let own = Own::load(&settings)?;
-    let told_to_stop = told_to_stop();
+    let signals = TaskTracker::new();
+    let told_to_stop = told_to_stop(&signals);
     let mut given_up = None;
     loop {
         let waiting = Waiting::begin(&settings, &own).await?;
@@ -168,7 +169,7 @@ async fn see_through(
     }
     Ok(match over {
         Over::Told => Ended::Stopped,
-        Over::HandedOver | Over::Lost => Ended::OthersTurn(runs.store),
+        Over::ToAnother | Over::Lost => Ended::OthersTurn(runs.store),
     })
 }
 
@@ -274,7 +275,7 @@ async fn serve(
     tokio::select! {
         served = slipway_net::serve(listener, door, gate, routes, stop.clone()) => served.map(|()| Over::Told).map_err(Coded::from),
         () = told_to_stop.cancelled() => Ok(Over::Told),
-        () = world.fellows.handing_over() => Ok(Over::HandedOver),
+        () = world.fellows.handing_over() => Ok(Over::ToAnother),
         () = leadership.lost.cancelled() => lost(settings),
         why = runs.runner.fenced() => Err(why),
     }
@@ -283,7 +284,7 @@ async fn serve(
 /// Why it serves no longer.
 enum Over {
     Told,
-    HandedOver,
+    ToAnother,
     Lost,
 }
 
@@ -340,11 +341,11 @@ pub(crate) async fn renew(
 }
 
 /// Cancelled once systemd, or a person at a terminal, wants this process to end.
-fn told_to_stop() -> CancellationToken {
+fn told_to_stop(tasks: &TaskTracker) -> CancellationToken {
     let told = CancellationToken::new();
     if let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         let told = told.clone();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             tokio::select! {
                 _ = term.recv() => {}
                 _ = int.recv() => {}

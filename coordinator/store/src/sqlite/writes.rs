@@ -45,7 +45,8 @@ pub(super) fn clear(tx: &Connection, fence: &Fence) -> Result<Vec<String>, Error
     reads::leader(tx)?.admit(fence)?;
     let keys = reads::list(tx, "")?.into_iter().map(|record| record.key).collect();
     next_revision(tx)?;
-    tx.execute_batch("DELETE FROM records; DELETE FROM journal; DELETE FROM runs;").map_err(failed("clearing the store"))?;
+    tx.execute_batch("DELETE FROM records; DELETE FROM journal; DELETE FROM runs;")
+        .map_err(failed("clearing the store"))?;
     Ok(keys)
 }
 
