@@ -122,6 +122,9 @@ pub fn address_beside(facts: &HostFacts, own: &BTreeSet<String>) -> Option<Strin
 /// The unit that moves such an address.
 pub const KEEPALIVED: &str = "keepalived.service";
 
+/// The unit that tells it how its master is.
+pub const VIP_GUARD: &str = "slipway-vip-guard.service";
+
 /// Whether keepalived runs on the host, so that it takes part in the address that moves.
 pub fn runs_keepalived(facts: &HostFacts) -> bool {
     facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active")

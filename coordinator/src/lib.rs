@@ -23,4 +23,5 @@ pub mod snapshot;
 pub mod standby;
 pub mod steps;
 pub mod versions;
+pub mod vip_set;
 pub mod world;

@@ -155,18 +155,23 @@ async fn see_through(
     leading: Leading,
     told_to_stop: &CancellationToken,
 ) -> Result<Ended, Coded> {
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let served = serve(settings, own, &leading, (&stop, told_to_stop), &tasks).await;
+    let (stop, tasks, calls) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
+    let served = serve(settings, own, &leading, (&stop, told_to_stop), (&tasks, &calls)).await;
     stop.cancel();
     let Coordinator { runs, leadership, .. } = leading.coordinator;
     runs.runner.stop().await;
     tasks.close();
     tasks.wait().await;
-    let over = served?;
     // Nothing of this leadership is at work any more: whoever waits for it need not wait until its lease has run out.
-    if !leadership.lost.is_cancelled() {
-        runs.store.resign(&leadership.fence).await?;
-    }
+    let resigned = match &served {
+        Ok(_) if !leadership.lost.is_cancelled() => runs.store.resign(&leadership.fence).await,
+        _ => Ok(()),
+    };
+    // Calls under way may take a while to end; what they would still write is fenced.
+    calls.close();
+    calls.wait().await;
+    let over = served?;
+    resigned?;
     Ok(match over {
         Over::Told => Ended::Stopped,
         Over::ToAnother | Over::Lost => Ended::OthersTurn(runs.store),
@@ -232,7 +237,7 @@ async fn serve(
     own: &Own,
     leading: &Leading,
     (stop, told_to_stop): (&CancellationToken, &CancellationToken),
-    tasks: &TaskTracker,
+    (tasks, calls): (&TaskTracker, &TaskTracker),
 ) -> Result<Over, Coded> {
     let Coordinator { world, runs, leadership } = &leading.coordinator;
     let enrolment = Arc::new(Enrolment {
@@ -272,8 +277,13 @@ async fn serve(
     tracing::info!(listen = %settings.listen, fence = %leadership.fence, "leading");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let gate = door.gate();
+    // A task of its own: whoever is served when the leadership ends is told so, instead of being left with a connection that says nothing more.
+    let serving = calls.spawn(slipway_net::serve(listener, door, gate, routes, stop.clone()));
     tokio::select! {
-        served = slipway_net::serve(listener, door, gate, routes, stop.clone()) => served.map(|()| Over::Told).map_err(Coded::from),
+        served = serving => {
+            let served = served.map_err(|error| internal("serving", &error))?;
+            served.map(|()| Over::Told).map_err(Coded::from)
+        }
         () = told_to_stop.cancelled() => Ok(Over::Told),
         () = world.fellows.handing_over() => Ok(Over::ToAnother),
         () = leadership.lost.cancelled() => lost(settings),

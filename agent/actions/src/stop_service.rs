@@ -10,8 +10,14 @@ use crate::membership::named;
 use crate::perform::{change, obstacle};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const ALLOWED: [&str; 5] =
-    ["kubelet.service", "kube-proxy.service", "keepalived.service", etcd::UNIT, "slipway-etcd.service"];
+const ALLOWED: [&str; 6] = [
+    "kubelet.service",
+    "kube-proxy.service",
+    "keepalived.service",
+    "slipway-vip-guard.service",
+    etcd::UNIT,
+    "slipway-etcd.service",
+];
 
 /// Stops and disables a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

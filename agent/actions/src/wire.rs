@@ -8,8 +8,8 @@ use crate::{
     AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet,
     MoveEtcdLeader, Perform, PrepareHost, PromoteEtcdLearner, PullImages, RemoveEtcdMember, RemovePackages,
     ResetKubeadm, RestartKubelet, RollBackKubelet, ScanLeftovers, SetApiServer, SetEtcdImage, SetEtcdServers,
-    SetRepository, StartService, StopService, UnmaskKubelet, UnprepareHost, UpgradeKubeadm, UploadCertificates,
-    WipeEtcdData,
+    SetRepository, SetVipMasters, StartService, StopService, UnmaskKubelet, UnprepareHost, UpgradeKubeadm,
+    UploadCertificates, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -55,6 +55,7 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::RestartKubelet(restart) => Box::new(RestartKubelet::new(&restart)?),
         Wire::RollBackKubelet(back) => Box::new(RollBackKubelet::new(&back)?),
         Wire::SetEtcdImage(set) => Box::new(SetEtcdImage::new(&set.image)?),
+        Wire::SetVipMasters(set) => Box::new(SetVipMasters::new(set)?),
         Wire::RemovePackages(remove) => Box::new(RemovePackages::new(&remove.packages)?),
     })
 }
@@ -127,6 +128,19 @@ mod tests {
         vec!["https://10.70.0.14:2380".into(), "https://[fd00::14]:2380".into()]
     }
 
+    /// A set of one.
+    fn masters(name: &str, address: &str) -> types::SetVipMasters {
+        let master = types::VipMaster { name: name.into(), address: address.into(), base: 10, present: true };
+        let set = types::VipSet {
+            vip: "10.0.0.10/32".into(),
+            virtual_router_id: 70,
+            advert_ms: 200,
+            multicast: false,
+            masters: vec![master],
+        };
+        types::SetVipMasters { set: Some(set), name: name.into() }
+    }
+
     fn wire(action: Wire) -> Result<Box<dyn Perform>, Coded> {
         from_wire(types::Action { action: Some(action) })
     }
@@ -164,6 +178,11 @@ mod tests {
     #[case(Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "../v1.34.4".into(), ..Default::default() }))]
     #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "etcd".into() }))]
     #[case(Wire::RemovePackages(types::RemovePackages { packages: vec!["vim".into()] }))]
+    #[case(Wire::SetVipMasters(types::SetVipMasters::default()))]
+    #[case(Wire::SetVipMasters(types::SetVipMasters { name: "m2".into(), ..masters("m1", "10.0.0.1") }))]
+    #[case(Wire::SetVipMasters(masters("m1", "10.0.0.10")))]
+    #[case(Wire::SetVipMasters(masters("m1", "x")))]
+    #[case(Wire::SetVipMasters(masters("m1\n", "10.0.0.1")))]
     #[case(Wire::InstallPackages(types::InstallPackages::default()))]
     #[case(Wire::SetRepository(types::SetRepository { minor: "1.34".into(), url: "https://m/".into(), ..Default::default() }))]
     fn an_argument_outside_the_rules_is_refused(#[case] action: Wire) {
@@ -204,6 +223,7 @@ mod tests {
     #[case(Wire::PrepareHost(types::PrepareHost::default()), "prepare-host")]
     #[case(Wire::UnprepareHost(types::UnprepareHost {}), "unprepare-host")]
     #[case(Wire::RemovePackages(types::RemovePackages::default()), "remove-packages")]
+    #[case(Wire::SetVipMasters(masters("m1", "10.0.0.1")), "set-vip-masters")]
     #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();

@@ -33,8 +33,10 @@ pub struct Settings {
     pub multicast: bool,
     /// This master's name; empty: the host's.
     pub name: String,
-    /// All masters.
+    /// All masters, and those that were: how far the bases lie apart stays the same when one of them leaves.
     pub masters: BTreeMap<String, Master>,
+    /// Those of them that take part now, by name; empty: all.
+    pub present: BTreeSet<String>,
     /// Between two looks.
     pub look_ms: u32,
     /// With the kubelet.
@@ -74,6 +76,7 @@ impl Default for Settings {
             multicast: false,
             name: String::new(),
             masters: BTreeMap::new(),
+            present: BTreeSet::new(),
             look_ms: 500,
             kubelet: Patience::KUBELET,
             api_server: Patience::API_SERVER,
@@ -95,22 +98,33 @@ impl Settings {
         slipway_config::load(folders)
     }
 
+    /// The same of fragments in the usual folders that were read already: each a name and a text, the later ones winning.
+    pub fn of(fragments: &[(&str, &str)]) -> Result<Self, Coded> {
+        slipway_config::load_over(fragments, &[] as &[PathBuf], "slipway-vip-guard --print-config")
+    }
+
     /// The address that moves, without its prefix.
     pub fn address(&self) -> &str {
         self.vip.split('/').next().unwrap_or_default()
     }
 
-    /// This master, and the others.
+    /// This master, and the others that take part.
     pub fn own(&self) -> Result<(&Master, Vec<Peer<'_>>), Coded> {
-        let own = self.masters.get(&self.name).ok_or_else(|| {
-            let names: Vec<&str> = self.masters.keys().map(String::as_str).collect();
+        let (own, others): (Vec<Peer<'_>>, _) = self.taking_part().partition(|(name, _)| *name == self.name);
+        let (_, own) = own.first().ok_or_else(|| {
+            let names: Vec<&str> = self.taking_part().map(|(name, _)| name).collect();
             bad(format!("this host calls itself {:?}, and the masters are {}", self.name, names.join(", ")))
         })?;
-        let others = self.masters.iter().filter(|(name, _)| **name != self.name);
-        Ok((own, others.map(|(name, master)| (name.as_str(), master)).collect()))
+        Ok((own, others))
     }
 
-    /// What is added to the bases of this set.
+    /// The masters that take part.
+    pub fn taking_part(&self) -> impl Iterator<Item = Peer<'_>> {
+        let present = |name: &String| self.present.is_empty() || self.present.contains(name);
+        self.masters.iter().filter(move |(name, _)| present(name)).map(|(name, master)| (name.as_str(), master))
+    }
+
+    /// What is added to the bases of this set. Of all that are known: masters that hear of a change one after the other reckon alike meanwhile.
     pub fn weights(&self) -> Weights {
         let bases = || self.masters.values().map(|master| master.base);
         Weights::over(bases().max().unwrap_or_default() - bases().min().unwrap_or_default())
@@ -153,7 +167,10 @@ impl Settings {
     fn check_masters(&self, vip: IpAddr) -> Result<(), Coded> {
         let mut addresses = BTreeSet::new();
         let mut bases = BTreeSet::new();
-        for (name, master) in &self.masters {
+        if let Some(unknown) = self.present.iter().find(|name| !self.masters.contains_key(*name)) {
+            return Err(bad(format!("present names {unknown:?}, and there is no masters.{unknown}")));
+        }
+        for (name, master) in self.taking_part() {
             if master.address == vip || !addresses.insert(master.address) {
                 return Err(bad(format!("masters.{name}.address = {} is somebody else's too", master.address)));
             }
@@ -232,10 +249,20 @@ pub(crate) mod tests {
     #[case("masters.m2.base = 10", "of this master alone")]
     #[case("masters.m2.base = 0", "above 0")]
     #[case("masters.m2.base = 90", "too far apart")]
+    #[case("present = ['m1', 'm9']", "no masters.m9")]
+    #[case("present = ['m2', 'm3']", "the masters are m2, m3")]
     fn values_that_cannot_be_used_are_refused_and_named(#[case] text: &str, #[case] says: &str) {
         let error = change(text).unwrap_err();
         assert_eq!(error.code, Code::CONF_BAD_VALUE, "{text}");
         assert!(error.message.contains(says), "{text}: {error}");
+    }
+
+    #[test]
+    fn one_that_does_not_take_part_keeps_the_weights_and_its_base_is_free() {
+        let two = change("present = ['m1', 'm2']").unwrap();
+        assert_eq!(two.own().unwrap().1.len(), 1);
+        assert_eq!(two.weights(), three().weights());
+        assert!(change("present = ['m1', 'm2']\nmasters.m2.base = 60").is_ok());
     }
 
     #[test]

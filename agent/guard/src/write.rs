@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use slipway_errors::{Code, Coded};
-use slipway_host::{Active, Exec, Host, Program};
+use slipway_host::{Active, Host};
 
 use crate::conf::{MARK, objections, render};
 use crate::look::KEEPALIVED;
@@ -55,10 +55,9 @@ pub async fn write(host: &Host, settings: &Settings, anew: bool) -> Result<Wrote
 async fn read_by_keepalived(host: &Host, path: &Path, text: &str) -> Result<(), Coded> {
     let beside = path.with_extension("conf.slipway-new");
     host.files.write(&beside, text.as_bytes(), 0o644).await.map_err(|error| error.coded())?;
-    let file = beside.display().to_string();
-    let said = Exec.run(Program::Keepalived, &["--config-test", "--use-file", &file], None).await;
+    let said = host.keepalived.accepts(&beside).await;
     host.files.remove(&beside, std::slice::from_ref(&beside)).await.map_err(|error| error.coded())?;
-    said.map(|_| ()).map_err(|error| error.coded())
+    said.map_err(|error| error.coded())
 }
 
 async fn keep(host: &Host, path: &Path, before: &str) -> Result<PathBuf, Coded> {

@@ -367,3 +367,14 @@ pub async fn reach(host: &Host, _: &dyn Stage) -> Verdict {
     let nobody = std::net::SocketAddr::new(here, 2);
     ensure(host.reach.ask(nobody, b"?").await.is_err(), "nobody answered a question")
 }
+
+/// keepalived takes a configuration that is one, and says why where it is none.
+pub async fn keepalived(host: &Host, stage: &dyn Stage) -> Verdict {
+    let file = stage.folder().join("keepalived.conf");
+    let instance = "vrrp_instance test {\n  interface lo\n  state BACKUP\n  virtual_router_id 71\n  priority 10\n  \
+        advert_int 1\n  virtual_ipaddress {\n    192.0.2.1/32\n  }\n}\n";
+    stage.file(&file, instance).await?;
+    ok("reading a configuration", host.keepalived.accepts(&file).await)?;
+    stage.file(&file, instance.trim_end().trim_end_matches('}')).await?;
+    ensure(host.keepalived.accepts(&file).await.is_err(), "a configuration that does not end was taken")
+}

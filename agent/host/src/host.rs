@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api_server::ApiServers;
 use crate::etcd::Etcd;
+use crate::keepalived::Keepalived;
 use crate::kernel::Kernel;
 use crate::{
     Error, Files, Identity, Kubeadm, Links, Metrics, Mounts, Netfilter, PackageDb, Packages, Processes, Profiles,
@@ -39,6 +40,8 @@ pub struct Host {
     pub etcd: Arc<dyn Etcd>,
     /// API servers, as they show themselves to anybody.
     pub api_servers: Arc<dyn ApiServers>,
+    /// What moves an address between masters.
+    pub keepalived: Arc<dyn Keepalived>,
     /// What answers on the network.
     pub reach: Arc<dyn Reach>,
     /// How the machine is doing.

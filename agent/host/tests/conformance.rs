@@ -110,6 +110,23 @@ on_the_fake!(
 );
 
 #[tokio::test]
+async fn the_fake_keepalived_conforms() {
+    let (host, handle) =
+        FakeHost::of(preset::master("m1"), Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH)));
+    conformance::keepalived(&host, &FakeStage(handle)).await.unwrap();
+}
+
+/// Where it is installed: on a master of the lab.
+#[tokio::test]
+async fn the_real_keepalived_conforms() {
+    if slipway_host::Program::Keepalived.path().is_none() {
+        eprintln!("keepalived is not installed: not run");
+        return;
+    }
+    conformance::keepalived(&linux(), &RealStage::new()).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_fake_etcd_conforms_with_one_member_and_with_three() {
     let clock = Arc::new(ManualClock::at(slipway_types::Timestamp::UNIX_EPOCH));
     let etcd = SharedEtcd::new();

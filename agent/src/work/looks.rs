@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use slipway_actions::vip_guard;
 use slipway_errors::Coded;
 use slipway_host::{facts, survey};
 use slipway_proto::types::{HostFacts, HostMetrics};
@@ -57,7 +58,12 @@ impl OnHost {
 impl Source for OnHost {
     async fn facts(&self, look: Look) -> Result<HostFacts, Coded> {
         let running = self.running(look).await;
-        facts::gather_knowing(&self.host, running).await.map_err(|error| error.coded())
+        let mut facts = facts::gather_knowing(&self.host, running).await.map_err(|error| error.coded())?;
+        match vip_guard(&self.host).await {
+            Ok(guard) => facts.vip_guard = guard,
+            Err(error) => tracing::debug!(%error, "the settings of the VIP guard could not be told"),
+        }
+        Ok(facts)
     }
 
     async fn identity(&self) -> Result<HostFacts, Coded> {

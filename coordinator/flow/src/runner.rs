@@ -183,7 +183,8 @@ impl<W: Send + Sync + 'static> Runner<W> {
 
     /// A run's journal from entry `from` on, and then what follows, to its end.
     pub async fn follow(&self, run: &RunId, from: u64) -> Result<Follow, Coded> {
-        Follow::begin(self.inner.journal.clone(), self.inner.live.subscribe(), run.clone(), from).await
+        let live = (self.inner.live.subscribe(), self.inner.stop.clone());
+        Follow::begin(self.inner.journal.clone(), live, run.clone(), from).await
     }
 
     /// The nodes that steps under way take out of service, and the runs that do it.

@@ -6,10 +6,7 @@ use slipway_proto::coordinator::Finding;
 use slipway_proto::types::HostFacts;
 
 use super::finding;
-use crate::endpoints::{KEEPALIVED, address_beside, holds};
-
-/// The guard's unit.
-const GUARD: &str = "slipway-vip-guard.service";
+use crate::endpoints::{KEEPALIVED, VIP_GUARD, address_beside, holds};
 
 /// A master, as it says itself.
 pub(super) struct Master<'f> {
@@ -34,7 +31,7 @@ pub(super) fn judge(masters: &[Master<'_>], own: &BTreeSet<String>) -> Vec<Findi
         ),
     }];
     for master in masters {
-        for unit in [KEEPALIVED, GUARD] {
+        for unit in [KEEPALIVED, VIP_GUARD] {
             let state = master.facts.units.iter().find(|known| known.unit == unit);
             // A unit that nobody installed, or that nobody wants at boot, is nothing to complain of.
             let Some(state) = state.filter(|state| state.enablement == "enabled" && state.active != "active") else {

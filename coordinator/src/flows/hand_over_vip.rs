@@ -10,7 +10,7 @@ use slipway_flow::Step;
 use slipway_proto::types::action::Action as Kind;
 use slipway_proto::types::{Action, HostFacts, StartService, StopService};
 
-use crate::endpoints::{KEEPALIVED, runs_keepalived, virtual_address};
+use crate::endpoints::{KEEPALIVED, VIP_GUARD, runs_keepalived, virtual_address};
 use crate::steps::{HostAction, HostTarget, VipHasAPlace, VipIsElsewhere, who_takes_vip};
 use crate::world::World;
 
@@ -47,6 +47,21 @@ pub(super) fn start_keepalived() -> Action {
 /// Whatever keeps it from having it.
 pub(super) fn stop_keepalived() -> Action {
     Action { action: Some(Kind::StopService(StopService { unit: KEEPALIVED.to_owned() })) }
+}
+
+/// Whatever tells keepalived how the host is.
+pub(super) fn start_guard() -> Action {
+    Action { action: Some(Kind::StartService(StartService { unit: VIP_GUARD.to_owned() })) }
+}
+
+/// It has nothing to tell of a host that is no master.
+pub(super) fn stop_guard(host: &HostTarget) -> HostAction {
+    let stop = Action { action: Some(Kind::StopService(StopService { unit: VIP_GUARD.to_owned() })) };
+    HostAction {
+        summary: format!("the VIP guard of {} does not run", host.node),
+        by_hand: vec![format!("systemctl disable --now {VIP_GUARD}")],
+        ..HostAction::once(host, stop, "stop-vip-guard", Duration::from_mins(2))
+    }
 }
 
 /// keepalived stops, and starts again when that is undone.

@@ -10,7 +10,7 @@ use slipway_types::{NodeName, StepId};
 use super::bootstrap_token::delete as delete_token;
 use super::fail::api;
 use super::kubelet_is_certified::why_none;
-use super::way_back::{nothing_runs, take_back_one};
+use super::way_back::{nothing_runs, see_to};
 use super::{Certificates, HostAction, Newcomer};
 use crate::world::World;
 
@@ -92,7 +92,7 @@ impl JoinHost {
                 cx.say(format!("whether {} is a member of etcd", newcomer.host.node));
                 newcomer.leave(&cx.part(LEAVE)).await?;
             }
-            take_back_one(cx, action).await?;
+            see_to(cx, action).await?;
         }
         let cluster = &cx.world.cluster;
         let node = cluster.node(&target.node).await.map_err(|error| api(error.into()))?;

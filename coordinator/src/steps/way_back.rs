@@ -22,13 +22,13 @@ pub(super) async fn take_back(
 ) -> Result<(), StepError> {
     nothing_runs(cx, target, !actions.is_empty()).await?;
     for action in actions {
-        take_back_one(cx, action).await?;
+        see_to(cx, action).await?;
     }
     Ok(())
 }
 
-/// One action of a way back; its operations have names of their own.
-pub(super) async fn take_back_one(cx: &StepCx<'_, World>, action: &HostAction) -> Result<(), StepError> {
+/// One action of several, unless it is done already; its operations have names of their own.
+pub(super) async fn see_to(cx: &StepCx<'_, World>, action: &HostAction) -> Result<(), StepError> {
     let part = cx.part(&action.part_name());
     if !action.satisfied(&part).await? {
         cx.say(action.summary());

@@ -7,6 +7,7 @@ mod joins;
 mod members;
 mod servers;
 mod units;
+mod vip;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod apt;
 mod etcd;
 mod faults;
 mod files;
+mod keepalived;
 mod kernel;
 mod kubeadm;
 mod kubelet;
@@ -152,6 +153,7 @@ impl FakeHost {
             kubeadm: this.clone(),
             etcd: this.clone(),
             api_servers: this.clone(),
+            keepalived: this.clone(),
             reach: this.clone(),
             metrics: this.clone(),
             identity: this,

@@ -9,6 +9,7 @@ mod exec;
 mod figures;
 mod files;
 mod identity;
+mod keepalived;
 mod kept_file;
 mod kernel;
 mod links;
@@ -51,6 +52,7 @@ impl Host {
             processes: Arc::new(processes::Proc),
             runtime: Arc::new(runtime::Cri),
             kernel: Arc::new(kernel::Machine),
+            keepalived: Arc::new(keepalived::Installed { exec: Arc::clone(&exec) }),
             kubeadm: Arc::new(versions::Installed::new(exec)),
             etcd: Arc::new(etcd::Client),
             api_servers: Arc::new(api_server::Servers),

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use slipway_errors::Coded;
+use slipway_errors::{Code, Coded};
 use slipway_events::{Entry, Event};
 use slipway_types::RunId;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 
 use super::Update;
 use crate::Journal;
@@ -18,6 +19,7 @@ const PAGE: usize = 500;
 pub struct Follow {
     journal: Arc<dyn Journal>,
     updates: broadcast::Receiver<Update>,
+    stop: CancellationToken,
     run: RunId,
     next: u64,
     read: VecDeque<Entry>,
@@ -28,17 +30,18 @@ pub struct Follow {
 impl Follow {
     pub(super) async fn begin(
         journal: Arc<dyn Journal>,
-        updates: broadcast::Receiver<Update>,
+        (updates, stop): (broadcast::Receiver<Update>, CancellationToken),
         run: RunId,
         from: u64,
     ) -> Result<Self, Coded> {
-        let mut follow =
-            Self { journal, updates, run, next: from.max(1), read: VecDeque::new(), behind: true, ended: false };
+        let (next, read) = (from.max(1), VecDeque::new());
+        let mut follow = Self { journal, updates, stop, run, next, read, behind: true, ended: false };
         follow.catch_up().await?;
         Ok(follow)
     }
 
-    /// The next update; `None` after the run's last line, or when the runner is gone.
+    /// The next update; `None` after the run's last line. An error as soon as the runner stops: the run goes on elsewhere, and nothing more of it
+    /// is heard here.
     pub async fn next(&mut self) -> Result<Option<Update>, Coded> {
         loop {
             if self.read.is_empty() && self.behind {
@@ -50,7 +53,11 @@ impl Follow {
             if self.ended {
                 return Ok(None);
             }
-            match self.updates.recv().await {
+            let received = tokio::select! {
+                received = self.updates.recv() => received,
+                () = self.stop.cancelled() => return Err(leads_no_longer()),
+            };
+            match received {
                 Ok(Update::Entry(entry)) if entry.run == self.run => {
                     if entry.seq == self.next {
                         return Ok(Some(self.hand_out(entry)));
@@ -62,7 +69,7 @@ impl Follow {
                 }
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => self.behind = true,
-                Err(RecvError::Closed) => return Ok(None),
+                Err(RecvError::Closed) => return Err(leads_no_longer()),
             }
         }
     }
@@ -79,4 +86,8 @@ impl Follow {
         self.ended = matches!(entry.event, Event::Finished { .. });
         Update::Entry(entry)
     }
+}
+
+fn leads_no_longer() -> Coded {
+    Coded::new(Code::LEADER_ELSEWHERE, "this coordinator leads no longer").do_this("ask the one that leads")
 }

@@ -188,6 +188,24 @@ async fn a_follower_gets_every_line_once_whenever_it_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_follower_is_told_at_once_that_nothing_more_is_heard_here() {
+    let desk = Desk::new(vec![Steps("work", vec![ToyStep::troubled("a", away(), broken)])]);
+    desk.start("r1", "work", "w1").await.unwrap();
+    let mut follow = desk.runner.follow(&"r1".into(), 1).await.unwrap();
+    let (last, ()) = tokio::join!(
+        async {
+            loop {
+                if let Err(why) = follow.next().await {
+                    break why;
+                }
+            }
+        },
+        desk.runner.stop()
+    );
+    assert_eq!(last.code, Code::LEADER_ELSEWHERE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_meets_a_later_leader_stops_everything_at_once() {
     let fenced = StepError::Fenced(Coded::new(Code::FENCE_OLD_TERM, "term 9 was seen"));
     let flows = vec![Steps("old", vec![ToyStep::troubled("a", fenced, |_| true)])];

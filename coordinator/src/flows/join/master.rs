@@ -3,6 +3,7 @@
 //! masters comes last.
 
 mod facts;
+mod vip;
 
 use std::time::Duration;
 
@@ -11,19 +12,19 @@ use slipway_errors::Coded;
 use slipway_flow::{LaneBuilder, Plan, StageBuilder};
 use slipway_types::NodeName;
 
-use self::facts::Keepalived;
 pub(super) use self::facts::{Master, master};
+use self::vip::Keepalived;
 use super::Facts;
 use super::look::Joining;
 use super::parts::{join, join_action, nothing_left, packages, prepare, reserve, unmask};
 use super::proof::proved;
 use crate::fleet::HostState;
 use crate::flows::claims::CONTROL_PLANE;
-use crate::flows::hand_over_vip::{start_keepalived, stop_keepalived};
+use crate::flows::hand_over_vip::{start_guard, start_keepalived, stop_keepalived};
 use crate::pools::MASTERS;
 use crate::steps::{
     AdmitKubelet, ControlPlaneServes, CreateBootstrapToken, DeleteBootstrapToken, DeleteCertificates, EtcdMayGrow,
-    HostAction, HostTarget, NameIsFree, ReleaseHost, SnapshotEtcd,
+    HostAction, HostTarget, KeepVipMasters, NameIsFree, ReleaseHost, SnapshotEtcd, VipChange,
 };
 use crate::world::World;
 
@@ -51,6 +52,10 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
     let denied = one.denied.then(|| AdmitKubelet { node: node(), admission: Admission::Joins });
     let stop = (master.keepalived == Keepalived::Runs).then(|| hold_vip_back(&one.host));
     let start = (master.keepalived != Keepalived::Elsewhere).then(|| admit_vip(&one.host));
+    let counted = master
+        .guarded
+        .then(|| KeepVipMasters { host: one.host.clone(), change: VipChange::Joins(master.address.clone()) });
+    let guard = master.guarded.then(|| run_guard(&one.host));
     let snapshot = SnapshotEtcd { node: Some(node()), survivors: newcomer().survivors, since_ms: master.planned_ms };
     lane.phase("look", |phase| {
         let grows = EtcdMayGrow { newcomer: newcomer(), sentence: master.grows.clone() };
@@ -75,7 +80,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
     })
     .point_of_no_return("it votes in etcd, and its API server is ready")
     .phase("verify", |phase| {
-        proved(phase, one, facts).step_if(start).step(ReleaseHost {
+        proved(phase, one, facts).step_if(counted).step_if(guard).step_if(start).step(ReleaseHost {
             node: node(),
             host: one.host.host_id.clone(),
             state: HostState::InService,
@@ -90,6 +95,15 @@ fn hold_vip_back(host: &HostTarget) -> HostAction {
         by_hand: vec!["systemctl disable --now keepalived.service".to_owned()],
         undo: Some(start_keepalived()),
         ..HostAction::once(host, stop_keepalived(), "hold-vip-back", Duration::from_mins(2))
+    }
+}
+
+/// It needs settings to run with.
+fn run_guard(host: &HostTarget) -> HostAction {
+    HostAction {
+        summary: format!("the VIP guard of {} looks after it", host.node),
+        by_hand: vec!["systemctl enable --now slipway-vip-guard.service".to_owned()],
+        ..HostAction::once(host, start_guard(), "run-vip-guard", Duration::from_mins(2))
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) struct Master {
     pub(super) etcd: Option<Etcd>,
     /// The address that moves between masters, where keepalived runs on this one.
     pub(super) vip: Option<String>,
+    /// The name that the masters' VIP guards know it by; none where no guard of its own keeps it among them.
+    #[serde(default)]
+    pub(super) guarded_as: Option<String>,
     /// The hosts of the other masters.
     pub(super) survivors: Vec<HostTarget>,
     /// When this was looked at, milliseconds since 1970.
@@ -61,6 +64,7 @@ pub(super) async fn master(
     Ok(Master {
         etcd,
         vip: vip_to_hand_over(world, (host, facts), &nodes, &stay).await?,
+        guarded_as: facts.vip_guard.as_ref().filter(|guard| guard.written).map(|guard| guard.name.clone()),
         survivors: survivors_of(world, &in_turn, Some(&node.name)).await?,
         planned_ms: world.clock.now().as_millisecond(),
     })

@@ -14,11 +14,12 @@ use super::Parameters;
 use super::leaving::Leaving;
 use super::master::{Etcd, Master};
 use crate::fleet::HostState;
-use crate::flows::hand_over_vip::hand_over_vip;
+use crate::flows::hand_over_vip::{hand_over_vip, stop_guard};
 use crate::flows::package_work::remove_packages;
 use crate::steps::{
-    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, LeadElsewhere, MoveEtcdLeader, NobodyIsLeftBehind,
-    NodeIsGone, ReleaseHost, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VolumesDetached,
+    AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, KeepVipMasters, LeadElsewhere, MoveEtcdLeader,
+    NobodyIsLeftBehind, NodeIsGone, ReleaseHost, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VipChange,
+    VolumesDetached,
 };
 use crate::world::World;
 
@@ -62,6 +63,9 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
     phases.no_return = Some("the node leaves the cluster");
     if let Some(etcd) = etcd_of(node) {
         phases.add("leave etcd", etcd.part.leave(Some(&node.name), parameters.consent).into());
+    }
+    if let Some(name) = node.master.as_ref().and_then(|master| master.guarded_as.as_ref()) {
+        phases.add("leave the address", leave_address(&node.host, name));
     }
     if node.store_member {
         phases.add("leave the store", leave_store(node));
@@ -170,6 +174,12 @@ fn clean_host(node: &Leaving, parameters: &Parameters) -> Steps {
         }
     }
     steps
+}
+
+/// keepalived has let go of it before the node was emptied.
+fn leave_address(host: &HostTarget, name: &str) -> Steps {
+    let leaves = KeepVipMasters { host: host.clone(), change: VipChange::Leaves(name.to_owned()) };
+    vec![Arc::new(stop_guard(host)), Arc::new(leaves)]
 }
 
 /// It leaves before it is stopped: the others would count on it.

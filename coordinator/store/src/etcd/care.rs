@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{AlarmAction, AlarmType, Client, GetOptions, Member, MemberAddOptions};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions, Member, MemberAddOptions};
 
 use super::{Etcd, keys};
 use crate::Error;
@@ -118,11 +118,7 @@ impl Etcd {
             };
             say(&format!("{address} {said}"));
         }
-        let alarm_off = move |client: Client| {
-            let mut maintenance = client.maintenance_client();
-            async move { maintenance.alarm(AlarmAction::Deactivate, AlarmType::Nospace, None).await.map(|_| ()) }
-        };
-        self.peers.change(doing, alarm_off).await
+        self.peers.change(doing, alarms_off).await
     }
 
     pub(super) async fn listed(&self) -> Result<Vec<Member>, Error> {
@@ -137,6 +133,18 @@ impl Etcd {
     async fn answering(&self) -> Vec<String> {
         self.peers.statuses().await.into_iter().filter(|one| one.says.is_ok()).map(|one| one.address).collect()
     }
+}
+
+/// etcd takes off the alarm of the member that is named, and of none where none is.
+async fn alarms_off(client: Client) -> Result<(), etcd_client::Error> {
+    let mut maintenance = client.maintenance_client();
+    let raised = maintenance.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
+    for alarm in raised.alarms() {
+        let mut of_member = AlarmOptions::new();
+        of_member.with_member(alarm.member_id());
+        maintenance.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(of_member)).await?;
+    }
+    Ok(())
 }
 
 async fn remove(client: Client, id: u64) -> Result<(), etcd_client::Error> {

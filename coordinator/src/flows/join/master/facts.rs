@@ -8,13 +8,14 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::types::{EtcdKind, HostFacts};
 
 use crate::agents::etcd_status;
-use crate::endpoints::{KEEPALIVED, holds, runs_keepalived, virtual_address};
+use crate::endpoints::holds;
 use crate::etcd::{EtcdView, agreed};
 use crate::fleet::HostRecord;
 use crate::flows::etcd_part::survivors_of;
-use crate::flows::hand_over_vip::start_keepalived;
 use crate::steps::{Certificates, Consent, HostTarget, Newcomer};
 use crate::world::World;
+
+use super::vip::{Keepalived, part_in_vip};
 
 /// Where kubeadm lets a member keep its data.
 const DATA_DIR: &str = "/var/lib/etcd";
@@ -35,22 +36,13 @@ pub(in crate::flows::join) struct Master {
     /// How etcd stands before it comes, in a sentence.
     pub(super) grows: String,
     pub(super) keepalived: Keepalived,
+    /// The masters' VIP guards write keepalived's configuration, and its own is to count it in.
+    #[serde(default)]
+    pub(super) guarded: bool,
     /// What the operator should know before saying yes.
     pub(in crate::flows::join) warnings: Vec<String>,
     /// When this was looked at, milliseconds since 1970.
     pub(super) planned_ms: i64,
-}
-
-/// The keepalived of the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::flows::join) enum Keepalived {
-    /// No address moves between masters, or this host takes no part in it.
-    Elsewhere,
-    /// It is set up and does not run.
-    Waits,
-    /// It runs already.
-    Runs,
 }
 
 fn refused(text: String, way: &str) -> Coded {
@@ -84,7 +76,8 @@ pub(in crate::flows::join) async fn master(
     let grows = may_grow(&view, &nodes, &newcomer)?;
     no_etcd_there(world, record, host).await?;
     let uploaded = world.cluster.uploaded_certificates().await?.map(|found| found.token);
-    let (keepalived, mut warnings) = keepalived(world, (record, said), (&newcomer.survivors, &nodes)).await?;
+    let vip = part_in_vip(world, (record, said, &address), (&newcomer.survivors, &nodes)).await?;
+    let mut warnings = vip.warnings;
     warnings.extend(uploaded.is_some().then(|| {
         "somebody has uploaded the cluster's certificates (Secret kube-system/kubeadm-certs): the join replaces and deletes them".to_owned()
     }));
@@ -95,7 +88,8 @@ pub(in crate::flows::join) async fn master(
         newcomer,
         address,
         grows,
-        keepalived,
+        keepalived: vip.keepalived,
+        guarded: vip.guarded,
         warnings,
     })
 }
@@ -184,36 +178,6 @@ async fn no_etcd_there(world: &World, record: &HostRecord, host: &HostTarget) ->
     let text = format!("{what} on {}: a new member would start on what another one left", host.node);
     let way = format!("find out whose it is; if nobody's any more, empty {DATA_DIR} there");
     Err(Coded::new(Code::HOST_LEFTOVERS, text).do_this(way))
-}
-
-/// Whether the host is to take part in the address that moves, and what is to be said of that.
-async fn keepalived(
-    world: &World,
-    (record, said): (&HostRecord, &HostFacts),
-    (survivors, nodes): (&[HostTarget], &[Node]),
-) -> Result<(Keepalived, Vec<String>), Coded> {
-    let unit = said.units.iter().find(|unit| unit.unit == KEEPALIVED && unit.enablement != "not-found");
-    let mut vip = None;
-    for survivor in survivors {
-        let Some(host) = world.hosts.get(&survivor.host_id).await? else { continue };
-        // A master that is silent for a moment is no reason to ask nobody.
-        let Ok(described) = world.agents.describe(&host).await else { continue };
-        let facts = described.facts.unwrap_or_default();
-        vip = if runs_keepalived(&facts) { virtual_address(&facts, nodes) } else { None };
-        if vip.is_some() {
-            break;
-        }
-    }
-    let Some(vip) = vip else { return Ok((Keepalived::Elsewhere, Vec::new())) };
-    let name = &record.name;
-    let never = |why: String| Ok((Keepalived::Elsewhere, vec![format!("{why}: {vip} will never move to {name}")]));
-    let Some(unit) = unit else { return never(format!("keepalived is not installed on {name}")) };
-    let checked = world.agents.check(record, start_keepalived()).await?;
-    match checked.obstacles.first() {
-        Some(obstacle) => never(obstacle.explain.clone()),
-        None if unit.active == "active" => Ok((Keepalived::Runs, Vec::new())),
-        None => Ok((Keepalived::Waits, Vec::new())),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn facts(names: &[&str], keepalived: &str) -> Value {
             "host": host(name), "cri_socket": "", "denied": false, "back": [],
             "master": {
                 "newcomer": newcomer, "address": "10.0.0.2", "certificates": certificates, "grows": "x",
-                "keepalived": keepalived, "warnings": ["w"], "planned_ms": 0,
+                "keepalived": keepalived, "guarded": keepalived == "runs", "warnings": ["w"], "planned_ms": 0,
             },
         })
     };
@@ -44,6 +44,8 @@ fn certificates_are_gone_before_anything_is_waited_for_and_the_address_comes_las
         "control-plane-serves-m2",
         "node-serves-m2",
         "open-node-m2",
+        "vip-masters-with-m2",
+        "run-vip-guard-m2",
         "admit-vip-m2",
     ];
     assert!(order.map(at).is_sorted(), "{ids:?}");
