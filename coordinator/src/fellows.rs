@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use slipway_errors::Coded;
-use slipway_store::{Attendant, Store, StoreMember};
+use slipway_store::{Admission, Attendant, Store, StoreMember};
 use tokio_util::sync::CancellationToken;
 
 /// The coordinators of this cluster, as the one that leads sees them.
@@ -48,6 +48,16 @@ impl Fellows {
     /// Whether a member of that store is on the host of this address.
     pub async fn has_member_at(&self, address: &str) -> Result<bool, Coded> {
         Ok(self.store.has_member_at(address).await?)
+    }
+
+    /// Whether that member has a vote.
+    pub async fn votes_at(&self, address: &str) -> Result<bool, Coded> {
+        Ok(self.store.votes_at(address).await?)
+    }
+
+    /// A member is let in there, and gets its vote as soon as it has caught up: called again until it has.
+    pub async fn admit_member(&self, address: &str) -> Result<Admission, Coded> {
+        Ok(self.store.admit_member(address).await?)
     }
 
     /// That member leaves; refused where those that are left and answer would be no majority.

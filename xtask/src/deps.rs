@@ -15,7 +15,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slipway-net", &["slipway-types", "slipway-errors", "slipway-identity", "slipway-proto"]),
     ("slipway-telemetry", &["slipway-types", "slipway-errors", "slipway-net"]),
     ("slipway-host", &["slipway-types", "slipway-errors", "slipway-proto", "slipway-net"]),
-    ("slipway-actions", &["slipway-types", "slipway-errors", "slipway-proto", "slipway-host", "slipway-guard"]),
+    (
+        "slipway-actions",
+        &["slipway-types", "slipway-errors", "slipway-proto", "slipway-host", "slipway-identity", "slipway-guard"],
+    ),
     (
         "slipway-agent",
         &[

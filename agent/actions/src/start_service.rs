@@ -7,7 +7,7 @@ use slipway_host::{Active, Enablement, Host};
 use crate::perform::{change, obstacle};
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const ALLOWED: [&str; 2] = ["keepalived.service", "slipway-vip-guard.service"];
+const ALLOWED: [&str; 3] = ["keepalived.service", "slipway-vip-guard.service", "slipway-etcd.service"];
 
 /// Enables and starts a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use slipway_host::cri;
 use slipway_proto::types::action::Action as Wire;
 
 use crate::{
-    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, MaskKubelet,
-    MoveEtcdLeader, Perform, PrepareHost, PromoteEtcdLearner, PullImages, RemoveEtcdMember, RemovePackages,
-    ResetKubeadm, RestartKubelet, RollBackKubelet, ScanLeftovers, SetApiServer, SetEtcdImage, SetEtcdServers,
-    SetRepository, SetVipMasters, StartService, StopService, UnmaskKubelet, UnprepareHost, UpgradeKubeadm,
-    UploadCertificates, WipeEtcdData,
+    AddEtcdLearner, CleanCni, CleanFiles, CleanNetfilter, InstallEtcdUnit, InstallPackages, JoinKubeadm, JoinStore,
+    MaskKubelet, MoveEtcdLeader, Perform, PrepareHost, PromoteEtcdLearner, PullImages, RemoveEtcdMember,
+    RemovePackages, ResetKubeadm, RestartKubelet, RollBackKubelet, ScanLeftovers, SetApiServer, SetEtcdImage,
+    SetEtcdServers, SetRepository, SetVipMasters, StartService, StopService, UnmaskKubelet, UnprepareHost,
+    UpgradeKubeadm, UploadCertificates, WipeEtcdData,
 };
 
 const PROFILES: usize = 32;
@@ -55,6 +55,7 @@ pub fn from_wire(action: slipway_proto::types::Action) -> Result<Box<dyn Perform
         Wire::RestartKubelet(restart) => Box::new(RestartKubelet::new(&restart)?),
         Wire::RollBackKubelet(back) => Box::new(RollBackKubelet::new(&back)?),
         Wire::SetEtcdImage(set) => Box::new(SetEtcdImage::new(&set.image)?),
+        Wire::JoinStore(join) => Box::new(JoinStore::new(join)?),
         Wire::SetVipMasters(set) => Box::new(SetVipMasters::new(set)?),
         Wire::RemovePackages(remove) => Box::new(RemovePackages::new(&remove.packages)?),
     })
@@ -128,6 +129,10 @@ mod tests {
         vec!["https://10.70.0.14:2380".into(), "https://[fd00::14]:2380".into()]
     }
 
+    fn peer(name: &str, address: &str) -> types::StorePeer {
+        types::StorePeer { name: name.into(), address: address.into() }
+    }
+
     /// A set of one.
     fn masters(name: &str, address: &str) -> types::SetVipMasters {
         let master = types::VipMaster { name: name.into(), address: address.into(), base: 10, present: true };
@@ -178,6 +183,9 @@ mod tests {
     #[case(Wire::RollBackKubelet(types::RollBackKubelet { kubernetes: "../v1.34.4".into(), ..Default::default() }))]
     #[case(Wire::SetEtcdImage(types::SetEtcdImage { image: "etcd".into() }))]
     #[case(Wire::RemovePackages(types::RemovePackages { packages: vec!["vim".into()] }))]
+    #[case(Wire::JoinStore(types::JoinStore::default()))]
+    #[case(Wire::JoinStore(types::JoinStore { name: "m2".into(), members: vec![peer("m1", "10.0.0.1")] }))]
+    #[case(Wire::JoinStore(types::JoinStore { name: "m1".into(), members: vec![peer("m1", "10.0.0.1\nX=1")] }))]
     #[case(Wire::SetVipMasters(types::SetVipMasters::default()))]
     #[case(Wire::SetVipMasters(types::SetVipMasters { name: "m2".into(), ..masters("m1", "10.0.0.1") }))]
     #[case(Wire::SetVipMasters(masters("m1", "10.0.0.10")))]
@@ -224,6 +232,7 @@ mod tests {
     #[case(Wire::UnprepareHost(types::UnprepareHost {}), "unprepare-host")]
     #[case(Wire::RemovePackages(types::RemovePackages::default()), "remove-packages")]
     #[case(Wire::SetVipMasters(masters("m1", "10.0.0.1")), "set-vip-masters")]
+    #[case(Wire::JoinStore(types::JoinStore { name: "m1".into(), members: vec![peer("m1", "10.0.0.1")] }), "join-store")]
     #[case(Wire::InstallEtcdUnit(crate::install_etcd_unit::tests::wire()), "install-etcd-unit")]
     fn every_action_of_the_wire_has_its_name_and_its_commands(#[case] action: Wire, #[case] name: &str) {
         let action = wire(action).unwrap();

@@ -2,12 +2,11 @@
 //! coordinator.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use slipway_errors::{Code, Coded};
-use slipway_identity::store::{FOLDER, PORTS, STORE_NAME, store_certificate};
+use slipway_identity::store::{FOLDER, PORTS, member_settings, store_certificate};
 use slipway_types::SystemClock;
 
 use super::Context;
@@ -56,43 +55,11 @@ fn members(words: &[String]) -> Result<BTreeMap<String, String>, Coded> {
 }
 
 /// As etcd reads them from its environment.
-fn settings(name: &str, all: &BTreeMap<String, String>, (folder, state): (&Path, &str)) -> Result<String, Coded> {
-    let own = all.get(name).ok_or_else(|| {
+fn settings(name: &str, all: &BTreeMap<String, String>, place: (&Path, &str)) -> Result<String, Coded> {
+    member_settings(name, all, place).ok_or_else(|| {
         Coded::new(Code::CONF_BAD_VALUE, format!("{name} is not among the members"))
             .do_this("--name is this host's own name, as --members has it")
-    })?;
-    let (client, peer) = PORTS;
-    let peers: Vec<String> = all.iter().map(|(name, address)| format!("{name}=https://{address}:{peer}")).collect();
-    let file = |name: &str| folder.join(FOLDER).join(name).display().to_string();
-    let mut text = "# What slipway-etcd starts with: written by `slipway store member`.\n".to_owned();
-    let mut set = |key: &str, value: &str| {
-        let _ = writeln!(text, "ETCD_{key}={value}");
-    };
-    set("NAME", name);
-    set("DATA_DIR", "/var/lib/slipway/etcd");
-    set("LISTEN_CLIENT_URLS", &format!("https://{own}:{client},https://127.0.0.1:{client}"));
-    set("ADVERTISE_CLIENT_URLS", &format!("https://{own}:{client}"));
-    set("LISTEN_PEER_URLS", &format!("https://{own}:{peer}"));
-    set("INITIAL_ADVERTISE_PEER_URLS", &format!("https://{own}:{peer}"));
-    set("INITIAL_CLUSTER", &peers.join(","));
-    set("INITIAL_CLUSTER_STATE", state);
-    for side in ["", "PEER_"] {
-        set(&format!("{side}CERT_FILE"), &file("chain.pem"));
-        set(&format!("{side}KEY_FILE"), &file("key.pem"));
-        set(&format!("{side}TRUSTED_CA_FILE"), &file("root.pem"));
-        set(&format!("{side}CLIENT_CERT_AUTH"), "true");
-    }
-    set("CLIENT_CERT_ALLOWED_HOSTNAME", STORE_NAME);
-    set("PEER_CERT_ALLOWED_HOSTNAME", STORE_NAME);
-    set("MAX_REQUEST_BYTES", "10485760");
-    set("QUOTA_BACKEND_BYTES", "2147483648");
-    set("AUTO_COMPACTION_MODE", "periodic");
-    set("AUTO_COMPACTION_RETENTION", "1h");
-    set("EXPERIMENTAL_INITIAL_CORRUPT_CHECK", "true");
-    // It would ask etcd without a certificate, and fill the log with what etcd thinks of that.
-    set("ENABLE_GRPC_GATEWAY", "false");
-    set("LOG_LEVEL", "warn");
-    Ok(text)
+    })
 }
 
 /// Makes both.

@@ -32,7 +32,8 @@ use crate::leader::Seat;
 use crate::limits::{check_key, check_lines, check_value};
 use crate::memory::whole_run;
 use crate::{
-    Attendant, Candidate, Error, HighWater, Leadership, MOST_LISTED, Presence, Record, Store, StoreMember, Watch,
+    Admission, Attendant, Candidate, Error, HighWater, Leadership, MOST_LISTED, Presence, Record, Store, StoreMember,
+    Watch,
 };
 
 /// A store in etcd.
@@ -142,6 +143,14 @@ impl Store for Etcd {
 
     async fn has_member_at(&self, address: &str) -> Result<bool, Error> {
         self.is_member(address).await
+    }
+
+    async fn votes_at(&self, address: &str) -> Result<bool, Error> {
+        Ok(self.listed().await?.iter().any(|member| !member.is_learner() && care::is_called(member, address)))
+    }
+
+    async fn admit_member(&self, address: &str) -> Result<Admission, Error> {
+        self.admit_a_step(address).await
     }
 
     async fn dismiss_member(&self, who: &str) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub use memory::Memory;
 pub use moving::{Moved, move_all, refuse_half_moved};
 pub use open::{Url, judge_copy, open};
 pub use record::{
-    Attendant, Candidate, Change, HighWater, Leadership, MemberState, Presence, Record, StoreMember, Watch,
+    Admission, Attendant, Candidate, Change, HighWater, Leadership, MemberState, Presence, Record, StoreMember, Watch,
 };
 pub use sqlite::Sqlite;
 pub use store::{MOST_LISTED, MOST_VALUE, Store};

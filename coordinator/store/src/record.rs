@@ -109,6 +109,15 @@ pub struct StoreMember {
     pub says: Result<MemberState, String>,
 }
 
+/// How far a new member is on its way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The members that have begun, by name, each with its address.
+    pub peers: Vec<(String, String)>,
+    /// Why it has no vote yet; none: it has.
+    pub has_no_vote: Option<String>,
+}
+
 /// How a member of the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberState {

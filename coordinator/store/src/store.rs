@@ -5,7 +5,7 @@ use slipway_events::Entry;
 use slipway_flow::Journal;
 use slipway_types::Fence;
 
-use crate::{Attendant, Candidate, Error, HighWater, Leadership, Presence, Record, StoreMember, Watch};
+use crate::{Admission, Attendant, Candidate, Error, HighWater, Leadership, Presence, Record, StoreMember, Watch};
 
 /// The largest value that is stored.
 pub const MOST_VALUE: usize = 1024 * 1024;
@@ -74,6 +74,16 @@ pub trait Store: Journal {
     /// Whether it has a member on the host of that address.
     async fn has_member_at(&self, _address: &str) -> Result<bool, Error> {
         Ok(false)
+    }
+
+    /// Whether that member has a vote.
+    async fn votes_at(&self, _address: &str) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// A member at that address is let in without a vote, and given one as soon as it has caught up: called again until it has.
+    async fn admit_member(&self, address: &str) -> Result<Admission, Error> {
+        Err(Error::Refused(format!("{address} cannot be a member of this store: it has none")))
     }
 
     /// The member of that name, or on the host of that address, leaves; refused where those that are left and answer would be no majority.

@@ -24,7 +24,7 @@ use crate::flows::hand_over_vip::{start_guard, start_keepalived, stop_keepalived
 use crate::pools::MASTERS;
 use crate::steps::{
     AdmitKubelet, ControlPlaneServes, CreateBootstrapToken, DeleteBootstrapToken, DeleteCertificates, EtcdMayGrow,
-    HostAction, HostTarget, KeepVipMasters, NameIsFree, ReleaseHost, SnapshotEtcd, VipChange,
+    HostAction, HostTarget, KeepVipMasters, NameIsFree, ReleaseHost, SnapshotEtcd, StoreMemberJoins, VipChange,
 };
 use crate::world::World;
 
@@ -56,6 +56,8 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
         .guarded
         .then(|| KeepVipMasters { host: one.host.clone(), change: VipChange::Joins(master.address.clone()) });
     let guard = master.guarded.then(|| run_guard(&one.host));
+    let store =
+        master.store_joins.then(|| StoreMemberJoins { host: one.host.clone(), address: master.address.clone() });
     let snapshot = SnapshotEtcd { node: Some(node()), survivors: newcomer().survivors, since_ms: master.planned_ms };
     lane.phase("look", |phase| {
         let grows = EtcdMayGrow { newcomer: newcomer(), sentence: master.grows.clone() };
@@ -80,7 +82,7 @@ fn lane_of(lane: LaneBuilder<World>, one: &Joining, master: &Master, facts: &Fac
     })
     .point_of_no_return("it votes in etcd, and its API server is ready")
     .phase("verify", |phase| {
-        proved(phase, one, facts).step_if(counted).step_if(guard).step_if(start).step(ReleaseHost {
+        proved(phase, one, facts).step_if(counted).step_if(guard).step_if(start).step_if(store).step(ReleaseHost {
             node: node(),
             host: one.host.host_id.clone(),
             state: HostState::InService,

@@ -18,10 +18,13 @@ use crate::flows::hand_over_vip::{hand_over_vip, stop_guard};
 use crate::flows::package_work::remove_packages;
 use crate::steps::{
     AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, KeepVipMasters, LeadElsewhere, MoveEtcdLeader,
-    NobodyIsLeftBehind, NodeIsGone, ReleaseHost, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VipChange,
+    NobodyIsLeftBehind, NodeIsGone, ReleaseHost, STORE_UNIT, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VipChange,
     VolumesDetached,
 };
 use crate::world::World;
+
+/// Where the store's own etcd keeps its data.
+const STORE_DATA: &str = "/var/lib/slipway/etcd";
 
 type Steps = Vec<Arc<dyn Step<World>>>;
 
@@ -71,6 +74,10 @@ pub(super) fn phases(node: &Leaving, parameters: &Parameters) -> Vec<Phase> {
         phases.add("leave the store", leave_store(node));
     }
     phases.add("clean host", clean_host(node, parameters));
+    if node.store_member {
+        let wipe = HostAction { name: "wipe-store-data", ..wipe_etcd_data(&node.host, STORE_DATA) };
+        phases.add("clean store", vec![Arc::new(wipe)]);
+    }
     phases.add("leave", vec![Arc::new(DeleteNode { node: node.name.clone(), uid: node.uid.clone() })]);
     if parameters.remove_packages {
         let steps = remove_packages(&node.host).into_iter().map(|step| Arc::new(step) as Arc<dyn Step<World>>);
@@ -185,7 +192,7 @@ fn leave_address(host: &HostTarget, name: &str) -> Steps {
 /// It leaves before it is stopped: the others would count on it.
 fn leave_store(node: &Leaving) -> Steps {
     let (host, address) = (node.host.clone(), node.address.clone());
-    let unit = "slipway-etcd.service".to_owned();
+    let unit = STORE_UNIT.to_owned();
     let stop = Action { action: Some(Kind::StopService(StopService { unit })) };
     let stop = HostAction {
         summary: "the store's etcd does not run".to_owned(),

@@ -6,10 +6,12 @@ use std::time::Duration;
 use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions, Member, MemberAddOptions};
 
 use super::{Etcd, keys};
-use crate::Error;
+use crate::{Admission, Error};
 
 /// A member that has joined the list has begun by then, and caught up.
 const CATCHES_UP: Duration = Duration::from_mins(10);
+/// Where members speak to each other.
+const PEERS: u16 = 7411;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Attempts to put it on the list: half a minute.
 const ENTERS: u32 = 60;
@@ -32,6 +34,23 @@ impl Etcd {
     /// Whether the list has a member at that address.
     pub(super) async fn is_member(&self, address: &str) -> Result<bool, Error> {
         Ok(self.listed().await?.iter().any(|member| is_called(member, address)))
+    }
+
+    /// The next thing on a member's way in, if it can be done now.
+    pub(super) async fn admit_a_step(&self, address: &str) -> Result<Admission, Error> {
+        let find = |all: &[Member]| all.iter().find(|member| is_called(member, address)).cloned();
+        let all = self.listed().await?;
+        let has_no_vote = match find(&all) {
+            Some(member) if !member.is_learner() => None,
+            Some(member) => self.promote(member.id()).await.err().map(|why| why.to_string()),
+            None => {
+                self.enter(&format!("https://{address}:{PEERS}")).await?;
+                Some("it is on the list, and is to be started".to_owned())
+            }
+        };
+        let peers = all.iter().filter(|member| !member.name().is_empty());
+        let peers = peers.filter_map(|member| Some((member.name().to_owned(), host_in(member.peer_urls().first()?)?)));
+        Ok(Admission { peers: peers.collect(), has_no_vote })
     }
 
     /// A member comes that answers others at `peer_url`: first without a vote, which it gets once it has caught up. `say` is told what it waits for.
@@ -151,9 +170,16 @@ async fn remove(client: Client, id: u64) -> Result<(), etcd_client::Error> {
     client.cluster_client().member_remove(id).await.map(|_| ())
 }
 
+/// `10.0.0.1` of `https://10.0.0.1:7411`.
+fn host_in(peer_url: &str) -> Option<String> {
+    let (host, _) = peer_url.split_once("://")?.1.rsplit_once(':')?;
+    Some(host.to_owned())
+}
+
 /// One that has never begun has no name.
-fn is_called(member: &Member, name: &str) -> bool {
-    let at = format!("://{name}:");
+pub(super) fn is_called(member: &Member, name: &str) -> bool {
+    let ends = if name.parse::<std::net::Ipv6Addr>().is_ok() { ("[", "]") } else { ("", "") };
+    let at = format!("://{}{name}{}:", ends.0, ends.1);
     member.name() == name || member.peer_urls().iter().any(|url| url.contains(&at))
 }
 

@@ -10,11 +10,12 @@ use crate::shape::Shape;
 pub(super) const TEST: TestCase =
     TestCase { name: "lab_fakes_conform", cost: 45, set: Set::Full, shape: Shape::SMALL, run };
 
-const HOST: [&str; 4] = [
+const HOST: [&str; 5] = [
     "the_real_files_conform",
     "the_real_processes_conform",
     "the_real_network_and_mounts_conform",
     "the_real_systemd_conforms",
+    "the_real_keepalived_conforms",
 ];
 const CLUSTER: [&str; 1] = ["a_real_api_server_passes_every_case"];
 

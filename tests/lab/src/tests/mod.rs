@@ -16,6 +16,7 @@ mod coordinators_store_full;
 mod coordinators_store_loses_members;
 mod coordinators_store_member_damaged;
 mod coordinators_store_moves_back;
+mod failover_vip_follows_the_masters;
 mod failover_vip_leaves_a_sick_master;
 mod failover_vip_outlives_hosts;
 mod isolate_recover_keeps_foreign_cordon;
@@ -111,6 +112,7 @@ pub const ALL: &[TestCase] = &[
     coordinators_store_loses_members::TEST,
     coordinators_store_member_damaged::TEST,
     coordinators_store_moves_back::TEST,
+    failover_vip_follows_the_masters::TEST,
     failover_vip_leaves_a_sick_master::TEST,
     failover_vip_outlives_hosts::TEST,
     lab_cut_off_host_runs_on::TEST,

@@ -39,6 +39,9 @@ pub(in crate::flows::join) struct Master {
     /// The masters' VIP guards write keepalived's configuration, and its own is to count it in.
     #[serde(default)]
     pub(super) guarded: bool,
+    /// A coordinator stands by there, and the store that coordinators share gets a member beside it.
+    #[serde(default)]
+    pub(super) store_joins: bool,
     /// What the operator should know before saying yes.
     pub(in crate::flows::join) warnings: Vec<String>,
     /// When this was looked at, milliseconds since 1970.
@@ -82,6 +85,7 @@ pub(in crate::flows::join) async fn master(
         "somebody has uploaded the cluster's certificates (Secret kube-system/kubeadm-certs): the join replaces and deletes them".to_owned()
     }));
     let (node, survivors) = (host.node.clone(), newcomer.survivors.clone());
+    let store_joins = store_joins(world, said, &bracketed).await?;
     Ok(Master {
         certificates: Certificates { node, survivors, folder, of_others: uploaded },
         planned_ms: world.clock.now().as_millisecond(),
@@ -90,8 +94,18 @@ pub(in crate::flows::join) async fn master(
         grows,
         keepalived: vip.keepalived,
         guarded: vip.guarded,
+        store_joins,
         warnings,
     })
+}
+
+/// Whether the store that coordinators share is to have a member there.
+async fn store_joins(world: &World, said: &HostFacts, address: &str) -> Result<bool, Coded> {
+    if !world.fellows.may_be_several() {
+        return Ok(false);
+    }
+    let stands_by = world.fellows.all().await?.iter().any(|one| one.machine_id == said.machine_id);
+    Ok(stands_by && !world.fellows.votes_at(address).await?)
 }
 
 /// Where the certificates lie by kubeadm's own configuration; empty: where they always do.
