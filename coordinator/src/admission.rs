@@ -1,6 +1,9 @@
 //! May this node be taken out of service now? Asked before the first disruptive step of every node: the fence is raised on all agents of the
 //! pool first, so that nobody else disrupts anything meanwhile, and only then the cluster is counted.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -64,20 +67,26 @@ pub trait Outlook: Send + Sync {
 pub async fn consider(outlook: &dyn Outlook, request: &AdmissionRequest) -> Result<BTreeSet<NodeName>, StepError> {
     // A new leadership may have to wait for the writes of the one before: what it counted by then would be that old.
     outlook.writable().await?;
-    let nodes = outlook.nodes().await?;
-    let Some(wanted) = nodes.iter().find(|node| node.name == request.node).map(|node| outlook.share(node)) else {
-        let text = format!("there is no node {} any more", request.node);
-        return Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, text)));
-    };
-    let of_pool: Vec<&Node> = nodes.iter().filter(|node| outlook.share(node).pool == wanted.pool).collect();
     let mut under_way: BTreeSet<NodeName> = request.under_way.keys().cloned().collect();
-    under_way.extend(untold(outlook.raise(&of_pool).await?)?);
-    // What was seen before is as old as the slowest agent was slow, and the leader before may have gone on until then.
-    let nodes = outlook.nodes().await?;
-    let states: Vec<_> = nodes.iter().map(|node| state(node, outlook.share(node).pool)).collect();
-    let limit = outlook.limit(&request.run, &wanted).await?;
-    judge(&states, &under_way, &request.node, (&wanted.pool, limit))?;
-    Ok(under_way)
+    let mut asked = BTreeSet::new();
+    // What was seen before a raise is as old as the slowest agent was slow. Until then the leader before may have gone on, and a Node may have
+    // come into the pool whose agent, silent when this leadership began, still obeys it: only a look that shows nobody new is counted.
+    loop {
+        let nodes = outlook.nodes().await?;
+        let Some(wanted) = nodes.iter().find(|node| node.name == request.node).map(|node| outlook.share(node)) else {
+            let text = format!("there is no node {} any more", request.node);
+            return Err(StepError::Veto(Coded::new(Code::NODE_UNKNOWN, text)));
+        };
+        let of_pool = nodes.iter().filter(|node| outlook.share(node).pool == wanted.pool);
+        let new: Vec<&Node> = of_pool.filter(|node| asked.insert(node.uid.clone())).collect();
+        if new.is_empty() {
+            let states: Vec<_> = nodes.iter().map(|node| state(node, outlook.share(node).pool)).collect();
+            let limit = outlook.limit(&request.run, &wanted).await?;
+            judge(&states, &under_way, &request.node, (&wanted.pool, limit))?;
+            return Ok(under_way);
+        }
+        under_way.extend(untold(outlook.raise(&new).await?)?);
+    }
 }
 
 struct Looking<'a> {
@@ -155,29 +164,4 @@ fn used_up(pool: &str, disrupted: &BTreeSet<NodeName>, limit: usize) -> Coded {
     );
     Coded::new(Code::BUDGET_EXCEEDED, text)
         .do_this("it goes on by itself when one of them is back: Ready and schedulable")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_agent_that_was_not_told_counts_and_one_that_knows_better_ends_it() {
-        let coded = |code| Coded::new(code, "x");
-        let silent = untold([("w1".to_owned(), coded(Code::WIRE_UNREACHABLE))]).unwrap();
-        assert_eq!(silent, [NodeName::new("w1").unwrap()]);
-        let knows = untold([("w1".to_owned(), coded(Code::FENCE_OLD_TERM))]);
-        assert!(matches!(knows, Err(StepError::Fenced(_))));
-        let state = |name: &str| NodeState {
-            name: NodeName::new(name).unwrap(),
-            pool: "p".to_owned(),
-            ready: true,
-            schedulable: true,
-        };
-        let states = [state("w1"), state("w2")];
-        let (silent, wanted) = (silent.into_iter().collect(), &states[1].name);
-        assert!(matches!(judge(&states, &silent, wanted, ("p", 1)), Err(StepError::Wait { .. })));
-        assert_eq!(judge(&states, &silent, wanted, ("p", 2)), Ok(()));
-        assert!(matches!(judge(&[], &silent, wanted, ("p", 2)), Err(StepError::Veto(_))));
-    }
 }

@@ -5,6 +5,8 @@ use slipway_sim::{Ended, Mutant, Options, simulate};
 
 /// Seeds of every test run.
 const SEEDS: u64 = 500;
+/// A Node comes into a pool while its agents are told of a leadership, and its own agent obeys an older one.
+const COMES_MEANWHILE: [u64; 2] = [3331, 6854];
 
 fn told(ended: &Ended) -> String {
     let broken: Vec<String> = ended.broken.iter().map(|broken| format!("{}: {}", broken.name, broken.how)).collect();
@@ -30,6 +32,11 @@ fn the_first_half_of_the_seeds_breaks_nothing() {
 #[test]
 fn the_second_half_of_the_seeds_breaks_nothing() {
     assert!(clean((2..=SEEDS).step_by(2)) > SEEDS, "hardly anything was done");
+}
+
+#[test]
+fn a_node_that_comes_while_a_leadership_is_told_breaks_nothing() {
+    clean(COMES_MEANWHILE.into_iter());
 }
 
 #[test]
