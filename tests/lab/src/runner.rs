@@ -121,7 +121,7 @@ fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> (Result<()>, 
 }
 
 /// The lab that is up if it is large enough, of the right release and whole; else a new one.
-fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> {
+pub(crate) fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> {
     if let Some(Record { shape: has, ready: true, .. }) = state.read()?
         && suits(has, shape)
     {
