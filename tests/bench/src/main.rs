@@ -90,7 +90,7 @@ fn benchmark(id: &str, measure: &Measure, figures: &mut Vec<Figure>) -> anyhow::
         b4::ID => figures.extend(b4::run(measure.agents.into(), measure.seconds, pairs, &scratch)?),
         b6::ID => {
             figures.extend(b6::run(&reactor()?, pairs, &scratch)?);
-            figures.push(b6::beside_kubernetes(pairs).context("beside Kubernetes' own election")?);
+            figures.extend(b6::beside_kubernetes(pairs).context("beside Kubernetes' own election")?);
         }
         b8::ID => figures.extend(b8::run(pairs)?),
         other => anyhow::bail!("{other} has no place in main.rs"),

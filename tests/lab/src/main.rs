@@ -62,7 +62,7 @@ enum Verb {
         #[arg(value_enum)]
         what: Bench,
         /// Rounds of ours and the peer's, after one that warms up
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
         pairs: u16,
         /// Take the lab down at the end
         #[arg(long, hide = true)]

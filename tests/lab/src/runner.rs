@@ -156,7 +156,7 @@ fn put_back(lab: &Lab) -> Result<()> {
 
 /// Writes what can still be had into `lab-failures/TEST` of the target folder. The test has failed already; that some of it
 /// cannot be had is no second failure.
-fn keep_evidence(lab: &Lab, name: &str) {
+pub(crate) fn keep_evidence(lab: &Lab, name: &str) {
     let Ok(folder) = install::target().map(|target| target.join("lab-failures").join(name)) else { return };
     if fs::create_dir_all(&folder).is_err() {
         return;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::drain::Drain;
-use super::pair::{Contest, alternate};
-use super::site::{Pods, Site};
+use super::pair::{Contest, turns};
+use super::site::{Pods, Site, tick};
 
 const NODE: &str = "w1";
 const PODS: usize = 10;
@@ -23,20 +23,18 @@ pub(super) fn measure(site: &mut Site<'_>, rounds: usize) -> Result<Contest> {
     site.budget(&pods, 1)?;
     site.let_others_serve(NODE)?;
     let mut contest = Contest::of(1, PODS);
-    alternate(rounds, |round, who| {
-        gather(site, &pods)?;
-        let drained = Drain::begin(site.lab, who, &[NODE])?.ended()?;
-        let requests = drained.window.own();
-        eprintln!("  a budget of one, round {round}: {} {:.1} s, {requests} requests", who.name(), drained.seconds);
-        if round > 0 {
+    for round in 1..=rounds {
+        for who in turns(round) {
+            gather(site, &pods)?;
+            let drained = Drain::begin(site.lab, who, &[NODE])?.ended()?;
+            let (name, requests) = (who.name(), drained.window.own());
+            eprintln!("  a budget of one, round {round}: {name} {:.1} s, {requests} requests", drained.seconds);
             contest.note(who, &drained);
         }
-        Ok(())
-    })?;
-    for _ in 0..rounds {
-        contest.floor.push(replaced(site, &pods)? * (PODS - 1) as f64);
+        let one = replaced(site, &pods)?;
+        eprintln!("  a budget of one, round {round}: {one:.2} s until a pod is replaced");
+        contest.floor.push(one * (PODS - 1) as f64);
     }
-    eprintln!("  a budget of one: no sooner than {:?} s", contest.floor);
     site.remove(&pods)?;
     Ok(contest)
 }
@@ -61,7 +59,7 @@ fn replaced(site: &mut Site<'_>, pods: &Pods) -> Result<f64> {
         shut |= allowed == 0;
         open = shut && allowed > 0;
         ensure!(begun.elapsed() < REPLACED, "no successor is ready, or its budget never shut");
-        site.tick();
+        tick();
     }
     Ok(begun.elapsed().as_secs_f64())
 }

@@ -60,10 +60,9 @@ impl<'a> Drain<'a> {
     pub(super) fn begin(lab: &'a Lab, who: Who, nodes: &[&str]) -> Result<Self> {
         let many = nodes.len().to_string();
         let (host, words) = match who {
-            Who::Ours => (
-                lab.coordinator()?,
-                [&["slipway", "node", "drain"][..], nodes, &["--yes", "--budget", &many]].concat(),
-            ),
+            Who::Ours => {
+                (lab.coordinator()?, [&["slipway", "node", "drain"][..], nodes, &["--yes", "--budget", &many]].concat())
+            }
             Who::Peer => (lab.master()?, [&["kubectl", "drain"][..], nodes, &["--ignore-daemonsets"]].concat()),
         };
         let (from, nodes) = (Moment::now(lab)?, nodes.iter().map(|node| (*node).to_owned()).collect());
@@ -82,7 +81,8 @@ impl<'a> Drain<'a> {
             Who::Ours => self.lab.slipway(&[&["node", "recover"][..], &nodes, &["--yes"]].concat())?.ok()?,
             Who::Peer => self.lab.kubectl(&[&["uncordon"][..], &nodes].concat()).map(|_| ())?,
         }
-        let window = Window::of(self.from.audit_until(self.lab, &to)?, |entry| self.who.asked(&entry.user, &entry.agent));
+        let window =
+            Window::of(self.from.audit_until(self.lab, &to)?, |entry| self.who.asked(&entry.user, &entry.agent));
         Ok(Drained { seconds, window })
     }
 }

@@ -1,5 +1,6 @@
 //! How long nobody leads after the leader's process was killed: coordinators, and on the same masters those of Kubernetes' controllers. Their Lease says
-//! who leads, and to whoever asks a coordinator only the one that leads gives an answer.
+//! who leads, and to whoever asks a coordinator only the one that leads gives an answer. That it answers is not yet that it may change the cluster: where
+//! nobody has seen its predecessor's end it holds that back, so both are measured.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::scene::{Coordinators, administrator};
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager";
 /// The kernel keeps fifteen letters of a program's name.
 const CONTROLLERS: &str = "kube-controller";
+/// Has a Node that can be cordoned.
+const WORKER: &str = "w1";
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A kubelet waits up to five minutes with what is killed again and again.
 const BACK: Duration = Duration::from_mins(6);
@@ -25,7 +28,10 @@ const TICK: Duration = Duration::from_millis(10);
 pub(super) struct Elections {
     /// Of the peer.
     kubernetes: &'static str,
+    /// Until the next one answers.
     ours: Vec<f64>,
+    /// Until the next one has changed something in the cluster.
+    changed: Vec<f64>,
     peer: Vec<f64>,
 }
 
@@ -35,15 +41,25 @@ pub(super) fn measure(lab: &Lab, rounds: usize) -> Result<Elections> {
     let mut client = Client::new(&lab.shape().endpoint(), &administrator(lab)?)?;
     let mut elections = Elections { kubernetes: lab.shape().release.version(), ..Elections::default() };
     for round in 0..=rounds {
-        let (ours, peer) = (coordinators.lose_the_leader()?, lose_controllers(lab, &mut client)?);
-        let (ours, peer) = (ours.as_secs_f64() * 1e3, peer.as_secs_f64() * 1e3);
-        eprintln!("  round {round}: a coordinator {ours:.0} ms, kube-controller-manager {peer:.0} ms");
+        let ours = ms(coordinators.lose_the_leader(&["node", "list"])?);
+        let changed = ms(coordinators.lose_the_leader(&["node", "isolate", WORKER, "--reason", "measured", "--yes"])?);
+        lab.slipway(&["node", "recover", WORKER, "--yes"])?.ok()?;
+        let peer = ms(lose_controllers(lab, &mut client)?);
+        eprintln!(
+            "  round {round}: a coordinator answers after {ours:.0} ms, changes the cluster after {changed:.0} ms, \
+             kube-controller-manager leads after {peer:.0} ms"
+        );
         if round > 0 {
             elections.ours.push(ours);
+            elections.changed.push(changed);
             elections.peer.push(peer);
         }
     }
     Ok(elections)
+}
+
+fn ms(taken: Duration) -> f64 {
+    taken.as_secs_f64() * 1e3
 }
 
 /// Kills the process that holds the Lease, once another one stands by: how long it takes until another one holds it.

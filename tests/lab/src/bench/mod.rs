@@ -19,7 +19,7 @@ use crate::build;
 use crate::install::Binaries;
 use crate::lab::Lab;
 use crate::paths;
-use crate::runner::cluster_for;
+use crate::runner::{cluster_for, keep_evidence};
 use crate::shape::Shape;
 use crate::state::State;
 use pair::Contest;
@@ -55,12 +55,19 @@ pub fn bench(what: Bench, rounds: usize, binaries: &Binaries) -> Result<String> 
     build::check_tools()?;
     let state = State::new(paths::state());
     let _lock = state.lock()?;
-    Ok(match what {
-        Bench::Drain => serde_json::to_string(&drains(&cluster_for(DRAINS, &state, binaries)?, rounds)?)?,
-        Bench::Election => {
-            serde_json::to_string(&election::measure(&cluster_for(ELECTIONS, &state, binaries)?, rounds)?)?
-        }
-    })
+    let (shape, name) = match what {
+        Bench::Drain => (DRAINS, "bench-drain"),
+        Bench::Election => (ELECTIONS, "bench-election"),
+    };
+    let lab = cluster_for(shape, &state, binaries)?;
+    let measured = match what {
+        Bench::Drain => drains(&lab, rounds).map(|seen| serde_json::to_string(&seen)),
+        Bench::Election => election::measure(&lab, rounds).map(|seen| serde_json::to_string(&seen)),
+    };
+    if measured.is_err() {
+        keep_evidence(&lab, name);
+    }
+    Ok(measured??)
 }
 
 fn drains(lab: &Lab, rounds: usize) -> Result<Drains> {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::audit::reactions;
 use super::drain::{Drain, Who};
-use super::pair::{Contest, alternate};
+use super::pair::{Contest, turns};
 use super::site::{Pods, Site};
 
 const NODE: &str = "w1";
@@ -24,17 +24,16 @@ pub(super) fn measure(site: &mut Site<'_>, rounds: usize) -> Result<Contest> {
     site.budget(&pods, 0)?;
     site.pin(&pods, NODE)?;
     let mut contest = Contest::of(1, 1);
-    alternate(rounds, |round, who| {
-        let seen = open_one_by_one(site, &pods, who)?;
-        eprintln!("  an opening budget, round {round}: {} {seen:.3?} s", who.name());
-        if round > 0 {
+    for round in 1..=rounds {
+        for who in turns(round) {
+            let seen = open_one_by_one(site, &pods, who)?;
+            eprintln!("  an opening budget, round {round}: {} {seen:.3?} s", who.name());
             match who {
                 Who::Ours => contest.ours.extend(seen),
                 Who::Peer => contest.peer.extend(seen),
             }
         }
-        Ok(())
-    })?;
+    }
     site.remove(&pods)?;
     Ok(contest)
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::drain::Drain;
-use super::pair::{Contest, alternate};
+use super::pair::{Contest, turns};
 use super::site::{Pods, Site};
 
 const NODES: [&str; 3] = ["w1", "w2", "w3"];
@@ -18,18 +18,18 @@ pub(super) fn measure(site: &mut Site<'_>, rounds: usize) -> Result<Contest> {
         site.pin(pods, node)?;
     }
     let mut contest = Contest::of(NODES.len(), PODS * NODES.len());
-    alternate(rounds, |round, who| {
-        let drained = Drain::begin(site.lab, who, &NODES)?.ended()?;
-        all.iter().try_for_each(|(node, pods)| site.run_on(pods, node))?;
-        eprintln!("  {} nodes, round {round}: {} {:.2} s", NODES.len(), who.name(), drained.seconds);
-        if round > 0 {
+    for round in 1..=rounds {
+        for who in turns(round) {
+            let drained = Drain::begin(site.lab, who, &NODES)?.ended()?;
+            all.iter().try_for_each(|(node, pods)| site.run_on(pods, node))?;
+            let (name, requests) = (who.name(), drained.window.own());
+            eprintln!("  {} nodes, round {round}: {name} {:.2} s, {requests} requests", NODES.len(), drained.seconds);
             contest.note(who, &drained);
         }
-        Ok(())
-    })?;
-    for _ in 0..rounds {
-        contest.floor.push(site.end_of_all(&all)?);
+        let alone = site.end_of_all(&all)?;
         all.iter().try_for_each(|(node, pods)| site.run_on(pods, node))?;
+        eprintln!("  {} nodes, round {round}: {alone:.2} s where nobody drains", NODES.len());
+        contest.floor.push(alone);
     }
     all.iter().try_for_each(|(_, pods)| site.remove(pods))?;
     Ok(contest)

@@ -111,7 +111,7 @@ impl<'a> Site<'a> {
         for (node, pods) in all {
             while !self.list(pods, node)?.is_empty() {
                 ensure!(begun.elapsed() < PATIENCE, "{} do not end", pods.name);
-                self.tick();
+                tick();
             }
         }
         let taken = begun.elapsed().as_secs_f64();
@@ -191,11 +191,11 @@ impl<'a> Site<'a> {
         let others = workers.iter().map(String::as_str).filter(|name| name.starts_with('w') && *name != node);
         self.lab.kubectl(&[verb].into_iter().chain(others).collect::<Vec<_>>()).map(|_| ())
     }
+}
 
-    /// Lets a moment pass between two looks.
-    pub(super) fn tick(&self) {
-        std::thread::sleep(TICK);
-    }
+/// Lets a moment pass between two looks.
+pub(super) fn tick() {
+    std::thread::sleep(TICK);
 }
 
 fn selector(pods: &Pods) -> String {

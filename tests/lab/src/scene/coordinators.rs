@@ -156,14 +156,18 @@ impl<'a> Coordinators<'a> {
         Ok((leader, began.elapsed()))
     }
 
-    /// Kills the one that leads: how long it takes until another one answers, asked without a pause. Then all are there again.
-    pub(crate) fn lose_the_leader(&self) -> Result<Duration> {
+    /// Kills the one that leads: how long it takes until another one has done what it is asked for, without a pause. Then all are there again.
+    pub(crate) fn lose_the_leader(&self, asked: &[&str]) -> Result<Duration> {
         let leader = self.leader()?;
         let pid = main_pid(leader, UNIT)?;
         let began = Instant::now();
         leader.run_ok(&["kill", "-KILL", &pid])?;
-        while !self.lab.slipway(&["node", "list"])?.is_ok() {
-            ensure!(began.elapsed() < TAKEN_OVER, "after the one on {}, nobody leads", leader.name());
+        loop {
+            let said = self.lab.slipway(asked)?;
+            if said.is_ok() {
+                break;
+            }
+            ensure!(began.elapsed() < TAKEN_OVER, "after the one on {}, nobody leads: {said}", leader.name());
         }
         let taken = began.elapsed();
         eventually("all coordinators to run", TAKEN_OVER, || {
