@@ -21,7 +21,7 @@ pub(super) const TEST: TestCase = TestCase {
 
 const AGENT: &str = "slipway-agent";
 /// The limit of silence, the beat before it, and two looks of ours.
-const DOWN_WITHIN: Duration = Duration::from_millis(6_000);
+const DOWN_WITHIN: Duration = Duration::from_secs(6);
 const IS_BACK: Duration = Duration::from_secs(40);
 /// What takes the processors away: on a host of the lab, so that it ends with it.
 const LOAD: &str = "lab-load";
