@@ -53,11 +53,11 @@ fn figures(seen: &Drains) -> anyhow::Result<Vec<Figure>> {
     Ok(vec![
         whole(exits, all, &kubectl)?.target(Target::TimesLess(1.0)),
         beyond(exits, &kubectl)?,
-        requests(exits, "the same, API requests a pod", &kubectl)?,
+        requests(exits, "API requests a pod, one node", &kubectl)?,
         whole(several, nodes, &kubectl)?.target(Target::TimesLess(several.nodes as f64 * SHARE_OF_NODES)),
-        requests(several, "the same, API requests a pod", &kubectl)?,
+        requests(several, "API requests a pod, several nodes", &kubectl)?,
         whole(budget, behind, &kubectl)?.target(Target::TimesLess(1.5)),
-        requests(budget, "the same, API requests a pod, refused ones too", &kubectl)?,
+        requests(budget, "API requests a pod, behind a budget of one", &kubectl)?,
         reaction(&seen.opening, &kubectl)?,
     ])
 }
@@ -66,7 +66,7 @@ fn figures(seen: &Drains) -> anyhow::Result<Vec<Figure>> {
 fn beyond(seen: &Contest, kubectl: &str) -> anyhow::Result<Figure> {
     let left =
         |seconds: &[f64]| seconds.iter().zip(&seen.floor).map(|(all, pods)| (all - pods) * 1e3).collect::<Vec<_>>();
-    let what = "the same, beyond what the pods take";
+    let what = "one node, beyond what its pods take";
     let figure = line(what, Unit::Milliseconds, &left(&seen.ours), &left(&seen.peer), kubectl)?;
     Ok(figure.target(Target::AtMost(BESIDE_MS)))
 }
@@ -96,6 +96,7 @@ fn reaction(seen: &Contest, kubectl: &str) -> anyhow::Result<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn contest(ours: f64, peer: f64, floor: f64) -> Contest {
         let (ours, peer, floor) = (vec![ours; 3], vec![peer; 3], vec![floor; 3]);
@@ -117,6 +118,8 @@ mod tests {
         let figures = figures(&seen()).unwrap();
         let reached: Vec<_> = figures.iter().map(|figure| figure.reached == Some(true)).collect();
         assert_eq!(reached, [true, true, true, true, true, false, true, true]);
+        let names: BTreeSet<_> = figures.iter().map(|figure| &figure.what).collect();
+        assert_eq!(names.len(), figures.len(), "a baseline finds a figure by its name");
         assert!(figures.iter().all(|figure| figure.peer.as_ref().is_some_and(|peer| peer.name == "kubectl 1.33.13")));
         assert!((figures[1].ours.median - 50.0).abs() < 1e-6, "{:?}", figures[1].ours);
     }

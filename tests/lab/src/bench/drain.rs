@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use super::audit::Window;
+use super::site::NAMESPACE;
 use crate::command::Output;
 use crate::evidence::Moment;
 use crate::install::COORDINATOR;
@@ -77,6 +78,8 @@ impl<'a> Drain<'a> {
         ensure!(output.is_ok(), "{} failed to drain {}: {output}", self.who.name(), self.nodes.join(", "));
         let to = Moment::now(self.lab)?;
         let nodes: Vec<&str> = self.nodes.iter().map(String::as_str).collect();
+        // Whoever says too soon that all are gone must not win by that.
+        left_nothing(self.lab, self.who, &nodes)?;
         match self.who {
             Who::Ours => self.lab.slipway(&[&["node", "recover"][..], &nodes, &["--yes"]].concat())?.ok()?,
             Who::Peer => self.lab.kubectl(&[&["uncordon"][..], &nodes].concat()).map(|_| ())?,
@@ -85,6 +88,15 @@ impl<'a> Drain<'a> {
             Window::of(self.from.audit_until(self.lab, &to)?, |entry| self.who.asked(&entry.user, &entry.agent));
         Ok(Drained { seconds, window })
     }
+}
+
+fn left_nothing(lab: &Lab, who: Who, nodes: &[&str]) -> Result<()> {
+    for node in nodes {
+        let there = format!("spec.nodeName={node}");
+        let left = lab.kubectl(&["-n", NAMESPACE, "get", "pods", "--field-selector", &there, "-o", "name"])?;
+        ensure!(left.is_empty(), "{} has left on {node}: {left}", who.name());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

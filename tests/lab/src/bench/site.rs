@@ -10,7 +10,7 @@ use crate::https::Client;
 use crate::lab::Lab;
 use crate::scene::administrator;
 
-const NAMESPACE: &str = "bench";
+pub(super) const NAMESPACE: &str = "bench";
 const PINNED: &str = include_str!("../../assets/bench-pinned.yaml");
 const REPLACED: &str = include_str!("../../assets/bench-replaced.yaml");
 const BUDGET: &str = include_str!("../../assets/bench-budget.yaml");
