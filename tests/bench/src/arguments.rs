@@ -6,11 +6,12 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 /// The benchmarks that are here, with what they compare.
-pub(crate) const BENCHMARKS: [(&str, &str); 4] = [
+pub(crate) const BENCHMARKS: [(&str, &str); 5] = [
     (crate::b1::ID, "leading many hosts through steps, against ansible-core"),
     (crate::b3::ID, "an agent that looks at its host, against prometheus-node-exporter"),
     (crate::b4::ID, "a coordinator that hears many agents, against prometheus"),
-    (crate::b6::ID, "a coordinator whose leader fails, against the election of etcd"),
+    (crate::b6::ID, "a coordinator whose leader fails, against the elections of etcd and Kubernetes"),
+    (crate::b8::ID, "a drain on a real cluster, against kubectl drain"),
 ];
 
 #[derive(Parser)]

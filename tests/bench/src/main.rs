@@ -9,6 +9,7 @@ mod b1;
 mod b3;
 mod b4;
 mod b6;
+mod b8;
 mod baseline;
 mod coordinator;
 mod cost;
@@ -16,6 +17,7 @@ mod figure;
 mod floor;
 mod harness;
 mod http;
+mod lab;
 mod part;
 mod peer;
 mod proc;
@@ -51,12 +53,9 @@ fn run(measure: &Measure) -> anyhow::Result<()> {
     let (mut figures, mut failed) = (Vec::new(), Vec::new());
     for id in ids {
         eprintln!("{id} ...");
-        match benchmark(id, measure) {
-            Ok(more) => figures.extend(more),
-            Err(error) => {
-                eprintln!("{id}: {error:#}");
-                failed.push(id);
-            }
+        if let Err(error) = benchmark(id, measure, &mut figures) {
+            eprintln!("{id}: {error:#}");
+            failed.push(id);
         }
     }
     if !figures.is_empty() {
@@ -76,22 +75,27 @@ fn run(measure: &Measure) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One benchmark. A new one stands here and in [`arguments::BENCHMARKS`].
-fn benchmark(id: &str, measure: &Measure) -> anyhow::Result<Vec<Figure>> {
+/// One benchmark. A new one stands here and in [`arguments::BENCHMARKS`]. What it measured before it failed is kept.
+fn benchmark(id: &str, measure: &Measure, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
     let scratch = measure.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    let pairs = measure.pairs.into();
     match id {
         b1::ID => {
-            let mut figures = b1::run(measure.hosts.into(), measure.pairs.into(), &scratch)?;
+            figures.extend(b1::run(measure.hosts.into(), pairs, &scratch)?);
             if let Some(hosts) = measure.more_hosts {
                 figures.push(b1::run_alone(hosts.into(), &scratch)?);
             }
-            Ok(figures)
         }
-        b3::ID => reactor()?.block_on(b3::run(measure.seconds, measure.pairs.into(), &scratch)),
-        b4::ID => b4::run(measure.agents.into(), measure.seconds, measure.pairs.into(), &scratch),
-        b6::ID => b6::run(&reactor()?, measure.pairs.into(), &scratch),
+        b3::ID => figures.extend(reactor()?.block_on(b3::run(measure.seconds, pairs, &scratch))?),
+        b4::ID => figures.extend(b4::run(measure.agents.into(), measure.seconds, pairs, &scratch)?),
+        b6::ID => {
+            figures.extend(b6::run(&reactor()?, pairs, &scratch)?);
+            figures.extend(b6::beside_kubernetes(pairs).context("beside Kubernetes' own election")?);
+        }
+        b8::ID => figures.extend(b8::run(pairs)?),
         other => anyhow::bail!("{other} has no place in main.rs"),
     }
+    Ok(())
 }
 
 fn take_part(part: Part) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod bench;
 mod build;
 mod callers;
 mod calls;
@@ -51,6 +52,7 @@ mod tests;
 mod upgrades;
 
 pub use audit::AuditEntry;
+pub use bench::{Bench, bench};
 pub use build::prebuild;
 pub use calls::{KubeadmCall, Mood};
 pub use command::Output;

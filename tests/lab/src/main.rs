@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use slipway_lab::{
-    Binaries, Entrance, Etcd, Lab, Missing, Release, Selection, Shape, prebuild, run_in_lanes, run_tests,
+    Bench, Binaries, Entrance, Etcd, Lab, Missing, Release, Selection, Shape, bench, prebuild, run_in_lanes, run_tests,
 };
 
 /// Real Kubernetes on this machine: kubeadm clusters of several systemd hosts.
@@ -50,6 +50,20 @@ enum Verb {
         /// Run the test of this name; may be given again
         #[arg(long, hide = true)]
         exactly: Vec<String>,
+        /// Take the lab down at the end
+        #[arg(long, hide = true)]
+        then_down: bool,
+        #[command(flatten)]
+        programs: Programs,
+    },
+    /// Measure what only a real cluster can tell, and print it as JSON for the benchmarks
+    Bench {
+        /// What
+        #[arg(value_enum)]
+        what: Bench,
+        /// Rounds of ours and the peer's, after one that warms up
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+        pairs: u16,
         /// Take the lab down at the end
         #[arg(long, hide = true)]
         then_down: bool,
@@ -125,6 +139,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 Lab::down()?;
             }
             Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Verb::Bench { what, pairs, then_down, programs } => {
+            let measured = bench(what, pairs.into(), &Binaries::of_profile(&programs.profile)?);
+            if then_down {
+                Lab::down()?;
+            }
+            println!("{}", measured?);
+            Ok(ExitCode::SUCCESS)
         }
         Verb::Build { kubernetes } => timed("built", || {
             let wanted = kubernetes.map_or(Release::ALL.to_vec(), |one| vec![one]);

@@ -121,7 +121,7 @@ fn run_one(test: &TestCase, state: &State, binaries: &Binaries) -> (Result<()>, 
 }
 
 /// The lab that is up if it is large enough, of the right release and whole; else a new one.
-fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> {
+pub(crate) fn cluster_for(shape: Shape, state: &State, binaries: &Binaries) -> Result<Lab> {
     if let Some(Record { shape: has, ready: true, .. }) = state.read()?
         && suits(has, shape)
     {
@@ -156,7 +156,7 @@ fn put_back(lab: &Lab) -> Result<()> {
 
 /// Writes what can still be had into `lab-failures/TEST` of the target folder. The test has failed already; that some of it
 /// cannot be had is no second failure.
-fn keep_evidence(lab: &Lab, name: &str) {
+pub(crate) fn keep_evidence(lab: &Lab, name: &str) {
     let Ok(folder) = install::target().map(|target| target.join("lab-failures").join(name)) else { return };
     if fs::create_dir_all(&folder).is_err() {
         return;

@@ -24,6 +24,13 @@ impl Moment {
         entries.retain(|entry| entry.time > self.0);
         Ok(entries)
     }
+
+    /// What came between this moment and a later one.
+    pub(crate) fn audit_until(&self, lab: &Lab, later: &Self) -> Result<Vec<AuditEntry>> {
+        let mut entries = self.audit(lab)?;
+        entries.retain(|entry| entry.time <= later.0);
+        Ok(entries)
+    }
 }
 
 /// The pods that were evicted, with how often each was. Names of pods that a controller makes are never used again.

@@ -156,6 +156,30 @@ impl<'a> Coordinators<'a> {
         Ok((leader, began.elapsed()))
     }
 
+    /// Kills the one that leads: how long it takes until another one has done what it is asked for, without a pause. Then all are there again.
+    pub(crate) fn lose_the_leader(&self, asked: &[&str]) -> Result<Duration> {
+        let leader = self.leader()?;
+        let pid = main_pid(leader, UNIT)?;
+        let began = Instant::now();
+        leader.run_ok(&["kill", "-KILL", &pid])?;
+        loop {
+            let said = self.lab.slipway(asked)?;
+            if said.is_ok() {
+                break;
+            }
+            ensure!(began.elapsed() < TAKEN_OVER, "after the one on {}, nobody leads: {said}", leader.name());
+        }
+        let taken = began.elapsed();
+        eventually("all coordinators to run", TAKEN_OVER, || {
+            self.lab.masters().iter().try_for_each(|host| {
+                let pid = main_pid(host, UNIT)?;
+                ensure!(pid != "0", "the one on {} does not", host.name());
+                Ok(())
+            })
+        })?;
+        Ok(taken)
+    }
+
     /// Kills the one that leads each time that one of these steps begins. What it prints is how long nobody answered.
     pub(crate) fn kill_along(&self, run: &Run<'_>, moments: &[&str]) -> Result<()> {
         let mut left = moments.to_vec();
