@@ -76,8 +76,8 @@ pub struct Patience {
 impl Patience {
     /// Longer than a restart of the kubelet takes.
     pub const KUBELET: Self = Self { gone_ms: 4_000, ill_ms: 10_000, well_ms: 5_000 };
-    /// Clients are refused from the first moment on; and an election of etcd takes seconds.
-    pub const API_SERVER: Self = Self { gone_ms: 1_000, ill_ms: 6_000, well_ms: 5_000 };
+    /// Clients are refused from the first moment on, so two looks in a row are enough where nobody listens; and an election of etcd takes seconds.
+    pub const API_SERVER: Self = Self { gone_ms: 400, ill_ms: 6_000, well_ms: 5_000 };
 }
 
 impl Default for Patience {

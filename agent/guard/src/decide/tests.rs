@@ -54,7 +54,7 @@ fn a_part_that_is_gone_is_believed_sooner_than_one_that_is_slow() {
     for (seen, sick) in [
         (sight(gone(), Look::Well), 4_000),
         (sight(ill(), Look::Well), 10_000),
-        (sight(Look::Well, gone()), 1_000),
+        (sight(Look::Well, gone()), 500),
         (sight(Look::Well, ill()), 6_000),
     ] {
         let mut guard = guard(true);
