@@ -371,9 +371,14 @@ pub async fn reach(host: &Host, _: &dyn Stage) -> Verdict {
 /// keepalived takes a configuration that is one, and says why where it is none.
 pub async fn keepalived(host: &Host, stage: &dyn Stage) -> Verdict {
     let file = stage.folder().join("keepalived.conf");
-    let instance = "vrrp_instance test {\n  interface lo\n  state BACKUP\n  virtual_router_id 71\n  priority 10\n  \
-        advert_int 1\n  virtual_ipaddress {\n    192.0.2.1/32\n  }\n}\n";
-    stage.file(&file, instance).await?;
+    let links = ok("listing links", host.links.list().await)?;
+    let usable = links.iter().find(|link| link.name != "lo" && link.master.is_none() && !link.addresses.is_empty());
+    let link = usable.ok_or("the host has no link of its own")?.name.as_str();
+    let instance = format!(
+        "vrrp_instance test {{\n  interface {link}\n  state BACKUP\n  virtual_router_id 71\n  priority 10\n  \
+        advert_int 1\n  virtual_ipaddress {{\n    192.0.2.1/32\n  }}\n}}\n"
+    );
+    stage.file(&file, &instance).await?;
     ok("reading a configuration", host.keepalived.accepts(&file).await)?;
     stage.file(&file, instance.trim_end().trim_end_matches('}')).await?;
     ensure(host.keepalived.accepts(&file).await.is_err(), "a configuration that does not end was taken")

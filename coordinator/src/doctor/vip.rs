@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use slipway_proto::coordinator::Finding;
-use slipway_proto::types::HostFacts;
+use slipway_proto::types::{HostFacts, VipGuard};
 
 use super::finding;
 use crate::endpoints::{KEEPALIVED, VIP_GUARD, address_beside, holds};
@@ -46,13 +46,41 @@ pub(super) fn judge(masters: &[Master<'_>], own: &BTreeSet<String>) -> Vec<Findi
             ));
         }
     }
+    found.extend(of_guards(masters));
+    found
+}
+
+/// Guards that cannot be understood, or that count fewer masters in than others do.
+fn of_guards(masters: &[Master<'_>]) -> Vec<Finding> {
+    let guards = masters.iter().filter_map(|master| Some((master.name, master.facts.vip_guard.as_ref()?)));
+    let present = |guard: &VipGuard| -> BTreeSet<String> {
+        let all = guard.set.iter().flat_map(|set| &set.masters);
+        all.filter(|one| one.present).map(|one| one.name.clone()).collect()
+    };
+    let of_all: BTreeSet<String> =
+        guards.clone().filter(|(_, guard)| guard.written).flat_map(|(_, guard)| present(guard)).collect();
+    let mut found = Vec::new();
+    for (name, guard) in guards {
+        let about = format!("host {name}");
+        if !guard.trouble.is_empty() {
+            let says = format!("its VIP guard has no settings that it can use: {}", guard.trouble);
+            found.push(finding(&about, "warn", says, "slipway-vip-guard --print-config there".into()));
+        }
+        let own = present(guard);
+        let lacks: Vec<&str> = of_all.difference(&own).map(String::as_str).collect();
+        if guard.written && !lacks.is_empty() {
+            let says = format!("its VIP guard does not count {} in, and that of another master does", lacks.join(", "));
+            let next = "let /etc/slipway/vip-guard.d/80-masters.toml say the same on all masters, then slipway-vip-guard write";
+            found.push(finding(&about, "warn", says, next.into()));
+        }
+    }
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slipway_proto::types::{KubeconfigServer, UnitState};
+    use slipway_proto::types::{KubeconfigServer, UnitState, VipMaster, VipSet};
 
     fn facts(addresses: &[&str], keepalived: &str) -> HostFacts {
         let server = KubeconfigServer { server: "https://10.0.0.10:6443".into(), ..Default::default() };
@@ -86,6 +114,21 @@ mod tests {
     fn a_keepalived_that_is_down_is_named_with_its_host() {
         let (with, without) = (facts(&["10.0.0.10/32"], "active"), facts(&["10.0.0.12/24"], "failed"));
         assert_eq!(judged(&with, &without)[1], ("warn".into(), "host m2 keepalived.service is failed".into()));
+    }
+
+    #[test]
+    fn a_guard_that_counts_fewer_masters_in_is_named() {
+        let guard = |names: &[&str]| {
+            let master = |name: &&str| VipMaster { name: (*name).to_owned(), present: true, ..Default::default() };
+            let set = VipSet { masters: names.iter().map(master).collect(), ..Default::default() };
+            Some(VipGuard { set: Some(set), written: true, ..Default::default() })
+        };
+        let with = |facts: HostFacts, names| HostFacts { vip_guard: guard(names), ..facts };
+        let one = with(facts(&["10.0.0.11/24", "10.0.0.10/32"], "active"), &["m1", "m2"]);
+        let two = with(facts(&["10.0.0.12/24"], "active"), &["m2"]);
+        let says = "host m2 its VIP guard does not count m1 in, and that of another master does".to_owned();
+        assert_eq!(judged(&one, &two)[1..], [("warn".to_owned(), says)]);
+        assert_eq!(judged(&one, &with(two, &["m1", "m2"])).len(), 1);
     }
 
     #[test]
