@@ -74,8 +74,8 @@ pub enum Verb {
 /// Of `enrol`.
 #[derive(Debug, Args)]
 pub struct EnrolArgs {
-    /// The coordinator
-    #[arg(long, value_name = "HOST:PORT")]
+    /// The coordinator; of several all, with commas between
+    #[arg(long, value_name = "HOST:PORT,...")]
     pub coordinator: String,
     /// The one-time token
     #[arg(long, env = "SLIPWAY_TOKEN", hide_env_values = true)]

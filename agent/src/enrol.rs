@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use slipway_errors::{Code, Coded};
 use slipway_identity::{CaPin, Identity, Key};
+use slipway_net::{Declined, addresses, ask_leader};
 use slipway_proto::enrol::enrolment_service_client::EnrolmentServiceClient;
 use slipway_proto::enrol::{EnrolRequest, EnrolResponse};
 use slipway_types::{Clock, Fence, Role};
@@ -22,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What `slipway-agent enrol` was told.
 #[derive(Debug, Clone)]
 pub struct Enrolment {
-    /// The coordinator, `host:port`.
+    /// The coordinator, `host:port`, or all of them with commas between.
     pub coordinator: String,
     /// The one-time token.
     pub token: String,
@@ -53,18 +54,24 @@ pub async fn enrol(asked: &Enrolment, disk: Arc<dyn Keep>, clock: Arc<dyn Clock>
     let pin = CaPin::parse(&asked.ca_hash)?;
     let _claimed = state::claim(disk.as_ref(), &asked.state).map_err(|error| error.coded())?;
     let key = Key::generate()?;
-    let request = EnrolRequest {
+    let wanted = EnrolRequest {
         token: asked.token.clone(),
         csr_der: key.csr_der()?.into(),
         host_name: asked.name.clone(),
         address: asked.address.clone(),
         machine_id: asked.machine_id.clone(),
     };
-    let channel = slipway_net::connect_to_enrol(&asked.coordinator, pin.clone(), clock).await?;
-    let mut client = EnrolmentServiceClient::new(channel).max_decoding_message_size(slipway_net::MAX_MESSAGE);
-    let mut request = tonic::Request::new(request);
-    request.set_timeout(DEADLINE);
-    let answer = client.enrol(request).await.map_err(|status| slipway_net::explain(&status))?.into_inner();
+    let answer = ask_leader(&addresses(&asked.coordinator), |address| {
+        let (wanted, pin, clock) = (wanted.clone(), pin.clone(), clock.clone());
+        async move {
+            let channel = slipway_net::connect_to_enrol(&address, pin, clock).await?;
+            let mut client = EnrolmentServiceClient::new(channel).max_decoding_message_size(slipway_net::MAX_MESSAGE);
+            let mut request = tonic::Request::new(wanted);
+            request.set_timeout(DEADLINE);
+            Ok(client.enrol(request).await.map_err(Declined::explained)?.into_inner())
+        }
+    })
+    .await?;
     keep(asked, key, answer, &pin, disk.as_ref())
 }
 

@@ -79,7 +79,7 @@ impl Renewal {
                 let mut request = tonic::Request::new(RenewRequest { csr_der: csr_der.into() });
                 request.set_timeout(DEADLINE);
                 let answer = client.max_decoding_message_size(slipway_net::MAX_MESSAGE).renew(request).await;
-                Ok(answer.map_err(declined)?.into_inner())
+                Ok(answer.map_err(Declined::explained)?.into_inner())
             }
         })
         .await?;
@@ -98,11 +98,6 @@ impl Renewal {
         self.identity.swap(fresh)?;
         Ok(end)
     }
-}
-
-/// A refusal, in the words of the connection where it was that which failed.
-fn declined(status: tonic::Status) -> Declined {
-    Declined { error: slipway_net::explain(&status), ..Declined::from(status) }
 }
 
 /// How long until the certificate is due: half of its life, later by the host's share, but never so late that little is left.

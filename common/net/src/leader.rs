@@ -7,6 +7,8 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::status::{from_status, leader_in};
 use tonic::Status;
 
+use crate::explain;
+
 /// One names another, who names another: there is an end to it.
 const MOST_HOPS: usize = 6;
 
@@ -17,6 +19,13 @@ pub struct Declined {
     pub error: Coded,
     /// The leader, as it knows it.
     pub leader: Option<String>,
+}
+
+impl Declined {
+    /// A refusal, in the words of the connection where it was that which failed.
+    pub fn explained(status: Status) -> Self {
+        Self { error: explain(&status), ..Self::from(status) }
+    }
 }
 
 impl From<Coded> for Declined {
