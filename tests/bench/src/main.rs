@@ -23,6 +23,7 @@ mod peer;
 mod proc;
 mod statistics;
 mod table;
+mod works;
 
 use std::process::ExitCode;
 

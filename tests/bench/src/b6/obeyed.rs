@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use slipway_agent::core::Setup;
 use slipway_agent::witness::{Note, Record};
-use slipway_agent::work::{Applied, Operation, View, Work, Works};
 use slipway_errors::Coded;
-use slipway_proto::types::Action;
 use tokio::sync::watch;
+
+use crate::works::{First, preceded};
 
 /// A step takes that long on a host, so that at any moment one is under way.
 const STEP: Duration = Duration::from_millis(20);
@@ -68,8 +68,7 @@ impl Log {
 /// An agent that notes in `log` whom it obeys, and whose steps take their time.
 pub(super) fn noting(log: &Arc<Log>, setup: Setup) -> Setup {
     let record = Arc::new(Noting { inner: setup.record.clone(), log: log.clone() });
-    let works = Arc::new(Slow(setup.works.clone()));
-    Setup { record, works, ..setup }
+    preceded(Setup { record, ..setup }, TakesTime)
 }
 
 #[derive(Debug)]
@@ -97,41 +96,13 @@ fn obeyed(note: &Note) -> Option<&str> {
 }
 
 #[derive(Debug)]
-struct Slow(Arc<dyn Works>);
-
-struct TakesTime(Box<dyn Work>);
-
-impl Works for Slow {
-    fn work_for(&self, action: Action) -> Result<Box<dyn Work>, Coded> {
-        Ok(Box::new(TakesTime(self.0.work_for(action)?)))
-    }
-}
+struct TakesTime;
 
 #[async_trait]
-impl Work for TakesTime {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn by_hand(&self) -> Vec<String> {
-        self.0.by_hand()
-    }
-
-    async fn check(&self) -> Result<View, Coded> {
-        self.0.check().await
-    }
-
-    async fn apply(&self, operation: &Operation) -> Result<Applied, Coded> {
+impl First for TakesTime {
+    async fn first(&self) -> Result<(), Coded> {
         tokio::time::sleep(STEP).await;
-        self.0.apply(operation).await
-    }
-
-    async fn left_running(&self, operation_id: &str) -> Result<bool, Coded> {
-        self.0.left_running(operation_id).await
-    }
-
-    async fn settled(&self, operation_id: &str) {
-        self.0.settled(operation_id).await;
+        Ok(())
     }
 }
 
