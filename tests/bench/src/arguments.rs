@@ -55,7 +55,7 @@ pub(crate) struct Measure {
     /// Agents of B4.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u16).range(1..=15_000))]
     pub(crate) agents: u16,
-    /// How long B3 and B4 look, in seconds.
+    /// How long B3 and B4 look, and B6 at an unsteady network, in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
     /// A folder on the disk that counts: stores lie there. Otherwise the one for temporary files.

@@ -90,7 +90,7 @@ fn benchmark(id: &str, measure: &Measure, figures: &mut Vec<Figure>) -> anyhow::
         b3::ID => figures.extend(reactor()?.block_on(b3::run(measure.seconds, pairs, &scratch))?),
         b4::ID => figures.extend(b4::run(measure.agents.into(), measure.seconds, pairs, &scratch)?),
         b6::ID => {
-            figures.extend(b6::run(&reactor()?, pairs, &scratch)?);
+            figures.extend(b6::run(&reactor()?, pairs, measure.seconds, &scratch)?);
             figures.extend(b6::beside_kubernetes(pairs).context("beside Kubernetes' own election")?);
         }
         b8::ID => figures.extend(b8::run(pairs)?),

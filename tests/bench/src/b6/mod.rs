@@ -3,6 +3,7 @@
 //! Beside Kubernetes' own election it stands on a real cluster, by a line of its own.
 
 mod candidate;
+mod jitter;
 mod kubernetes;
 mod members;
 mod obeyed;
@@ -10,6 +11,7 @@ mod trio;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use slipway_agent::core::Setup;
@@ -34,8 +36,8 @@ use trio::{End, Failover, Trio};
 pub(crate) const ID: &str = "B6";
 const HOSTS: usize = 3;
 
-/// Measures, in so many rounds.
-pub(crate) fn run(reactor: &Runtime, rounds: usize, scratch: &Path) -> anyhow::Result<Vec<Figure>> {
+/// Measures, in so many rounds; then, for so many seconds, whether a network that is not steady costs a leader its place.
+pub(crate) fn run(reactor: &Runtime, rounds: usize, seconds: u64, scratch: &Path) -> anyhow::Result<Vec<Figure>> {
     let (program, folder, log) = (ETCD.find()?, TempDir::new_in(scratch)?, Arc::new(Log::default()));
     let authority = authority::create()?;
     authority.save(folder.path())?;
@@ -56,7 +58,23 @@ pub(crate) fn run(reactor: &Runtime, rounds: usize, scratch: &Path) -> anyhow::R
         }
         elections.push(election);
     }
-    figures(&elections, &failovers, floor(scratch)?)
+    let mut figures = figures(&elections, &failovers, floor(scratch)?)?;
+    drop(trio);
+    let ways = reactor.block_on(jitter::before(&store.urls()))?;
+    let trio = Trio::start(reactor, log.clone(), ways, folder.path().to_owned())?;
+    figures.push(steady(&trio, &log, Duration::from_secs(seconds))?);
+    Ok(figures)
+}
+
+/// Whether the one that leads goes on to.
+fn steady(_trio: &Trio<'_>, log: &Log, time: Duration) -> anyhow::Result<Figure> {
+    let begun = Instant::now();
+    std::thread::sleep(time);
+    let (changes, commands) = log.changes(begun);
+    anyhow::ensure!(commands > 0, "nobody was obeyed within {} s", time.as_secs());
+    let (longest, time) = (jitter::LONGEST.as_millis(), time.as_secs());
+    let what = format!("leaders lost to up to {longest} ms of delay each way, in {time} s");
+    Ok(Figure::new(ID, what, Unit::Count, Spread::once(changes as f64)).never_above(0.0))
 }
 
 async fn enrol(store: &[String], agents: &Agents) -> anyhow::Result<()> {

@@ -58,6 +58,15 @@ impl Log {
         first()
     }
 
+    /// How often another coordinator was obeyed than the one before it, since `then`, and how many commands that was seen over.
+    pub(super) fn changes(&self, then: Instant) -> (usize, usize) {
+        let count = |all: &[Obeyed]| {
+            let since: Vec<&Obeyed> = all.iter().filter(|obeyed| obeyed.at >= then).collect();
+            (since.windows(2).filter(|pair| pair[0].by != pair[1].by).count(), since.len())
+        };
+        self.find(|all| Some(count(all))).unwrap_or_default()
+    }
+
     /// How many commands of that coordinator were taken after `then`.
     pub(super) fn taken_from(&self, by: &str, then: Instant) -> usize {
         let of = |all: &[Obeyed]| all.iter().filter(|obeyed| obeyed.by == by && obeyed.at > then).count();
