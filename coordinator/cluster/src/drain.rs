@@ -30,7 +30,7 @@ use self::outlook::End;
 use self::state::State;
 use crate::follow::{Seen, follow};
 use crate::pods::bound_to;
-use crate::{Budget, ClusterApi, Error, Flag, LeaveReason, Pod, PodRef, Verdict, blocking, classify};
+use crate::{Budget, ClusterApi, DaemonSets, Error, Flag, LeaveReason, Pod, PodRef, Verdict, blocking, classify};
 
 pub use self::options::{DrainOptions, Ladder, ShorterGrace};
 pub use self::progress::{Blocked, BlockedBy, DrainProgress, DrainReporter, Silent};
@@ -163,7 +163,18 @@ impl Drainer {
 
     /// True when nothing is left on the node that this drain would take away.
     pub async fn is_drained(&self) -> Result<bool, Error> {
-        Ok(self.preview().await?.to_evict() == 0)
+        let pods = self.cluster.pods_on(&self.node).await?;
+        let goes = |known: &DaemonSets| {
+            let verdicts = pods.iter().map(|pod| classify(pod, known, self.options.flags));
+            verdicts
+                .filter(|verdict| *verdict != Verdict::Undecided)
+                .any(|verdict| !matches!(verdict, Verdict::Leave(_)))
+        };
+        // A node that is not empty shows it by pods of no DaemonSet, most often; only without them is each DaemonSet worth a question.
+        if goes(&DaemonSets::default()) {
+            return Ok(false);
+        }
+        Ok(!goes(&self.cluster.daemon_sets_of(&pods).await?))
     }
 
     /// The pods that this drain would still bring away or wait for. Those that have finished count no more, nor those whose end it would no
