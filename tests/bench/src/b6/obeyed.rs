@@ -31,9 +31,13 @@ pub(super) struct Log {
 
 impl Log {
     fn add(&self, by: String) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Obeyed { at: Instant::now(), by });
-        self.count.send_replace(all.len());
+        let count = {
+            let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(Obeyed { at: Instant::now(), by });
+            all.len()
+        };
+        // Whoever waits looks into the list while the count cannot change: with the list held here, both would wait for each other.
+        self.count.send_replace(count);
     }
 
     fn find<T>(&self, find: impl FnOnce(&[Obeyed]) -> Option<T>) -> Option<T> {
@@ -147,5 +151,26 @@ mod tests {
         assert_eq!(log.find(|all| Some(all[2].at)), Some(first));
         assert_eq!((log.taken_from("c1", first), log.leader().as_deref()), (1, Some("c1")));
         assert_eq!(log.another("c1", Instant::now(), Duration::ZERO).await, None);
+    }
+
+    #[test]
+    fn whoever_waits_and_whoever_notes_do_not_wait_for_each_other() {
+        let (log, done) = (Arc::new(Log::default()), std::sync::mpsc::channel());
+        let (noting, told) = (log.clone(), done.0.clone());
+        std::thread::spawn(move || {
+            (0..20_000).for_each(|_| noting.add("c1".to_owned()));
+            told.send(())
+        });
+        std::thread::spawn(move || {
+            let reactor = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let begun = Instant::now();
+            for _ in 0..50 {
+                reactor.block_on(log.another("c1", begun, Duration::from_millis(1)));
+            }
+            done.0.send(())
+        });
+        for _ in 0..2 {
+            assert!(done.1.recv_timeout(Duration::from_secs(60)).is_ok(), "one of them waits for ever");
+        }
     }
 }
