@@ -170,7 +170,7 @@ mod tests {
             done.0.send(())
         });
         for _ in 0..2 {
-            assert!(done.1.recv_timeout(Duration::from_secs(60)).is_ok(), "one of them waits for ever");
+            assert!(done.1.recv_timeout(Duration::from_mins(1)).is_ok(), "one of them waits for ever");
         }
     }
 }
