@@ -125,6 +125,11 @@ pub const KEEPALIVED: &str = "keepalived.service";
 /// The unit that tells it how its master is.
 pub const VIP_GUARD: &str = "slipway-vip-guard.service";
 
+/// An address as it stands before a port.
+pub fn bracketed(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+}
+
 /// Whether keepalived runs on the host, so that it takes part in the address that moves.
 pub fn runs_keepalived(facts: &HostFacts) -> bool {
     facts.units.iter().any(|unit| unit.unit == KEEPALIVED && unit.active == "active")

@@ -55,9 +55,9 @@ impl Fellows {
         Ok(self.store.votes_at(address).await?)
     }
 
-    /// A member is let in there, and gets its vote as soon as it has caught up: called again until it has.
-    pub async fn admit_member(&self, address: &str) -> Result<Admission, Coded> {
-        Ok(self.store.admit_member(address).await?)
+    /// A member is let in that answers others there, and gets its vote as soon as it has caught up: called again until it has.
+    pub async fn admit_member(&self, peer_url: &str) -> Result<Admission, Coded> {
+        Ok(self.store.admit_member(peer_url).await?)
     }
 
     /// That member leaves; refused where those that are left and answer would be no majority.

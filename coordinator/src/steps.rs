@@ -81,7 +81,7 @@ pub use etcd_keeps_quorum::{Consent, EtcdKeepsQuorum};
 pub use etcd_may_grow::EtcdMayGrow;
 pub use fail::api as judge_api;
 pub use give_up_pods::GiveUpPods;
-pub use host_action::{Brings, HostAction, HostTarget, refused};
+pub use host_action::{Brings, HostAction, HostTarget, refused, start_service, stop_service};
 pub use host_is_silent::{HostIsSilent, refuse_one_that_answers};
 pub use install_etcd::InstallEtcd;
 pub use join_host::JoinHost;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use slipway_errors::{Code, Coded};
 use slipway_guard::conf::{objections, render};
-use slipway_guard::settings::{Master, Settings};
+use slipway_guard::settings::{FOLDERS, Master, Settings};
 use slipway_guard::write::write;
 use slipway_host::{Enablement, Host};
 use slipway_proto::types::{Obstacle, SetVipMasters as Wire, VipSet};
@@ -19,7 +19,7 @@ use crate::vip_guard::{Fragment, fragments, settings};
 use crate::wire::bad;
 use crate::{Check, Done, Error, OperationContext, Perform};
 
-const FOLDER: &str = "/etc/slipway/vip-guard.d";
+const FOLDER: &str = FOLDERS[1];
 const FRAGMENT: &str = "/etc/slipway/vip-guard.d/80-masters.toml";
 const HEAD: &str =
     "# Written by Slipway when a master joins or leaves. Keys of a fragment with a later name win over these.\n";
@@ -135,10 +135,9 @@ impl SetVipMasters {
 
     fn merged(&self, all: &mut Vec<Fragment>, interface: String, hostname: &str) -> Result<Outcome, Coded> {
         let fragment = Wanted { interface, ..self.wanted.clone() }.text()?;
-        all.push((FRAGMENT.to_owned(), fragment.clone()));
-        let file_name = |fragment: &Fragment| fragment.0.rsplit_once('/').map(|(_, name)| name.to_owned());
         // Ours is in the last of the folders, where names decide.
-        all.sort_by_key(|fragment| (!fragment.0.starts_with("/usr/"), file_name(fragment)));
+        let at = all.partition_point(|(path, _)| !path.starts_with(FOLDER) || path.as_str() < FRAGMENT);
+        all.insert(at, (FRAGMENT.to_owned(), fragment.clone()));
         let settings = settings(all)?.validated(hostname)?;
         Ok(Outcome { conf: render(&settings)?, settings, fragment })
     }

@@ -60,12 +60,11 @@ pub async fn vip_guard(host: &Host) -> Result<Option<VipGuard>, Error> {
 }
 
 fn set(settings: &Settings) -> VipSet {
-    let present = |name: &String| settings.present.is_empty() || settings.present.contains(name);
     let masters = settings.masters.iter().map(|(name, master)| VipMaster {
         name: name.clone(),
         address: master.address.to_string(),
         base: master.base.into(),
-        present: present(name),
+        present: settings.takes_part(name),
     });
     VipSet {
         vip: settings.vip.clone(),

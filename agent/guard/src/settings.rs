@@ -120,8 +120,13 @@ impl Settings {
 
     /// The masters that take part.
     pub fn taking_part(&self) -> impl Iterator<Item = Peer<'_>> {
-        let present = |name: &String| self.present.is_empty() || self.present.contains(name);
-        self.masters.iter().filter(move |(name, _)| present(name)).map(|(name, master)| (name.as_str(), master))
+        let all = self.masters.iter().filter(|(name, _)| self.takes_part(name));
+        all.map(|(name, master)| (name.as_str(), master))
+    }
+
+    /// Whether a master of that name does.
+    pub fn takes_part(&self, name: &str) -> bool {
+        self.present.is_empty() || self.present.contains(name)
     }
 
     /// What is added to the bases of this set. Of all that are known: masters that hear of a change one after the other reckon alike meanwhile.

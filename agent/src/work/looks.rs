@@ -59,9 +59,12 @@ impl Source for OnHost {
     async fn facts(&self, look: Look) -> Result<HostFacts, Coded> {
         let running = self.running(look).await;
         let mut facts = facts::gather_knowing(&self.host, running).await.map_err(|error| error.coded())?;
-        match vip_guard(&self.host).await {
-            Ok(guard) => facts.vip_guard = guard,
-            Err(error) => tracing::debug!(%error, "the settings of the VIP guard could not be told"),
+        // Each beat of a host that is no master need not read its folders: nobody looks for a guard there.
+        if look == Look::Anew || facts.control_plane {
+            match vip_guard(&self.host).await {
+                Ok(guard) => facts.vip_guard = guard,
+                Err(error) => tracing::debug!(%error, "the settings of the VIP guard could not be told"),
+            }
         }
         Ok(facts)
     }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use slipway_cluster::Node;
 use slipway_errors::{Code, Coded};
 use slipway_flow::Step;
-use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, HostFacts, StartService, StopService};
+use slipway_proto::types::{Action, HostFacts};
 
 use crate::endpoints::{KEEPALIVED, VIP_GUARD, runs_keepalived, virtual_address};
-use crate::steps::{HostAction, HostTarget, VipHasAPlace, VipIsElsewhere, who_takes_vip};
+use crate::steps::{HostAction, HostTarget, VipHasAPlace, VipIsElsewhere, start_service, stop_service, who_takes_vip};
 use crate::world::World;
 
 /// The address that this host has to give away; none where its keepalived does not run. Refused where none of `others` could take it.
@@ -41,26 +40,25 @@ pub(super) fn hand_over_vip(host: &HostTarget, vip: &str, others: &[HostTarget])
 
 /// Whatever lets a host have the address.
 pub(super) fn start_keepalived() -> Action {
-    Action { action: Some(Kind::StartService(StartService { unit: KEEPALIVED.to_owned() })) }
+    start_service(KEEPALIVED)
 }
 
 /// Whatever keeps it from having it.
 pub(super) fn stop_keepalived() -> Action {
-    Action { action: Some(Kind::StopService(StopService { unit: KEEPALIVED.to_owned() })) }
+    stop_service(KEEPALIVED)
 }
 
 /// Whatever tells keepalived how the host is.
 pub(super) fn start_guard() -> Action {
-    Action { action: Some(Kind::StartService(StartService { unit: VIP_GUARD.to_owned() })) }
+    start_service(VIP_GUARD)
 }
 
 /// It has nothing to tell of a host that is no master.
 pub(super) fn stop_guard(host: &HostTarget) -> HostAction {
-    let stop = Action { action: Some(Kind::StopService(StopService { unit: VIP_GUARD.to_owned() })) };
     HostAction {
         summary: format!("the VIP guard of {} does not run", host.node),
         by_hand: vec![format!("systemctl disable --now {VIP_GUARD}")],
-        ..HostAction::once(host, stop, "stop-vip-guard", Duration::from_mins(2))
+        ..HostAction::once(host, stop_service(VIP_GUARD), "stop-vip-guard", Duration::from_mins(2))
     }
 }
 

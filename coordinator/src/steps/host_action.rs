@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::agent::StartOperationRequest;
-use slipway_proto::types::{Action, Change, Target};
+use slipway_proto::types::action::Action as Kind;
+use slipway_proto::types::{Action, Change, StartService, StopService, Target};
 use slipway_types::secret::JoinSecret;
 use slipway_types::{HostId, NodeName, OperationId, Secret, StepId};
 
@@ -47,6 +48,16 @@ pub enum Brings {
     TokenAndCertificates(Certificates),
     /// This key. What an earlier attempt did under another one is of no use.
     Key(Secret),
+}
+
+/// A unit starts, and is in the boot from then on.
+pub fn start_service(unit: &str) -> Action {
+    Action { action: Some(Kind::StartService(StartService { unit: unit.to_owned() })) }
+}
+
+/// A unit stops, and is out of the boot.
+pub fn stop_service(unit: &str) -> Action {
+    Action { action: Some(Kind::StopService(StopService { unit: unit.to_owned() })) }
 }
 
 /// One action on one host.

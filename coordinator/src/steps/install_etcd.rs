@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use slipway_flow::{Policy, Step, StepCx, StepError};
-use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, StopService};
 use slipway_types::{NodeName, StepId};
 
-use super::{HostAction, Newcomer};
+use super::{HostAction, Newcomer, stop_service};
 use crate::world::World;
 
 /// See the module.
@@ -56,7 +54,7 @@ impl Step<World> for InstallEtcd {
 
     async fn undo(&self, cx: &StepCx<'_, World>) -> Result<(), StepError> {
         self.newcomer.leave(cx).await?;
-        let stop = Action { action: Some(Kind::StopService(StopService { unit: "etcd.service".to_owned() })) };
+        let stop = stop_service("etcd.service");
         HostAction::once(&self.newcomer.host, stop, "stop-etcd", Duration::from_mins(2)).act(cx).await.map(drop)
     }
 }

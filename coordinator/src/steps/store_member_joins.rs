@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
+use slipway_identity::store::PORTS;
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, JoinStore, StartService, StorePeer};
+use slipway_proto::types::{Action, JoinStore, StorePeer};
 use slipway_store::Admission;
 use slipway_types::{NodeName, StepId};
 
 use super::way_back::see_to;
-use super::{HostAction, HostTarget};
+use super::{HostAction, HostTarget, start_service};
+use crate::endpoints::bracketed;
 use crate::world::World;
 
 /// Its unit.
@@ -33,21 +35,27 @@ pub struct StoreMemberJoins {
 
 impl StoreMemberJoins {
     async fn admit(&self, cx: &StepCx<'_, World>) -> Result<Admission, StepError> {
-        cx.world.fellows.admit_member(&self.address).await.map_err(StepError::retry)
+        cx.world.fellows.admit_member(&peer_url(&self.address)).await.map_err(StepError::retry)
     }
 
     /// What is done on its host, with those members.
     fn on_host(&self, admission: &Admission) -> [HostAction; 2] {
         let own = self.host.node.to_string();
         let mut all: BTreeMap<String, String> = admission.peers.iter().cloned().collect();
-        all.retain(|_, address| *address != self.address);
-        all.insert(own.clone(), self.address.clone());
+        let address = bracketed(&self.address);
+        all.retain(|_, other| *other != address);
+        all.insert(own.clone(), address);
         let members = all.into_iter().map(|(name, address)| StorePeer { name, address }).collect();
         let join = Kind::JoinStore(JoinStore { name: own, members });
-        let start = Kind::StartService(StartService { unit: STORE_UNIT.to_owned() });
-        let act = |kind, name| HostAction::once(&self.host, Action { action: Some(kind) }, name, ON_HOST);
-        [act(join, "join-store"), act(start, "start-store-member")]
+        let join = Action { action: Some(join) };
+        let act = |action, name| HostAction::once(&self.host, action, name, ON_HOST);
+        [act(join, "join-store"), act(start_service(STORE_UNIT), "start-store-member")]
     }
+}
+
+/// Where the other members reach it.
+fn peer_url(address: &str) -> String {
+    format!("https://{}:{}", bracketed(address), PORTS.1)
 }
 
 #[async_trait]

@@ -149,8 +149,8 @@ impl Store for Etcd {
         Ok(self.listed().await?.iter().any(|member| !member.is_learner() && care::is_called(member, address)))
     }
 
-    async fn admit_member(&self, address: &str) -> Result<Admission, Error> {
-        self.admit_a_step(address).await
+    async fn admit_member(&self, peer_url: &str) -> Result<Admission, Error> {
+        self.admit_a_step(peer_url).await
     }
 
     async fn dismiss_member(&self, who: &str) -> Result<(), Error> {

@@ -81,9 +81,9 @@ pub trait Store: Journal {
         Ok(false)
     }
 
-    /// A member at that address is let in without a vote, and given one as soon as it has caught up: called again until it has.
-    async fn admit_member(&self, address: &str) -> Result<Admission, Error> {
-        Err(Error::Refused(format!("{address} cannot be a member of this store: it has none")))
+    /// A member that answers others at `peer_url` is let in without a vote, and given one as soon as it has caught up: called again until it has.
+    async fn admit_member(&self, peer_url: &str) -> Result<Admission, Error> {
+        Err(Error::Refused(format!("{peer_url} cannot be a member of this store: it has none")))
     }
 
     /// The member of that name, or on the host of that address, leaves; refused where those that are left and answer would be no majority.

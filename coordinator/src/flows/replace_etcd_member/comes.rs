@@ -10,6 +10,7 @@ use slipway_proto::types::{Action, EtcdKind, InstallEtcdUnit, WipeEtcdData};
 
 use super::facts::{Place, clear, listed, member_at};
 use crate::agents::etcd_status;
+use crate::endpoints::bracketed;
 use crate::etcd::EtcdView;
 use crate::steps::{HostAction, InstallEtcd, Newcomer};
 use crate::world::World;
@@ -125,9 +126,7 @@ fn address(new: &Place) -> Result<String, Coded> {
 }
 
 fn url(new: &Place, port: u16) -> Result<String, Coded> {
-    let address = address(new)?;
-    let host = if address.contains(':') { format!("[{address}]") } else { address };
-    Ok(format!("https://{host}:{port}"))
+    Ok(format!("https://{}:{port}", bracketed(&address(new)?)))
 }
 
 /// Where the others will reach it.

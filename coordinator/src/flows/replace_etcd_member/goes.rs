@@ -5,14 +5,13 @@ use std::time::Duration;
 use slipway_cluster::Node;
 use slipway_cluster::etcd::Member;
 use slipway_errors::{Code, Coded};
-use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, EtcdKind, StopService};
+use slipway_proto::types::EtcdKind;
 
 use super::facts::Place;
 use crate::agents::etcd_status;
 use crate::etcd::EtcdView;
 use crate::flows::etcd_part::with_agents;
-use crate::steps::{HostAction, HostTarget};
+use crate::steps::{HostAction, HostTarget, stop_service};
 use crate::world::World;
 
 /// Refused unless the host has a member of an etcd that systemd runs, and that has another one.
@@ -64,10 +63,9 @@ pub(super) async fn survivors(
 
 /// The etcd that is no member any more.
 pub(super) fn stop_etcd(host: &HostTarget) -> HostAction {
-    let stop = Action { action: Some(Kind::StopService(StopService { unit: "etcd.service".to_owned() })) };
     HostAction {
         summary: format!("stop and disable etcd on {}", host.node),
         by_hand: vec!["systemctl disable --now etcd.service".to_owned()],
-        ..HostAction::once(host, stop, "stop-etcd", Duration::from_mins(2))
+        ..HostAction::once(host, stop_service("etcd.service"), "stop-etcd", Duration::from_mins(2))
     }
 }

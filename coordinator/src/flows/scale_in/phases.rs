@@ -8,7 +8,7 @@ use std::time::Duration;
 use slipway_cluster::Admission;
 use slipway_flow::{OnFailure, Step};
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, StopService, WipeEtcdData};
+use slipway_proto::types::{Action, WipeEtcdData};
 
 use super::Parameters;
 use super::leaving::Leaving;
@@ -19,7 +19,7 @@ use crate::flows::package_work::remove_packages;
 use crate::steps::{
     AdmitKubelet, Cordon, DeleteNode, Drain, HostAction, HostTarget, KeepVipMasters, LeadElsewhere, MoveEtcdLeader,
     NobodyIsLeftBehind, NodeIsGone, ReleaseHost, STORE_UNIT, SnapshotEtcd, StaysEmpty, StoreMemberLeaves, VipChange,
-    VolumesDetached,
+    VolumesDetached, stop_service,
 };
 use crate::world::World;
 
@@ -192,12 +192,10 @@ fn leave_address(host: &HostTarget, name: &str) -> Steps {
 /// It leaves before it is stopped: the others would count on it.
 fn leave_store(node: &Leaving) -> Steps {
     let (host, address) = (node.host.clone(), node.address.clone());
-    let unit = STORE_UNIT.to_owned();
-    let stop = Action { action: Some(Kind::StopService(StopService { unit })) };
     let stop = HostAction {
         summary: "the store's etcd does not run".to_owned(),
         by_hand: vec!["systemctl disable --now slipway-etcd.service".to_owned()],
-        ..HostAction::once(&node.host, stop, "stop-store-member", Duration::from_mins(2))
+        ..HostAction::once(&node.host, stop_service(STORE_UNIT), "stop-store-member", Duration::from_mins(2))
     };
     vec![Arc::new(StoreMemberLeaves { host, address }), Arc::new(stop)]
 }

@@ -10,8 +10,6 @@ use crate::{Admission, Error};
 
 /// A member that has joined the list has begun by then, and caught up.
 const CATCHES_UP: Duration = Duration::from_mins(10);
-/// Where members speak to each other.
-const PEERS: u16 = 7411;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Attempts to put it on the list: half a minute.
 const ENTERS: u32 = 60;
@@ -37,14 +35,13 @@ impl Etcd {
     }
 
     /// The next thing on a member's way in, if it can be done now.
-    pub(super) async fn admit_a_step(&self, address: &str) -> Result<Admission, Error> {
-        let find = |all: &[Member]| all.iter().find(|member| is_called(member, address)).cloned();
+    pub(super) async fn admit_a_step(&self, peer_url: &str) -> Result<Admission, Error> {
         let all = self.listed().await?;
-        let has_no_vote = match find(&all) {
+        let has_no_vote = match all.iter().find(|member| is_at(member, peer_url)) {
             Some(member) if !member.is_learner() => None,
             Some(member) => self.promote(member.id()).await.err().map(|why| why.to_string()),
             None => {
-                self.enter(&format!("https://{address}:{PEERS}")).await?;
+                self.enter(peer_url).await?;
                 Some("it is on the list, and is to be started".to_owned())
             }
         };
@@ -55,8 +52,7 @@ impl Etcd {
 
     /// A member comes that answers others at `peer_url`: first without a vote, which it gets once it has caught up. `say` is told what it waits for.
     pub async fn admit(&self, peer_url: &str, say: impl Fn(&str)) -> Result<(), Error> {
-        let found =
-            self.listed().await?.into_iter().find(|member| member.peer_urls().iter().any(|url| url == peer_url));
+        let found = self.listed().await?.into_iter().find(|member| is_at(member, peer_url));
         let id = match found {
             Some(member) if !member.is_learner() => {
                 return Err(Error::Conflict(format!(
@@ -174,6 +170,10 @@ async fn remove(client: Client, id: u64) -> Result<(), etcd_client::Error> {
 fn host_in(peer_url: &str) -> Option<String> {
     let (host, _) = peer_url.split_once("://")?.1.rsplit_once(':')?;
     Some(host.to_owned())
+}
+
+fn is_at(member: &Member, peer_url: &str) -> bool {
+    member.peer_urls().iter().any(|url| url == peer_url)
 }
 
 /// One that has never begun has no name.

@@ -61,13 +61,13 @@ pub(crate) fn run(reactor: &Runtime, rounds: usize, seconds: u64, scratch: &Path
     let mut figures = figures(&elections, &failovers, floor(scratch)?)?;
     drop(trio);
     let ways = reactor.block_on(jitter::before(&store.urls()))?;
-    let trio = Trio::start(reactor, log.clone(), ways, folder.path().to_owned())?;
-    figures.push(steady(&trio, &log, Duration::from_secs(seconds))?);
+    let _trio = Trio::start(reactor, log.clone(), ways, folder.path().to_owned())?;
+    figures.push(steady(&log, Duration::from_secs(seconds))?);
     Ok(figures)
 }
 
 /// Whether the one that leads goes on to.
-fn steady(_trio: &Trio<'_>, log: &Log, time: Duration) -> anyhow::Result<Figure> {
+fn steady(log: &Log, time: Duration) -> anyhow::Result<Figure> {
     let begun = Instant::now();
     std::thread::sleep(time);
     let (changes, commands) = log.changes(begun);

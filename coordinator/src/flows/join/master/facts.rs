@@ -8,7 +8,7 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::types::{EtcdKind, HostFacts};
 
 use crate::agents::etcd_status;
-use crate::endpoints::holds;
+use crate::endpoints::{bracketed, holds};
 use crate::etcd::{EtcdView, agreed};
 use crate::fleet::HostRecord;
 use crate::flows::etcd_part::survivors_of;
@@ -62,8 +62,7 @@ pub(in crate::flows::join) async fn master(
     let nodes = world.cluster.nodes(None).await?;
     let folder = certificates_dir(world).await?;
     let address = address(record, said)?;
-    let bracketed = if address.contains(':') { format!("[{address}]") } else { address.clone() };
-    let peer_url = format!("https://{bracketed}:2380");
+    let peer_url = format!("https://{}:2380", bracketed(&address));
     let view = agreed(world, Some(&host.node)).await?;
     if let Some(unit) = view.units.first() {
         let text =
@@ -85,7 +84,7 @@ pub(in crate::flows::join) async fn master(
         "somebody has uploaded the cluster's certificates (Secret kube-system/kubeadm-certs): the join replaces and deletes them".to_owned()
     }));
     let (node, survivors) = (host.node.clone(), newcomer.survivors.clone());
-    let store_joins = store_joins(world, said, &bracketed).await?;
+    let store_joins = store_joins(world, said, &address).await?;
     Ok(Master {
         certificates: Certificates { node, survivors, folder, of_others: uploaded },
         planned_ms: world.clock.now().as_millisecond(),
