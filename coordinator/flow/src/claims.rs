@@ -31,9 +31,12 @@ impl Claims {
         self.0.extend(nodes.into_iter().map(|node| (node, run.clone())));
     }
 
-    /// The run holds these nodes and no other any more.
-    pub fn release(&mut self, run: &RunId, held: &[NodeName]) {
-        self.0.retain(|node, by| by != run || held.contains(node));
+    /// The run holds these nodes and no other any more; they are asked for only where it held any.
+    pub fn release(&mut self, run: &RunId, held: impl FnOnce() -> Vec<NodeName>) {
+        if self.0.values().any(|by| by == run) {
+            let held = held();
+            self.0.retain(|node, by| by != run || held.contains(node));
+        }
     }
 
     /// The nodes, and the runs that hold them.
@@ -90,9 +93,9 @@ mod tests {
         assert_eq!(claims.ask(&run, &node), BTreeMap::new(), "and does not stand in its own way");
         assert!(claims.under_way().is_empty(), "until it is admitted again it holds nothing");
         claims.admitted(&run, &node);
-        claims.release(&other, &[]);
+        claims.release(&other, || panic!("it holds nothing"));
         assert_eq!(claims.under_way(), BTreeMap::from([(node, run.clone())]));
-        claims.release(&run, &[]);
+        claims.release(&run, Vec::new);
         assert!(claims.under_way().is_empty());
     }
 }

@@ -1,12 +1,17 @@
 //! What a step gets to work with: the world, and who it is in the run, so that whatever it sends elsewhere carries the right names.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use slipway_types::{Clock, Fence, OperationId, RunId, StepId, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 /// Takes a step's latest sentence to whoever watches the run. It must not block.
 pub type SayFn = dyn Fn(&RunId, &StepId, String) + Send + Sync;
+
+/// Values of any type by name, shared by an attempt and its parts.
+type Found = Arc<Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>>;
 
 /// One attempt at a step, as the engine ordered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +55,7 @@ pub struct StepCx<'a, W> {
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     say: Arc<SayFn>,
+    found: Found,
 }
 
 impl<'a, W> StepCx<'a, W> {
@@ -74,6 +80,7 @@ impl<'a, W> StepCx<'a, W> {
             cancelled,
             clock,
             say,
+            found: Found::default(),
         }
     }
 
@@ -107,12 +114,24 @@ impl<'a, W> StepCx<'a, W> {
             cancelled: self.cancelled.clone(),
             clock: self.clock.clone(),
             say: self.say.clone(),
+            found: self.found.clone(),
         }
     }
 
     /// Tells whoever watches what the step does or waits for just now. Only the latest sentence is kept.
     pub fn say(&self, sentence: impl Into<String>) {
         (self.say)(&self.run, &self.step, sentence.into());
+    }
+
+    /// Remembers what was found out, until the attempt ends: what comes next in it need not ask again.
+    pub fn remember<T: Any + Send + Sync>(&self, name: &str, found: T) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::new(found));
+    }
+
+    /// What was remembered last under that name.
+    pub fn remembered<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
+        found.downcast().ok()
     }
 
     /// The id of this attempt's operation on an agent.
@@ -148,5 +167,14 @@ mod tests {
         let ids: Vec<_> = cx.unresolved_operations().map(|id| id.0).collect();
         assert_eq!(ids, ["r1/reset-w2/3", "r1/reset-w2/1"]);
         assert_eq!(cx.part("mask").operation_id().as_str(), "r1/reset-w2.mask/4");
+    }
+
+    #[test]
+    fn what_an_attempt_found_out_is_known_to_its_parts_and_to_no_other_attempt() {
+        let cx = StepCx::detached(&(), "r1", "reset-w2".into());
+        cx.remember("boot of w2", "b1".to_owned());
+        assert_eq!(cx.part("mask").remembered::<String>("boot of w2").as_deref().map(String::as_str), Some("b1"));
+        assert_eq!(cx.remembered::<u32>("boot of w2"), None, "it is of another type");
+        assert_eq!(StepCx::detached(&(), "r1", "reset-w2".into()).remembered::<String>("boot of w2"), None);
     }
 }

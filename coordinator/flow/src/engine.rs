@@ -137,6 +137,19 @@ impl Engine {
 
     /// Decides. An error means that a command was refused; then nothing has changed.
     pub fn step(&mut self, input: Input, now: Now) -> Result<Vec<Order>, Coded> {
+        self.take(input, now)?;
+        Ok(self.orders(now))
+    }
+
+    /// The same for attempts that have ended together: they go into the journal together, too.
+    pub fn ends(&mut self, ends: Vec<(StepId, u32, Outcome)>, now: Now) -> Vec<Order> {
+        for (step, attempt, outcome) in ends {
+            self.ended(&step, attempt, outcome, now);
+        }
+        self.orders(now)
+    }
+
+    fn take(&mut self, input: Input, now: Now) -> Result<(), Coded> {
         match input {
             Input::Begin | Input::Wake => {}
             Input::TakenOver => {
@@ -147,6 +160,10 @@ impl Engine {
             Input::Command(command, actor) => self.command(command, &actor, now)?,
             Input::Ended { step, attempt, outcome } => self.ended(&step, attempt, outcome, now),
         }
+        Ok(())
+    }
+
+    fn orders(&mut self, now: Now) -> Vec<Order> {
         self.schedule(now);
         // What was due by now has had its turn, or will have it as soon as whatever stands before it ends: that end is an input of its own.
         self.due.retain(|_, due| *due > now.steady);
@@ -155,7 +172,7 @@ impl Engine {
             orders.push(Order::Append(std::mem::take(&mut self.lines)));
         }
         orders.append(&mut self.orders);
-        Ok(orders)
+        orders
     }
 
     fn schedule(&mut self, now: Now) {

@@ -207,7 +207,7 @@ impl Drive {
         }
         let book = self.engine.book();
         *lock(&self.handle.book) = Some(book.clone());
-        lock(&self.leader.site.claims).release(&book.run, &claimed(&self.plan, book));
+        lock(&self.leader.site.claims).release(&book.run, || claimed(&self.plan, book));
         Ok(())
     }
 

@@ -7,6 +7,14 @@ use super::{Engine, Now, Open, Order, SectionShape};
 use crate::book::StepState;
 use crate::{Attempt, OnFailure};
 
+/// Where a lane of a group stands, with the step whose turn it is.
+enum LaneIs<'a> {
+    Untouched(&'a StepId),
+    UnderWay(&'a StepId),
+    Failed,
+    Over,
+}
+
 impl Engine {
     pub(super) fn forward(&mut self, now: Now) {
         let shape = self.shape.clone();
@@ -36,27 +44,31 @@ impl Engine {
     }
 
     fn advance_group(&mut self, width: usize, lanes: &[Vec<StepId>], now: Now) -> bool {
-        let under_way = |engine: &Self, lane: &[StepId]| {
-            engine.has_begun(lane) && !engine.all_over(lane) && !engine.has_failed(lane)
-        };
-        let mut taken = lanes.iter().filter(|lane| under_way(self, lane)).count();
-        let mut over = true;
-        for lane in lanes {
-            if self.all_over(lane) {
-                continue;
-            }
-            over = false;
-            if self.has_failed(lane) {
-                continue;
-            }
-            if under_way(self, lane) {
-                self.advance(lane, now);
-            } else if taken < width {
-                taken += 1;
-                self.advance(lane, now);
+        let failures = self.steps_in(StepState::Failed).next().is_some();
+        let now_is: Vec<LaneIs<'_>> = lanes.iter().map(|lane| self.lane_is(lane, failures)).collect();
+        let mut taken = now_is.iter().filter(|lane| matches!(lane, LaneIs::UnderWay(_))).count();
+        for lane in &now_is {
+            match lane {
+                LaneIs::UnderWay(step) => self.take_turn(step, now),
+                LaneIs::Untouched(step) if taken < width => {
+                    taken += 1;
+                    self.take_turn(step, now);
+                }
+                LaneIs::Untouched(_) | LaneIs::Failed | LaneIs::Over => {}
             }
         }
-        over
+        now_is.iter().all(|lane| matches!(lane, LaneIs::Over))
+    }
+
+    /// With many lanes this is what a decision costs, so each step is looked up once. `failures`: whether any step has failed.
+    fn lane_is<'a>(&self, lane: &'a [StepId], failures: bool) -> LaneIs<'a> {
+        let next = lane.iter().enumerate().find(|(_, step)| !self.is_step_over(step));
+        match next {
+            None => LaneIs::Over,
+            Some(_) if failures && self.has_failed(lane) => LaneIs::Failed,
+            Some((place, step)) if place > 0 || self.has_begun(lane) => LaneIs::UnderWay(step),
+            Some((_, step)) => LaneIs::Untouched(step),
+        }
     }
 
     fn take_turn(&mut self, step: &StepId, now: Now) {

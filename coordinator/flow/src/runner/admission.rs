@@ -54,6 +54,6 @@ impl<W: Send + Sync + 'static> Inner<W> {
 
     /// Gives back what the run no longer takes out of service.
     pub(super) fn release(&self, plan: &Plan<W>, book: &Book) {
-        lock(&self.claims).release(&book.run, &claimed(plan, book));
+        lock(&self.claims).release(&book.run, || claimed(plan, book));
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use slipway_errors::{Code, Coded};
 use slipway_types::{RunId, StepId};
 use tokio::sync::mpsc;
@@ -17,10 +17,13 @@ use super::attempt::{self, Finished};
 use super::{Ask, Handle, Inner, lock};
 use crate::attempt::Back;
 use crate::engine::{Engine, Input, Order};
-use crate::{Attempt, Book, JournalError, Line, Plan};
+use crate::{Attempt, Book, JournalError, Line, Plan, Step};
 
 /// How many commands may wait for a run.
 const MOST_ASKS: usize = 16;
+
+/// How many attempts that ended meanwhile are written down together.
+const MOST_TOGETHER: usize = 256;
 
 /// How long the journal may take for an append before the run begins again from it.
 const APPEND_DEADLINE: Duration = Duration::from_secs(30);
@@ -36,6 +39,7 @@ enum Halt {
 struct Drive<W> {
     inner: Arc<Inner<W>>,
     plan: Arc<Plan<W>>,
+    steps: Arc<BTreeMap<StepId, Arc<dyn Step<W>>>>,
     engine: Engine,
     durable: u64,
     shared: Arc<Mutex<Book>>,
@@ -71,11 +75,14 @@ impl<W: Send + Sync + 'static> Inner<W> {
         mut asked: mpsc::Receiver<Ask>,
     ) {
         engine.hold(held);
+        let steps: Arc<BTreeMap<_, _>> = Arc::new(plan.steps().map(|step| (step.id(), step.clone())).collect());
         loop {
             let durable = engine.book().seq;
-            let (inner, plan, shared) = (self.clone(), plan.clone(), shared.clone());
+            // What the journal did not take is no part of the run.
+            lock(&shared).clone_from(engine.book());
+            let (inner, plan, steps, shared) = (self.clone(), plan.clone(), steps.clone(), shared.clone());
             let (running, tokens) = (FuturesUnordered::new(), BTreeMap::new());
-            let mut drive = Drive { inner, plan, engine, durable, shared, running, tokens };
+            let mut drive = Drive { inner, plan, steps, engine, durable, shared, running, tokens };
             let halt = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
@@ -144,17 +151,23 @@ impl<W: Send + Sync + 'static> Drive<W> {
         }
     }
 
-    async fn came_back(&mut self, finished: Finished) -> Result<(), Halt> {
-        self.tokens.remove(&finished.step);
-        match finished.back {
-            Back::Fenced(why) => {
-                self.inner.lose(&why);
-                Err(Halt::Stop)
+    /// Takes in an attempt that has ended, and with it those that have ended as well: one append makes all of them durable.
+    async fn came_back(&mut self, first: Finished) -> Result<(), Halt> {
+        let (mut next, mut ends) = (Some(first), Vec::new());
+        while let Some(finished) = next {
+            self.tokens.remove(&finished.step);
+            match finished.back {
+                Back::Fenced(why) => {
+                    self.inner.lose(&why);
+                    return Err(Halt::Stop);
+                }
+                Back::Ended(outcome) => ends.push((finished.step, finished.number, outcome)),
             }
-            Back::Ended(outcome) => {
-                self.input(Input::Ended { step: finished.step, attempt: finished.number, outcome }).await
-            }
+            let more = (ends.len() < MOST_TOGETHER).then(|| self.running.next().now_or_never());
+            next = more.flatten().flatten();
         }
+        let orders = self.engine.ends(ends, self.inner.now());
+        self.carry_out(orders).await
     }
 
     async fn answer(&mut self, ask: Ask) -> Result<(), Halt> {
@@ -217,7 +230,10 @@ impl<W: Send + Sync + 'static> Drive<W> {
             }
         };
         self.durable += entries.len() as u64;
-        lock(&self.shared).clone_from(self.engine.book());
+        {
+            let mut shared = lock(&self.shared);
+            entries.iter().for_each(|entry| shared.apply(entry));
+        }
         inner.live.entries(&entries);
         inner.release(&self.plan, self.engine.book());
         Ok(())
@@ -225,7 +241,7 @@ impl<W: Send + Sync + 'static> Drive<W> {
 
     fn execute(&mut self, attempt: Attempt) {
         // The engine was made from this very plan, so the step is there; were it not, the attempt stays open and the run visibly stands.
-        let Some(step) = self.plan.step(&attempt.step).cloned() else {
+        let Some(step) = self.steps.get(&attempt.step).cloned() else {
             tracing::error!(run = %attempt.run, step = %attempt.step, "the plan lacks a step that the engine knows");
             return;
         };

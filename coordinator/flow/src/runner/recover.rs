@@ -147,7 +147,7 @@ impl<W: Send + Sync + 'static> Inner<W> {
                 let over = answer.is_ok();
                 let _ = ask.answer.send(answer);
                 if over {
-                    lock(&inner.claims).release(&run, &[]);
+                    lock(&inner.claims).release(&run, Vec::new);
                     inner.forget(&run);
                     return;
                 }
