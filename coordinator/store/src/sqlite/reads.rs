@@ -52,6 +52,16 @@ impl Readers {
     }
 }
 
+/// One row, by a statement that is kept: each write reads two of them, and reading their SQL anew costs more than they do.
+pub(super) fn one<T>(
+    connection: &Connection,
+    query: &str,
+    params: impl rusqlite::Params,
+    row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached(query)?.query_row(params, row)
+}
+
 pub(super) fn leader(connection: &Connection) -> Result<HighWater, Error> {
     let row = |row: &Row<'_>| {
         let term = Term(row.get::<_, i64>(1)? as u64);
@@ -59,7 +69,7 @@ pub(super) fn leader(connection: &Connection) -> Result<HighWater, Error> {
         Ok((leader, row.get::<_, Vec<u8>>(3)?))
     };
     let query = "SELECT lineage, term, holder, sum FROM leader";
-    let (leader, sum) = connection.query_row(query, [], row).map_err(failed("reading who leads"))?;
+    let (leader, sum) = one(connection, query, [], row).map_err(failed("reading who leads"))?;
     if leader_sum(&leader) == sum {
         Ok(leader)
     } else {
@@ -74,7 +84,7 @@ pub(super) fn leader_sum(leader: &HighWater) -> Vec<u8> {
 
 pub(super) fn get(connection: &Connection, key: &str) -> Result<Option<Record>, Error> {
     let query = "SELECT key, value, version, sum FROM records WHERE key = ?1";
-    let found = connection.query_row(query, params![key], record).optional().map_err(failed("reading a record"))?;
+    let found = one(connection, query, params![key], record).optional().map_err(failed("reading a record"))?;
     found.map(checked).transpose()
 }
 
@@ -121,8 +131,7 @@ pub(super) fn journal(connection: &Connection, run: &RunId, from: u64, limit: us
 pub(super) fn last_entry(connection: &Connection, run: &RunId) -> Result<Option<Entry>, Error> {
     let query = "SELECT hash, body FROM journal WHERE run = ?1 ORDER BY seq DESC LIMIT 1";
     let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-    let found =
-        connection.query_row(query, params![run.as_str()], row).optional().map_err(failed("reading a journal"))?;
+    let found = one(connection, query, params![run.as_str()], row).optional().map_err(failed("reading a journal"))?;
     found.map(|(hash, body)| whole(run, &hash, &body)).transpose()
 }
 
