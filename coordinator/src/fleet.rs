@@ -4,6 +4,7 @@
 mod hearing;
 mod keeper;
 mod record;
+mod teller;
 mod view;
 mod watcher;
 

@@ -10,6 +10,7 @@ use slipway_proto::types::{HostFacts, HostMetrics};
 use slipway_types::{Clock, HostId};
 use tokio::sync::Notify;
 
+use super::teller::Heard;
 use super::{Hearing, Line};
 use crate::settings::Agents;
 
@@ -86,6 +87,19 @@ impl Fleet {
     /// Whether the host's agent is at work.
     pub fn hearing(&self, host: &HostId) -> Hearing {
         Hearing::judge(self.silence(host), self.view(host).line, self.agreed)
+    }
+
+    /// The same of all hosts that were heard or asked for, with what is known of the reasons.
+    pub fn hearings(&self) -> BTreeMap<HostId, Heard> {
+        let now = self.clock.since_boot();
+        let views = self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of = |(id, view): (&HostId, &HostView)| {
+            let silence = now.saturating_sub(view.heard.unwrap_or(self.began));
+            let name = view.facts.as_ref().map(|facts| facts.hostname.clone()).unwrap_or_default();
+            let hearing = Hearing::judge(silence, view.line, self.agreed);
+            (id.clone(), Heard { name, hearing, says: view.says.clone() })
+        };
+        views.iter().map(of).collect()
     }
 
     /// Forgets a host that is no more.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::keeper::keep;
+use super::teller::tell;
 use super::{Fleet, HostRecord, Hosts, Line};
 use crate::agents::Agents;
 
@@ -37,6 +38,7 @@ impl Watcher {
     /// Runs until `stop`.
     pub async fn run(self, tracker: TaskTracker, stop: CancellationToken) {
         tracker.spawn(keep(self.hosts.clone(), self.fleet.clone(), stop.clone()));
+        tracker.spawn(tell(self.fleet.clone(), stop.clone()));
         let mut watched: BTreeMap<HostId, (String, AbortHandle)> = BTreeMap::new();
         loop {
             match self.hosts.list().await {
