@@ -2,6 +2,7 @@
 //! second way of asking.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -24,6 +25,17 @@ pub fn follow(followed: Followed, from_seq: u64, stopping: CancellationToken) ->
         Followed::Over(seq, end) => stream::iter([Ok(last(seq, end))]).boxed(),
         Followed::Running(progress) => live(progress, from_seq, stopping).boxed(),
     }
+}
+
+/// The end of an operation, where it comes within `limit`; none also where the agent stops before.
+pub async fn end_within(
+    limit: Duration,
+    progress: &Arc<Progress>,
+    stopping: CancellationToken,
+) -> Option<WatchOperationResponse> {
+    let told = live(progress.clone(), u64::MAX, stopping);
+    let end = tokio::time::timeout(limit, async move { std::pin::pin!(told).next().await });
+    end.await.ok()??.ok()
 }
 
 struct Place {

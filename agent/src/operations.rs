@@ -107,18 +107,23 @@ impl Operations {
         Ok(count)
     }
 
-    /// Begins an operation, or attaches to the one of that id. True: it was known.
-    pub async fn start(&self, start: Start, work: Box<dyn Work>) -> Result<(OperationState, bool), Coded> {
+    /// Begins an operation, or attaches to the one of that id: then there are no sentences of a new one.
+    pub async fn start(
+        &self,
+        start: Start,
+        work: Box<dyn Work>,
+    ) -> Result<(OperationState, Option<Arc<Progress>>), Coded> {
         let inner = self.0.clone();
         let reactor = tokio::runtime::Handle::current();
         // The work is put on its way inside the gate: a caller that hangs up must not leave an operation begun that nobody does.
         self.0
             .with_gate(move |gate| match gate.start(&start, inner.clock.now(), &inner.witness)? {
-                Started::Known(state) => Ok((state, true)),
+                Started::Known(state) => Ok((state, None)),
                 Started::Begun(live) => {
                     inner.witness.begun();
+                    let progress = live.progress.clone();
                     inner.spawn_on(run::begun(inner.clone(), live, work), &reactor);
-                    Ok((OperationState::Running, false))
+                    Ok((OperationState::Running, Some(progress)))
                 }
             })
             .await

@@ -13,7 +13,7 @@ use slipway_proto::{agent, types};
 use crate::fleet::HostRecord;
 
 pub use grpc::GrpcAgents;
-pub use operation::{Ended, follow, is_silence};
+pub use operation::{Ended, ended, follow, is_silence};
 
 /// A stream of an agent's messages.
 pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Coded>> + Send>>;

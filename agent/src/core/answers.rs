@@ -8,19 +8,21 @@ use slipway_errors::{Code, Coded};
 use slipway_proto::agent::{
     CancelOperationRequest, CancelOperationResponse, CheckRequest, CheckResponse, DescribeRequest, DescribeResponse,
     RaiseFenceRequest, RaiseFenceResponse, StartOperationRequest, StartOperationResponse, WatchOperationRequest,
-    WatchRequest,
+    WatchOperationResponse, WatchRequest,
 };
 use slipway_proto::types::{Action, Change, Target};
 use slipway_types::{Fence, Secret, Timestamp};
 
 use super::AgentCore;
 use crate::fence::{Boot, meant_for};
-use crate::follow::{Following, follow};
+use crate::follow::{Following, end_within, follow};
 use crate::heartbeat::{self, Heartbeats};
 use crate::journal::entry::END_BYTES;
 use crate::journal::names;
 use crate::operations::{Command, LONGEST_CHECK, Start};
 
+/// An operation that ends within that is answered with its end: nobody has to come back for it.
+const AT_ONCE: Duration = Duration::from_millis(250);
 /// The most that `Describe` waits for the host.
 const LONGEST_DESCRIPTION: Duration = Duration::from_secs(15);
 
@@ -70,6 +72,8 @@ impl AgentCore {
                 changes: within_a_message(view.changes),
                 obstacles: view.obstacles,
                 by_hand: work.by_hand(),
+                // Whoever needs it and does not find it here asks for it, and hears then why it cannot be told.
+                facts: self.sampler.identity(LONGEST_DESCRIPTION).await.ok(),
             })
         };
         self.refusals(caller, "Check", answer.await)
@@ -98,8 +102,13 @@ impl AgentCore {
                 action: bytes,
                 secret: Secret::new(request.secret),
             };
-            let (state, attached) = self.operations.start(start, work).await?;
-            Ok(StartOperationResponse { state: state.into(), attached })
+            let (state, begun) = self.operations.start(start, work).await?;
+            let end = match &begun {
+                Some(progress) => end_within(AT_ONCE, progress, self.stopping()).await,
+                None => None,
+            };
+            let state = end.as_ref().map_or(state, WatchOperationResponse::state);
+            Ok(StartOperationResponse { state: state.into(), attached: begun.is_none(), end })
         };
         self.refusals(caller, "StartOperation", answer.await)
     }

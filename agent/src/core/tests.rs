@@ -11,29 +11,31 @@ use super::script::*;
 use super::*;
 use crate::disk::faults::FailsAfter;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_operation_is_done_once_and_its_end_is_told_again() {
     let bench = Bench::quick();
     let core = bench.open().await;
     let first = core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
-    assert_eq!((first.state(), first.attached), (OperationState::Running, false));
+    assert_eq!((first.state(), first.attached), (OperationState::Done, false));
     let end = last_of(&core, "r/s/1").await;
+    assert_eq!(first.end.unwrap().record, end.record, "what ends at once is answered with its end");
     assert_eq!((end.state(), end.changes.len(), end.record.len()), (OperationState::Done, 1, 1));
     let again = core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
-    assert_eq!((again.state(), again.attached), (OperationState::Done, true));
+    assert_eq!((again.state(), again.attached, again.end), (OperationState::Done, true, None));
     let told = last_of(&core, "r/s/1").await;
     assert_eq!((told.state(), told.changes, told.record), (end.state(), end.changes, end.record));
     let other = core.start_operation("coordinator/c1", start("r/s/2", 1)).await.unwrap();
-    assert_eq!(other.state(), OperationState::Running);
+    assert_eq!(other.state(), OperationState::AlreadyTrue);
     assert_eq!(last_of(&core, "r/s/2").await.state(), OperationState::AlreadyTrue);
     assert_eq!(bench.effects(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_operation_is_told_which_one_runs_and_the_same_one_attaches() {
     let bench = Bench::new(Script::default());
     let core = bench.open().await;
-    core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
+    let long = core.start_operation("coordinator/c1", start("r/s/1", 1)).await.unwrap();
+    assert_eq!((long.state(), long.attached, long.end), (OperationState::Running, false, None));
     let busy = core.start_operation("coordinator/c1", start("r/other/1", 1)).await.unwrap_err();
     assert_eq!(busy.code, Code::FENCE_BUSY);
     assert!(busy.message.contains("r/s/1"), "{busy}");
@@ -46,7 +48,7 @@ async fn a_second_operation_is_told_which_one_runs_and_the_same_one_attaches() {
     core.idle().await;
     assert_eq!(
         core.start_operation("coordinator/c1", start("r/other/1", 1)).await.unwrap().state(),
-        OperationState::Running
+        OperationState::AlreadyTrue
     );
     core.idle().await;
     assert_eq!(bench.effects(), 1);

@@ -93,7 +93,8 @@ async fn watch(
     Err(Coded::new(Code::WIRE_UNREACHABLE, format!("the agent of {} closed the stream", host.name)))
 }
 
-fn ended(message: &WatchOperationResponse) -> Option<Ended> {
+/// How it ended, by a message of its agent; none while it runs.
+pub fn ended(message: &WatchOperationResponse) -> Option<Ended> {
     let error = || {
         let code = Code::parse(&message.code).unwrap_or(Code::AGENT_OUTCOME_UNKNOWN);
         let way_out = Some(message.way_out.clone()).filter(|way| !way.is_empty());

@@ -10,7 +10,7 @@ use slipway_errors::{Code, Coded};
 use slipway_flow::{OnFailure, Policy, Step, StepCx, StepError};
 use slipway_proto::agent::StartOperationRequest;
 use slipway_proto::types::action::Action as Kind;
-use slipway_proto::types::{Action, Change, StartService, StopService, Target};
+use slipway_proto::types::{Action, Change, HostFacts, StartService, StopService, Target};
 use slipway_types::secret::JoinSecret;
 use slipway_types::{HostId, NodeName, OperationId, Secret, StepId};
 
@@ -18,7 +18,7 @@ use super::Certificates;
 use super::bootstrap_token::token;
 use super::fail::{BRING_BACK, pauses, silence, silent_or};
 use super::way_back::{nothing_runs, take_back};
-use crate::agents::{Ended, follow};
+use crate::agents::{Ended, ended, follow};
 use crate::fleet::HostRecord;
 use crate::world::World;
 
@@ -122,9 +122,16 @@ impl HostAction {
         self.variant.as_ref().map_or_else(|| self.name.to_owned(), |variant| format!("{}-{variant}", self.name))
     }
 
-    async fn host(&self, cx: &StepCx<'_, World>) -> Result<HostRecord, StepError> {
+    async fn host(&self, cx: &StepCx<'_, World>) -> Result<Arc<HostRecord>, StepError> {
+        let name = format!("record of {}", self.target.host_id);
+        if let Some(host) = cx.remembered(&name) {
+            return Ok(host);
+        }
         let host = cx.world.hosts.get(&self.target.host_id).await.map_err(StepError::retry)?;
-        host.ok_or_else(|| {
+        if let Some(host) = &host {
+            cx.remember(&name, host.clone());
+        }
+        host.map(Arc::new).ok_or_else(|| {
             let gone = format!("host {} of node {} is enrolled no more", self.target.host_id, self.target.node);
             StepError::Pause(Coded::new(Code::NODE_NO_AGENT, gone))
         })
@@ -132,8 +139,13 @@ impl HostAction {
 
     /// Who answers there, under which boot; refused if it is not the machine of the plan.
     async fn target(&self, cx: &StepCx<'_, World>, host: &HostRecord) -> Result<Target, StepError> {
-        let said = cx.world.agents.identify(host).await.map_err(|error| silent_or(cx, host, error))?;
-        let facts = said.facts.unwrap_or_default();
+        let facts = match cx.remembered::<HostFacts>(&self.identity()) {
+            Some(said) => said,
+            None => {
+                let said = cx.world.agents.identify(host).await.map_err(|error| silent_or(cx, host, error))?;
+                Arc::new(said.facts.unwrap_or_default())
+            }
+        };
         host.is_machine(&facts.machine_id).map_err(StepError::Pause)?;
         if facts.machine_id != self.target.machine_id {
             let text = format!(
@@ -145,7 +157,16 @@ impl HostAction {
                     .do_this("find out which machine it is; abort the run if it was replaced"),
             ));
         }
-        Ok(Target { cluster: cx.world.cluster_name.clone(), host_id: host.id.0.clone(), boot_id: facts.boot_id })
+        Ok(Target {
+            cluster: cx.world.cluster_name.clone(),
+            host_id: host.id.0.clone(),
+            boot_id: facts.boot_id.clone(),
+        })
+    }
+
+    /// Under this name an attempt remembers which machine answered its last check, and under which boot.
+    fn identity(&self) -> String {
+        format!("identity of {}", self.target.host_id)
     }
 
     /// What the agent needs and keeps nowhere.
@@ -171,7 +192,7 @@ impl HostAction {
                 Ended::Done { changes, record } => return Ok(lines(&changes, record)),
             }
         }
-        if let Some((_, error)) = cx.world.barrier.raise(std::slice::from_ref(&host)).await.pop() {
+        if let Some((_, error)) = cx.world.barrier.raise(std::slice::from_ref(host.as_ref())).await.pop() {
             return Err(silent_or(cx, &host, error));
         }
         let operation = cx.operation_id();
@@ -185,8 +206,8 @@ impl HostAction {
             action: Some(action),
             secret,
         };
-        match cx.world.agents.start(&host, request).await {
-            Ok(_) => {}
+        let at_once = match cx.world.agents.start(&host, request).await {
+            Ok(begun) => begun.end.as_ref().and_then(ended),
             Err(error) if crate::agents::is_silence(&error) => return Err(StepError::Unknown(error)),
             // The same attempt once more would upload under the same operation id, which brings no new key anywhere.
             Err(error) if error.code == Code::FENCE_BUSY && matches!(self.brings, Brings::TokenAndCertificates(_)) => {
@@ -194,8 +215,12 @@ impl HostAction {
             }
             Err(error) if error.code == Code::FENCE_BUSY => return Err(StepError::wait(error)),
             Err(error) => return Err(refused(error)),
-        }
-        match self.follow(cx, &host, &operation).await? {
+        };
+        let ended = match at_once {
+            Some(ended) => ended,
+            None => self.follow(cx, &host, &operation).await?,
+        };
+        match ended {
             Ended::Done { changes, record } => Ok(lines(&changes, record)),
             Ended::Failed(error) => Err(refused(error)),
             Ended::Unknown(error) => Err(StepError::Unknown(error)),
@@ -268,6 +293,9 @@ impl Step<World> for HostAction {
         let host = self.host(cx).await?;
         let checked =
             cx.world.agents.check(&host, self.action.clone()).await.map_err(|error| silent_or(cx, &host, error))?;
+        if let Some(facts) = checked.facts {
+            cx.remember(&self.identity(), facts);
+        }
         Ok(checked.satisfied)
     }
 

@@ -105,11 +105,10 @@ impl SlowHosts {
         self.notes.kept().touched.insert(host.name.clone());
     }
 
-    fn lie(&self, host: &HostRecord, mut said: agent::DescribeResponse) -> agent::DescribeResponse {
-        if let (Planted::OtherMachineObeyed, Some(facts)) = (self.planted, &mut said.facts) {
+    fn lie(&self, host: &HostRecord, said: &mut Option<types::HostFacts>) {
+        if let (Planted::OtherMachineObeyed, Some(facts)) = (self.planted, said) {
             facts.machine_id.clone_from(&host.machine_id);
         }
-        said
     }
 }
 
@@ -122,13 +121,15 @@ fn kind_of(action: &types::Action) -> String {
 #[async_trait]
 impl Agents for SlowHosts {
     async fn identify(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
-        let said = self.call(host, "says who it is", async |agents| agents.identify(host).await).await?;
-        Ok(self.lie(host, said))
+        let mut said = self.call(host, "says who it is", async |agents| agents.identify(host).await).await?;
+        self.lie(host, &mut said.facts);
+        Ok(said)
     }
 
     async fn describe(&self, host: &HostRecord) -> Result<agent::DescribeResponse, Coded> {
-        let said = self.call(host, "describes itself", async |agents| agents.describe(host).await).await?;
-        Ok(self.lie(host, said))
+        let mut said = self.call(host, "describes itself", async |agents| agents.describe(host).await).await?;
+        self.lie(host, &mut said.facts);
+        Ok(said)
     }
 
     async fn watch(&self, host: &HostRecord, interval_ms: u32) -> Result<Messages<agent::WatchResponse>, Coded> {
@@ -139,7 +140,9 @@ impl Agents for SlowHosts {
         let what = format!("checks {}", kind_of(&action));
         self.call(host, &what, async |agents| {
             self.betray(host, action.action.as_ref(), true);
-            agents.check(host, action).await
+            let mut checked = agents.check(host, action).await?;
+            self.lie(host, &mut checked.facts);
+            Ok(checked)
         })
         .await
     }
