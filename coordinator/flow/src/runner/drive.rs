@@ -232,7 +232,9 @@ impl<W: Send + Sync + 'static> Drive<W> {
         self.durable += entries.len() as u64;
         {
             let mut shared = lock(&self.shared);
-            entries.iter().for_each(|entry| shared.apply(entry));
+            for entry in &entries {
+                shared.apply(entry);
+            }
         }
         inner.live.entries(&entries);
         inner.release(&self.plan, self.engine.book());
