@@ -60,6 +60,9 @@ pub fn from_status(status: &Status) -> Coded {
         tonic::Code::ResourceExhausted | tonic::Code::OutOfRange => Code::WIRE_TOO_LARGE,
         tonic::Code::Unauthenticated => Code::AUTH_NO_CERTIFICATE,
         tonic::Code::PermissionDenied => Code::AUTH_ROLE,
+        // A connection that ended in the middle of a call, as it does when whoever listens there comes to its end. What a service calls internal
+        // comes without a source.
+        tonic::Code::Internal if status.source().is_some() => Code::WIRE_UNREACHABLE,
         tonic::Code::Internal => Code::INTERNAL,
         _ => Code::WIRE_BAD_REQUEST,
     };
@@ -75,6 +78,16 @@ mod tests {
         let error =
             Coded::new(Code::FENCE_OLD_TERM, "term 3 is over, 4 leads").do_this("nothing: the new leader goes on");
         assert_eq!(from_status(&to_status(tonic::Code::FailedPrecondition, &error)), error);
+    }
+
+    #[test]
+    fn a_connection_that_ended_is_no_refusal_whatever_its_last_word_was() {
+        let mut ended = Status::internal("h2 protocol error: http2 error");
+        assert_eq!(from_status(&ended).code, Code::INTERNAL);
+        ended.set_source(std::sync::Arc::new(std::io::Error::other(
+            "connection error received: not a result of an error",
+        )));
+        assert_eq!(from_status(&ended).code, Code::WIRE_UNREACHABLE);
     }
 
     #[test]

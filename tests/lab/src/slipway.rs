@@ -1,7 +1,7 @@
 //! Slipway as an operator uses it: the `slipway` program on the coordinator's host, with what it prints for machines. Tests steer
 //! runs by it; whether a run did what it says is asked elsewhere.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout};
 use std::time::Duration;
 
@@ -166,6 +166,17 @@ fn standing(shown: &RunShown) -> Option<String> {
 pub(crate) struct Watch {
     child: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Watch {
+    /// How it ended, in its own words.
+    pub(crate) fn last_words(mut self) -> Result<String> {
+        let mut said = String::new();
+        if let Some(mut errors) = self.child.stderr.take() {
+            errors.read_to_string(&mut said)?;
+        }
+        Ok(format!("{}: {}", self.child.wait()?, said.trim()))
+    }
 }
 
 impl Iterator for Watch {

@@ -183,7 +183,8 @@ impl<'a> Coordinators<'a> {
     /// Kills the one that leads each time that one of these steps begins. What it prints is how long nobody answered.
     pub(crate) fn kill_along(&self, run: &Run<'_>, moments: &[&str]) -> Result<()> {
         let mut left = moments.to_vec();
-        for line in run.watch()? {
+        let mut watch = run.watch()?;
+        for line in watch.by_ref() {
             let line = line?;
             let Some(index) = step_begun(&line).and_then(|step| left.iter().position(|moment| *moment == step)) else {
                 continue;
@@ -193,7 +194,7 @@ impl<'a> Coordinators<'a> {
             let name = leader.name();
             println!("       at {moment}: {name} killed, {:.1} s until another one answered", silent.as_secs_f64());
         }
-        ensure!(left.is_empty(), "the run came by none of {left:?}");
+        ensure!(left.is_empty(), "`run watch` ended ({}), and the run came by none of {left:?}", watch.last_words()?);
         Ok(())
     }
 
