@@ -139,12 +139,11 @@ impl HostAction {
 
     /// Who answers there, under which boot; refused if it is not the machine of the plan.
     async fn target(&self, cx: &StepCx<'_, World>, host: &HostRecord) -> Result<Target, StepError> {
-        let facts = match cx.remembered::<HostFacts>(&self.identity()) {
-            Some(said) => said,
-            None => {
-                let said = cx.world.agents.identify(host).await.map_err(|error| silent_or(cx, host, error))?;
-                Arc::new(said.facts.unwrap_or_default())
-            }
+        let facts = if let Some(said) = cx.remembered::<HostFacts>(&self.identity()) {
+            said
+        } else {
+            let said = cx.world.agents.identify(host).await.map_err(|error| silent_or(cx, host, error))?;
+            Arc::new(said.facts.unwrap_or_default())
         };
         host.is_machine(&facts.machine_id).map_err(StepError::Pause)?;
         if facts.machine_id != self.target.machine_id {
