@@ -194,7 +194,8 @@ async fn a_joining_master_that_dies_leaves_no_member_no_token_and_no_certificate
     let machine = &sites.site("m2").unwrap().machine;
     machine.change(|state| state.join_stops = Some(JoinStop::Added));
     let mut foundation = sites.foundation(sites.store().unwrap()).unwrap();
-    foundation.settings.agents.patience_ms = 300;
+    // Its member comes before anybody gives its host up.
+    foundation.settings.agents.patience_ms = 3_000;
     let coordinator = foundation.lead().await.unwrap();
     machine.change(|state| state.reset_ms = 1500);
     let run = begun(&coordinator, "join", join(&["m2"])).await.unwrap();
