@@ -44,6 +44,8 @@ pub struct LocalAgents {
     pub wire: crate::link::Wire,
     /// Hosts that nobody reaches.
     pub silent: Arc<Mutex<BTreeSet<HostId>>>,
+    /// The operations that somebody has followed, by their ids.
+    pub followed: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl LocalAgents {
@@ -60,6 +62,12 @@ impl LocalAgents {
     /// Whether nobody reaches the host.
     pub fn is_silent(&self, host: &HostId) -> bool {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
+    }
+
+    /// Whether somebody has begun to follow an operation of that step: what is short ends before.
+    pub fn is_followed(&self, step: &str) -> bool {
+        let followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.iter().any(|operation| operation.contains(&format!("/{step}")))
     }
 
     fn site(&self, host: &HostRecord) -> Result<&Site, Coded> {
@@ -161,6 +169,7 @@ impl Agents for LocalAgents {
         let target = Some(self.anywhen(host));
         let request = agent::WatchOperationRequest { target, operation_id: operation.to_owned(), from_seq };
         let following = self.site(host)?.core.watch_operation(CALLER, request).await?;
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(operation.to_owned());
         let (this, id) = (self.clone(), host.id.clone());
         Ok(Box::pin(following.map(move |message| this.after(&id, message))))
     }

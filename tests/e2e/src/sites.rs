@@ -98,6 +98,7 @@ impl Sites {
             api: api.clone(),
             wire: crate::link::Wire::default(),
             silent: Arc::default(),
+            followed: Arc::default(),
         };
         let this = Self { api, agents, etcd, folder };
         this.enrol().await?;

@@ -156,6 +156,7 @@ impl Scene {
             api: api.clone(),
             wire: crate::link::Wire::default(),
             silent: Arc::default(),
+            followed: Arc::default(),
         };
         let mut this = Self { api, etcd, agents, store, clock, ids, folder };
         for (name, role) in hosts() {

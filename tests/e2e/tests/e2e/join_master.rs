@@ -194,12 +194,12 @@ async fn a_joining_master_that_dies_leaves_no_member_no_token_and_no_certificate
     let machine = &sites.site("m2").unwrap().machine;
     machine.change(|state| state.join_stops = Some(JoinStop::Added));
     let mut foundation = sites.foundation(sites.store().unwrap()).unwrap();
-    // Its member comes before anybody gives its host up.
-    foundation.settings.agents.patience_ms = 3_000;
+    foundation.settings.agents.patience_ms = 300;
     let coordinator = foundation.lead().await.unwrap();
     machine.change(|state| state.reset_ms = 1500);
     let run = begun(&coordinator, "join", join(&["m2"])).await.unwrap();
-    until(&coordinator, &run, "it joins", |_| machine.effects("run /usr/bin/kubeadm join") == 1).await.unwrap();
+    let joins = |_: &_| sites.agents.is_followed("join-m2") && machine.effects("run /usr/bin/kubeadm join") == 1;
+    until(&coordinator, &run, "it joins", joins).await.unwrap();
     sites.silence("m2", true);
     until(&coordinator, &run, "its member is there", |_| members(&sites).len() == 3).await.unwrap();
     let stuck = |book: &slipway_flow::Book| book.state == RunState::Paused;
