@@ -10,7 +10,6 @@ use slipway_proto::types::{HostFacts, HostMetrics};
 use slipway_types::{Clock, HostId};
 use tokio::sync::Notify;
 
-use super::teller::Heard;
 use super::{Hearing, Line};
 use crate::settings::Agents;
 
@@ -29,6 +28,29 @@ pub struct HostView {
     pub says: String,
     /// How the stream of its heartbeats is.
     pub line: Line,
+    /// What [`Fleet::news`] gave of it last.
+    pub(crate) told: Option<Hearing>,
+}
+
+/// That a host is heard in another way than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The host.
+    pub host: HostId,
+    /// Its name, as far as it told it.
+    pub name: String,
+    /// Whether its agent is at work.
+    pub hearing: Hearing,
+    /// Why it cannot be heard, where that is known.
+    pub says: String,
+    is_first: bool,
+}
+
+impl News {
+    fn of(host: &HostId, view: &HostView, hearing: Hearing) -> Self {
+        let name = view.facts.as_ref().map(|facts| facts.hostname.clone()).unwrap_or_default();
+        Self { host: host.clone(), name, hearing, says: view.says.clone(), is_first: view.told.is_none() }
+    }
 }
 
 /// The views of all hosts, shared and cheap to clone.
@@ -89,17 +111,23 @@ impl Fleet {
         Hearing::judge(self.silence(host), self.view(host).line, self.agreed)
     }
 
-    /// The same of all hosts that were heard or asked for, with what is known of the reasons.
-    pub fn hearings(&self) -> BTreeMap<HostId, Heard> {
+    /// The hosts of which that is another thing than when this was asked last. That a host is heard is no news where nothing was told of it.
+    pub fn news(&self) -> Vec<News> {
         let now = self.clock.since_boot();
-        let views = self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let of = |(id, view): (&HostId, &HostView)| {
-            let silence = now.saturating_sub(view.heard.unwrap_or(self.began));
-            let name = view.facts.as_ref().map(|facts| facts.hostname.clone()).unwrap_or_default();
-            let hearing = Hearing::judge(silence, view.line, self.agreed);
-            (id.clone(), Heard { name, hearing, says: view.says.clone() })
+        // Thousands of hosts are looked at each time, and hardly ever there is something to write down.
+        let changed: Vec<News> = {
+            let views = self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let of = |(id, view): (&HostId, &HostView)| {
+                let silence = now.saturating_sub(view.heard.unwrap_or(self.began));
+                let hearing = Hearing::judge(silence, view.line, self.agreed);
+                (view.told != Some(hearing)).then(|| News::of(id, view, hearing))
+            };
+            views.iter().filter_map(of).collect()
         };
-        views.iter().map(of).collect()
+        for news in &changed {
+            self.change(&news.host, |view, _| view.told = Some(news.hearing));
+        }
+        changed.into_iter().filter(|news| !news.is_first || news.hearing != Hearing::Heard).collect()
     }
 
     /// Forgets a host that is no more.
@@ -165,5 +193,23 @@ mod tests {
         assert_eq!(fleet.view(&host).says, "connection refused");
         clock.advance(Duration::from_secs(1));
         assert_eq!((fleet.silence(&host).as_secs(), fleet.silence(&"h2".into()).as_secs()), (4, 4));
+    }
+
+    #[test]
+    fn only_what_changed_is_news_and_a_host_that_is_heard_from_the_first_is_none() {
+        let fleet = Fleet::new(Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)), &Agents::default());
+        let news = || fleet.news().into_iter().map(|news| (news.host.0, news.hearing)).collect::<Vec<_>>();
+        let (one, other) = (HostId::from("h1"), HostId::from("h2"));
+        fleet.heard(&one, WatchResponse::default());
+        fleet.silent(&other, Line::Closed, "closed".into());
+        assert_eq!(news(), [("h2".to_owned(), Hearing::Suspect)]);
+        fleet.silent(&one, Line::Gone, "connection refused".into());
+        assert_eq!(news(), [("h1".to_owned(), Hearing::Down)]);
+        assert_eq!(news(), []);
+        fleet.heard(&one, WatchResponse::default());
+        assert_eq!(news(), [("h1".to_owned(), Hearing::Heard)]);
+        fleet.forget(&one);
+        fleet.silent(&one, Line::Gone, "connection refused".into());
+        assert_eq!(news(), [("h1".to_owned(), Hearing::Down)], "one that was forgotten is a new one");
     }
 }
