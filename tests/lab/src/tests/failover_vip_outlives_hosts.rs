@@ -1,7 +1,7 @@
 //! Whole masters fail: the holder's power is cut and comes back, its network is cut and heals, all kubelets stop, two of three masters die. The
 //! address goes where it is of use, and where that is nowhere it stays put.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 
@@ -19,6 +19,8 @@ pub(super) const TEST: TestCase =
     TestCase { name: "failover_vip_outlives_hosts", cost: 420, set: Set::Full, shape: Shape::WIDE, run };
 
 const A_WHILE: Duration = Duration::from_secs(10);
+/// Until a command has begun on every host, also on a machine that has much to do.
+const TO_BE_THERE: Duration = Duration::from_secs(4);
 const SICK: Duration = Duration::from_secs(30);
 
 fn run(lab: &Lab) -> Result<()> {
@@ -60,14 +62,18 @@ fn network_is_cut(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
 /// No master is well, and the API serves on: the address is of use where it is.
 fn kubelets_stop(lab: &Lab, guards: &Guards<'_>) -> Result<()> {
     let masters: Vec<Host> = lab.masters().into_iter().cloned().collect();
-    // At once: while one is still well, the address rightly goes there.
-    let all = |verb: &str| each(&masters, |host| host.run_ok(&["systemctl", verb, "kubelet"]).map(|_| ()));
+    // At once: while one is still well, the address rightly goes there. So all wait for the same moment by the clock that they share.
+    let all_at_once = || {
+        let at = (SystemTime::now() + TO_BE_THERE).duration_since(UNIX_EPOCH)?.as_millis();
+        let stop = format!("while [ $(date +%s%3N) -lt {at} ]; do sleep 0.02; done; systemctl stop kubelet");
+        each(&masters, |host| host.run_ok(&["sh", "-c", &stop]).map(|_| ()))
+    };
     let seen = fails(lab, "all kubelets stopped", guards.holder()?, Address::Stays(A_WHILE), || {
-        all("stop")?;
+        all_at_once()?;
         masters.iter().try_for_each(|host| Guards::wait_sick(host, SICK))
     })?;
     lab.kubectl(&["get", "nodes"])?;
-    all("start")?;
+    each(&masters, |host| host.run_ok(&["systemctl", "start", "kubelet"]).map(|_| ()))?;
     guards.wait_well()?;
     seen.one_answered()
 }
