@@ -67,7 +67,12 @@ fn notice(lab: &Lab, host: &Host, what: &str, before: u64) -> Result<()> {
         ensure!(said.iter().any(|(name, hearing)| name == host.name() && hearing == "down"), "{said:?}");
         Ok(())
     })?;
-    let told = told_since(lab, before)?;
+    // It is judged when somebody asks, and told at the next look.
+    let told = eventually("the coordinator's log to say so", IS_BACK, || {
+        let told = told_since(lab, before)?;
+        ensure!(told.iter().any(|line| line.is(DOWN) && line.is(host.name())), "{told:?}");
+        Ok(told)
+    })?;
     let wrong = told.iter().find(|line| line.is(DOWN) && !line.is(host.name()));
     ensure!(wrong.is_none(), "{wrong:?} is well, and called down");
     let after = |says: &str| {
