@@ -124,8 +124,10 @@ impl<'a, W> StepCx<'a, W> {
     }
 
     /// Remembers what was found out, until the attempt ends: what comes next in it need not ask again.
-    pub fn remember<T: Any + Send + Sync>(&self, name: &str, found: T) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::new(found));
+    pub fn remember<T: Any + Send + Sync>(&self, name: &str, found: T) -> Arc<T> {
+        let found = Arc::new(found);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), found.clone());
+        found
     }
 
     /// What was remembered last under that name.

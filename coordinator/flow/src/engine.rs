@@ -40,17 +40,21 @@ pub enum Input {
     TakenOver,
     /// Somebody wants something.
     Command(Command, Actor),
-    /// An attempt has ended.
-    Ended {
-        /// The step.
-        step: StepId,
-        /// The attempt's number.
-        attempt: u32,
-        /// How.
-        outcome: Outcome,
-    },
+    /// Attempts have ended. Those that ended together go into the journal together.
+    Ended(Vec<End>),
     /// Time has passed.
     Wake,
+}
+
+/// An attempt that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// The step.
+    pub step: StepId,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// How.
+    pub outcome: Outcome,
 }
 
 /// The time, twice: one that never jumps for what is due, and one for the record.
@@ -137,19 +141,6 @@ impl Engine {
 
     /// Decides. An error means that a command was refused; then nothing has changed.
     pub fn step(&mut self, input: Input, now: Now) -> Result<Vec<Order>, Coded> {
-        self.take(input, now)?;
-        Ok(self.orders(now))
-    }
-
-    /// The same for attempts that have ended together: they go into the journal together, too.
-    pub fn ends(&mut self, ends: Vec<(StepId, u32, Outcome)>, now: Now) -> Vec<Order> {
-        for (step, attempt, outcome) in ends {
-            self.ended(&step, attempt, outcome, now);
-        }
-        self.orders(now)
-    }
-
-    fn take(&mut self, input: Input, now: Now) -> Result<(), Coded> {
         match input {
             Input::Begin | Input::Wake => {}
             Input::TakenOver => {
@@ -158,12 +149,12 @@ impl Engine {
                 }
             }
             Input::Command(command, actor) => self.command(command, &actor, now)?,
-            Input::Ended { step, attempt, outcome } => self.ended(&step, attempt, outcome, now),
+            Input::Ended(ends) => {
+                for End { step, attempt, outcome } in ends {
+                    self.ended(&step, attempt, outcome, now);
+                }
+            }
         }
-        Ok(())
-    }
-
-    fn orders(&mut self, now: Now) -> Vec<Order> {
         self.schedule(now);
         // What was due by now has had its turn, or will have it as soon as whatever stands before it ends: that end is an input of its own.
         self.due.retain(|_, due| *due > now.steady);
@@ -172,7 +163,7 @@ impl Engine {
             orders.push(Order::Append(std::mem::take(&mut self.lines)));
         }
         orders.append(&mut self.orders);
-        orders
+        Ok(orders)
     }
 
     fn schedule(&mut self, now: Now) {

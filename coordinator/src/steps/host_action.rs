@@ -128,10 +128,7 @@ impl HostAction {
             return Ok(host);
         }
         let host = cx.world.hosts.get(&self.target.host_id).await.map_err(StepError::retry)?;
-        if let Some(host) = &host {
-            cx.remember(&name, host.clone());
-        }
-        host.map(Arc::new).ok_or_else(|| {
+        host.map(|host| cx.remember(&name, host)).ok_or_else(|| {
             let gone = format!("host {} of node {} is enrolled no more", self.target.host_id, self.target.node);
             StepError::Pause(Coded::new(Code::NODE_NO_AGENT, gone))
         })

@@ -13,7 +13,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use slipway_events::Actor;
 use slipway_flow::attempt::{Back, judge, late, perform};
 use slipway_flow::claims::claimed;
-use slipway_flow::engine::{Engine, Input, Now, Order, Outcome};
+use slipway_flow::engine::{End, Engine, Input, Now, Order, Outcome};
 use slipway_flow::{Attempt, Book, Command, JournalError, Line, Plan, Step, StepCx};
 use slipway_types::{Clock, StepId};
 use tokio_util::sync::CancellationToken;
@@ -109,7 +109,7 @@ impl Drive {
                 Next::Came(Finished { back: Back::Fenced(_), .. }) => return Err(Halt::Stop),
                 Next::Came(Finished { step, number, back: Back::Ended(outcome) }) => {
                     self.tokens.remove(&step);
-                    self.input(Input::Ended { step, attempt: number, outcome }).await?;
+                    self.input(Input::Ended(vec![End { step, attempt: number, outcome }])).await?;
                 }
                 Next::Wake => {
                     self.hold();

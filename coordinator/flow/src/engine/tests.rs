@@ -15,7 +15,7 @@ use slipway_errors::{Code, Coded};
 use slipway_events::{Actor, Effect, Entry, Event, RunState};
 use slipway_types::{Fence, NodeName, RunId, StepId, Term};
 
-use super::{Command, Engine, Input, Now, Order, Outcome, SectionShape, Shape, StepShape};
+use super::{Command, End, Engine, Input, Now, Order, Outcome, SectionShape, Shape, StepShape};
 use crate::journal::{Line, link};
 use crate::{Attempt, Book, OnFailure, Policy};
 
@@ -179,7 +179,8 @@ impl Bench {
     fn end(&mut self, step: &str, outcome: Outcome) {
         let at = self.open.iter().position(|open| open.step.as_str() == step);
         let attempt = self.open.remove(at.unwrap_or_else(|| panic!("{step} is not open: {:?}", self.open)));
-        self.input(Input::Ended { step: attempt.step, attempt: attempt.number, outcome }).unwrap();
+        let end = End { step: attempt.step, attempt: attempt.number, outcome };
+        self.input(Input::Ended(vec![end])).unwrap();
     }
 
     /// Lets time pass until the next try is due.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{self, Finished};
 use super::{Ask, Handle, Inner, lock};
 use crate::attempt::Back;
-use crate::engine::{Engine, Input, Order};
+use crate::engine::{End, Engine, Input, Order};
 use crate::{Attempt, Book, JournalError, Line, Plan, Step};
 
 /// How many commands may wait for a run.
@@ -161,13 +161,14 @@ impl<W: Send + Sync + 'static> Drive<W> {
                     self.inner.lose(&why);
                     return Err(Halt::Stop);
                 }
-                Back::Ended(outcome) => ends.push((finished.step, finished.number, outcome)),
+                Back::Ended(outcome) => {
+                    ends.push(End { step: finished.step, attempt: finished.number, outcome });
+                }
             }
             let more = (ends.len() < MOST_TOGETHER).then(|| self.running.next().now_or_never());
             next = more.flatten().flatten();
         }
-        let orders = self.engine.ends(ends, self.inner.now());
-        self.carry_out(orders).await
+        self.input(Input::Ended(ends)).await
     }
 
     async fn answer(&mut self, ask: Ask) -> Result<(), Halt> {

@@ -95,7 +95,8 @@ fn a_wait_keeps_its_attempt_and_fills_no_journal() {
 fn an_end_of_something_that_is_not_open_changes_nothing() {
     let mut bench = Bench::begin(trunk("a"));
     for (step, attempt) in [("a", 7), ("b", 1)] {
-        bench.input(Input::Ended { step: step.into(), attempt, outcome: done() }).unwrap();
+        let end = End { step: step.into(), attempt, outcome: done() };
+        bench.input(Input::Ended(vec![end])).unwrap();
     }
     assert_eq!(bench.story(), ["start a 1"]);
 }

@@ -154,14 +154,15 @@ fn as_many_failures_as_the_limit_stop_the_rest() {
 
 #[test]
 fn attempts_that_end_together_are_written_together_and_mean_what_they_would_mean_one_by_one() {
-    let ends = || ["a-w1", "a-w2"].map(|step| (StepId::from(step), 1, done()));
+    let ends = || ["a-w1", "a-w2"].map(|step| End { step: step.into(), attempt: 1, outcome: done() });
     let begun = || Bench::begin(group(2, &["w1", "w2"], "a b"));
     let mut one_by_one = begun();
-    for (step, attempt, outcome) in ends() {
-        one_by_one.input(Input::Ended { step, attempt, outcome }).unwrap();
+    for end in ends() {
+        one_by_one.input(Input::Ended(vec![end])).unwrap();
     }
     let mut together = begun();
-    let orders = together.engine.ends(ends().into(), Now { steady: Duration::ZERO, wall_ms: 0 });
+    let now = Now { steady: Duration::ZERO, wall_ms: 0 };
+    let orders = together.engine.step(Input::Ended(ends().into()), now).unwrap();
     assert_eq!(together.engine.book().steps, one_by_one.engine.book().steps);
     let [Order::Append(lines), Order::Execute(first), Order::Execute(second)] = orders.as_slice() else {
         panic!("{orders:?}")
