@@ -5,6 +5,7 @@ mod failure;
 mod files;
 mod reads;
 mod schema;
+mod statement;
 mod verify;
 mod writer;
 mod writes;

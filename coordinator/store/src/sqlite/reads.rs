@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::failure::failed;
 use super::files;
+use super::statement::one;
 use crate::{Error, HighWater, MOST_LISTED, Record};
 
 /// How many may read at once.
@@ -50,16 +51,6 @@ impl Readers {
         });
         done.await.map_err(|_| gone())?
     }
-}
-
-/// One row, by a statement that is kept: each write reads two of them, and reading their SQL anew costs more than they do.
-pub(super) fn one<T>(
-    connection: &Connection,
-    query: &str,
-    params: impl rusqlite::Params,
-    row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    connection.prepare_cached(query)?.query_row(params, row)
 }
 
 pub(super) fn leader(connection: &Connection) -> Result<HighWater, Error> {

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure::failed;
+use super::statement;
 use crate::Error;
 
 /// How many writes may wait.
@@ -106,9 +107,7 @@ fn serve(connection: &Connection, mut asked: mpsc::Receiver<Job>) {
 /// Does all jobs in one transaction, each in a savepoint of its own, so that one that is refused takes back only its own writes.
 fn together(connection: &Connection, jobs: Vec<Job>) -> (Vec<Answer>, Result<(), Error>) {
     let doing = "writing to the store";
-    // Said for each write, so that reading them anew each time would cost more than what they do.
-    let say = |sql: &str| connection.prepare_cached(sql).and_then(|mut said| said.execute([])).map(drop);
-    let run = |sql: &str| sql.split("; ").try_for_each(say).map_err(failed(doing));
+    let run = |sql: &str| statement::run(connection, sql, []).map_err(failed(doing));
     let mut answers = Vec::with_capacity(jobs.len());
     let mut state = run("BEGIN IMMEDIATE");
     for job in jobs {
@@ -123,7 +122,7 @@ fn together(connection: &Connection, jobs: Vec<Job>) -> (Vec<Answer>, Result<(),
             None => run("RELEASE one"),
             // A full disk or an I/O error makes SQLite take back the whole transaction: then nothing of this group was written.
             Some(why) if connection.is_autocommit() => Err(why),
-            Some(_) => run("ROLLBACK TO one; RELEASE one"),
+            Some(_) => run("ROLLBACK TO one").and_then(|()| run("RELEASE one")),
         };
     }
     let committed = state.and_then(|()| run("COMMIT"));

@@ -8,7 +8,7 @@ use slipway_flow::journal::{hash_of, link};
 use slipway_types::{Fence, RunId};
 
 use super::failure::failed;
-use super::reads;
+use super::{reads, statement};
 use crate::memory::{changed_meanwhile, out_of_order};
 use crate::{Candidate, Error, HighWater, Record};
 
@@ -100,10 +100,7 @@ fn insert(tx: &Connection, run: &RunId, entries: &[Entry]) -> Result<(), Error> 
     let upsert = "INSERT INTO runs (run, planned_ms, entries, ended) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (run) DO UPDATE SET entries = excluded.entries, ended = max(ended, excluded.ended)";
     let count = reads::signed(entries.last().map_or(0, |entry| entry.seq));
-    let upserted =
-        tx.prepare_cached(upsert).and_then(|mut said| said.execute(params![run.as_str(), planned_ms, count, ended]));
-    upserted.map_err(failed(doing))?;
-    Ok(())
+    statement::run(tx, upsert, params![run.as_str(), planned_ms, count, ended]).map_err(failed(doing))
 }
 
 fn expect(tx: &Connection, key: &str, expected: u64) -> Result<(), Error> {
@@ -117,14 +114,13 @@ fn put(tx: &Connection, key: &str, value: Vec<u8>) -> Result<Record, Error> {
     let version = next_revision(tx)?;
     let sum = reads::sum(key, &value, version);
     let upsert = "INSERT OR REPLACE INTO records (key, value, version, sum) VALUES (?1, ?2, ?3, ?4)";
-    let upserted =
-        tx.prepare_cached(upsert).and_then(|mut said| said.execute(params![key, value, reads::signed(version), sum]));
-    upserted.map_err(failed("writing a record"))?;
+    let row = params![key, value, reads::signed(version), sum];
+    statement::run(tx, upsert, row).map_err(failed("writing a record"))?;
     Ok(Record { key: key.to_owned(), value, version })
 }
 
 fn next_revision(tx: &Connection) -> Result<u64, Error> {
     let query = "UPDATE revision SET last = last + 1 RETURNING last";
-    let next: i64 = reads::one(tx, query, [], |row| row.get(0)).map_err(failed("counting the revision"))?;
+    let next: i64 = statement::one(tx, query, [], |row| row.get(0)).map_err(failed("counting the revision"))?;
     Ok(next as u64)
 }
