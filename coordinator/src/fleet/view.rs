@@ -43,14 +43,6 @@ pub struct News {
     pub hearing: Hearing,
     /// Why it cannot be heard, where that is known.
     pub says: String,
-    is_first: bool,
-}
-
-impl News {
-    fn of(host: &HostId, view: &HostView, hearing: Hearing) -> Self {
-        let name = view.facts.as_ref().map(|facts| facts.hostname.clone()).unwrap_or_default();
-        Self { host: host.clone(), name, hearing, says: view.says.clone(), is_first: view.told.is_none() }
-    }
 }
 
 /// The views of all hosts, shared and cheap to clone.
@@ -108,26 +100,25 @@ impl Fleet {
 
     /// Whether the host's agent is at work.
     pub fn hearing(&self, host: &HostId) -> Hearing {
-        Hearing::judge(self.silence(host), self.view(host).line, self.agreed)
+        self.judge(&self.view(host), self.clock.since_boot())
     }
 
     /// The hosts of which that is another thing than when this was asked last. That a host is heard is no news where nothing was told of it.
     pub fn news(&self) -> Vec<News> {
         let now = self.clock.since_boot();
-        // Thousands of hosts are looked at each time, and hardly ever there is something to write down.
-        let changed: Vec<News> = {
-            let views = self.views.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let of = |(id, view): (&HostId, &HostView)| {
-                let silence = now.saturating_sub(view.heard.unwrap_or(self.began));
-                let hearing = Hearing::judge(silence, view.line, self.agreed);
-                (view.told != Some(hearing)).then(|| News::of(id, view, hearing))
+        let mut views = self.views.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of = |(id, view): (&HostId, &mut HostView)| {
+            let hearing = self.judge(view, now);
+            let is_news = match view.told.replace(hearing) {
+                Some(before) => before != hearing,
+                None => hearing != Hearing::Heard,
             };
-            views.iter().filter_map(of).collect()
+            is_news.then(|| {
+                let name = view.facts.as_ref().map(|facts| facts.hostname.clone()).unwrap_or_default();
+                News { host: id.clone(), name, hearing, says: view.says.clone() }
+            })
         };
-        for news in &changed {
-            self.change(&news.host, |view, _| view.told = Some(news.hearing));
-        }
-        changed.into_iter().filter(|news| !news.is_first || news.hearing != Hearing::Heard).collect()
+        views.iter_mut().filter_map(of).collect()
     }
 
     /// Forgets a host that is no more.
@@ -154,7 +145,15 @@ impl Fleet {
 
     /// For how long `host` has been silent; one that was never heard counts from when this coordinator began to listen.
     pub fn silence(&self, host: &HostId) -> Duration {
-        self.clock.since_boot().saturating_sub(self.view(host).heard.unwrap_or(self.began))
+        self.silence_of(&self.view(host), self.clock.since_boot())
+    }
+
+    fn judge(&self, view: &HostView, now: Duration) -> Hearing {
+        Hearing::judge(self.silence_of(view, now), view.line, self.agreed)
+    }
+
+    fn silence_of(&self, view: &HostView, now: Duration) -> Duration {
+        now.saturating_sub(view.heard.unwrap_or(self.began))
     }
 
     fn change(&self, host: &HostId, change: impl FnOnce(&mut HostView, Duration)) {
