@@ -58,8 +58,8 @@ fn gone(lab: &Lab, host: &Host, (when, what): (&str, &str), end: &[&str], back: 
     heard(lab, host)
 }
 
-/// Prints how long each word took to come, from when the host is as it is to be. When it came is read in the coordinator's log, for whoever asks on a machine without time gets the answer
-/// seconds after it was found.
+/// Prints how long each word took to come, from when the host is as it is to be. When it came is read in the coordinator's log, for whoever asks on
+/// a machine without time gets the answer seconds after it was found.
 fn notice(lab: &Lab, host: &Host, what: &str, before: u64) -> Result<()> {
     let began = wall_us()?;
     eventually(&format!("{} to be down", host.name()), IS_BACK, || {
@@ -68,19 +68,18 @@ fn notice(lab: &Lab, host: &Host, what: &str, before: u64) -> Result<()> {
         Ok(())
     })?;
     // It is judged when somebody asks, and told at the next look.
-    let told = eventually("the coordinator's log to say so", IS_BACK, || {
-        let told = told_since(lab, before)?;
-        ensure!(told.iter().any(|line| line.is(DOWN) && line.is(host.name())), "{told:?}");
-        Ok(told)
-    })?;
-    let wrong = told.iter().find(|line| line.is(DOWN) && !line.is(host.name()));
-    ensure!(wrong.is_none(), "{wrong:?} is well, and called down");
-    let after = |says: &str| {
+    let after = |told: &[Line], says: &str| {
         let line = told.iter().find(|line| line.is(says) && line.is(host.name()))?;
         Some(Duration::from_micros(line.at_us.saturating_sub(began)))
     };
-    let down = after(DOWN).with_context(|| format!("the coordinator's log does not say that it is down: {told:?}"))?;
-    let suspected = after(SUSPECT).unwrap_or(down);
+    let (told, down) = eventually("the coordinator's log to say so", IS_BACK, || {
+        let told = told_since(lab, before)?;
+        let down = after(&told, DOWN).with_context(|| format!("{told:?}"))?;
+        Ok((told, down))
+    })?;
+    let wrong = told.iter().find(|line| line.is(DOWN) && !line.is(host.name()));
+    ensure!(wrong.is_none(), "{wrong:?} is well, and called down");
+    let suspected = after(&told, SUSPECT).unwrap_or(down);
     println!("       {what}: suspect after {:.2} s, down after {:.2} s", suspected.as_secs_f32(), down.as_secs_f32());
     ensure!(down < DOWN_WITHIN && suspected <= down, "{what}: noticed after {down:?}");
     Ok(())
