@@ -24,12 +24,14 @@ pub(crate) const ID: &str = "B3";
 pub(crate) async fn run(seconds: u64, windows: usize, scratch: &Path) -> anyhow::Result<Vec<Figure>> {
     let exporter = exporter::Exporter::start(&NODE_EXPORTER.find()?)?;
     let mut agent = agent::Agent::start(scratch).await?;
+    let looking = limit::Looking::begin();
     let watched = watch::both(&mut agent, &exporter, seconds, windows).await?;
+    let limit = looking.ended()?;
     let compared = page::compare(&watched.of_agent, &watched.of_exporter);
     let wrong: Vec<&str> = compared.iter().filter(|one| !one.agrees).map(|one| one.says.as_str()).collect();
     eprintln!("  {} of {} values agree", compared.len() - wrong.len(), compared.len());
     ensure!(wrong.is_empty(), "agent and exporter do not see the same host:\n  {}", wrong.join("\n  "));
-    figures(&watched.windows, limit::look()?)
+    figures(&watched.windows, limit)
 }
 
 fn figures(windows: &[Window], limit: f64) -> anyhow::Result<Vec<Figure>> {

@@ -7,6 +7,7 @@ mod credentials;
 mod fleet;
 mod guards;
 mod master;
+mod store_etcd;
 mod trouble;
 mod upgrade;
 mod web;
@@ -23,6 +24,7 @@ pub(crate) use guards::Guards;
 pub(crate) use master::{
     add_ghost, join_master_again, make_hardest, make_leader, make_vip_holder, remove_member, wait_is_master,
 };
+pub(crate) use store_etcd::{SmallDisk, delete_much, write_much};
 pub(crate) use trouble::{Trouble, lock_dpkg, unlock_dpkg};
 pub(crate) use upgrade::{OfUsers, bring_images, later_etcd_image, take_image};
 pub(crate) use web::{NAMESPACE as WEB_NAMESPACE, REPLICAS, Web};

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::evidence::Removal;
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
-use crate::scene::{Coordinators, Workload};
+use crate::scene::{Coordinators, Workload, delete_much, write_much};
 use crate::shape::Shape;
 use crate::slipway::{Run, step_begun};
 
@@ -24,11 +24,8 @@ pub(super) const TEST: TestCase = TestCase {
 /// Little enough to be filled in a moment, and more than the store has: 16 MiB. Then the member begins anew.
 const LITTLE_ROOM: &str = "sed -i 's/^ETCD_QUOTA_BACKEND_BYTES=.*/ETCD_QUOTA_BACKEND_BYTES=16777216/' /etc/slipway/etcd.env && \
     systemctl restart slipway-etcd";
-/// The program lies in the container of the cluster's etcd; it speaks to the store's, with the coordinator's certificate.
-const ETCDCTL: &str = "S=/var/lib/slipway/coordinator/store; \
-    ctl() { $(ls /run/containerd/io.containerd.runtime.v2.task/k8s.io/*/rootfs/usr/local/bin/etcdctl | head -n 1) \
-    --endpoints=https://127.0.0.1:7410 --cacert=$S/root.pem --cert=$S/chain.pem --key=$S/key.pem \"$@\"; };";
-
+/// More than there is room for, at 900 kB each.
+const MANY: u32 = 40;
 fn run(lab: &Lab) -> Result<()> {
     let coordinators = Coordinators::on_masters(lab)?;
     lab.masters().into_iter().try_for_each(|host| {
@@ -47,7 +44,7 @@ fn run(lab: &Lab) -> Result<()> {
     let master = lab.master()?;
     fill(master)?;
     says_that_it_is_full(lab, &run)?;
-    delete(master)?;
+    delete_much(master)?;
     master.run_ok(&["slipway-coordinator", "--tidy-store"])?;
     run.reaches("completed", Duration::from_mins(3))?;
     removal.ended_well(&[])?;
@@ -56,19 +53,14 @@ fn run(lab: &Lab) -> Result<()> {
 
 /// Writes until no more is taken.
 fn fill(master: &Host) -> Result<()> {
-    let script = format!(
-        "{ETCDCTL} head -c 900000 /dev/zero | tr '\\0' x > /tmp/much; i=0; \
-         while [ $i -lt 40 ]; do i=$((i+1)); ctl put /filler/$i < /tmp/much 2>&1 || exit 0; done; exit 1"
-    );
-    let said = master.run_ok(&["sh", "-c", &script]).context("it takes everything")?;
-    let last = said.lines().last().unwrap_or_default();
-    ensure!(said.contains("space exceeded"), "it was refused for another reason: {last}");
-    Ok(())
-}
-
-/// What was written for this is deleted.
-fn delete(master: &Host) -> Result<()> {
-    master.run_ok(&["sh", "-c", &format!("{ETCDCTL} ctl del --prefix /filler/")]).map(|_| ())
+    for number in 0..MANY {
+        let said = write_much(master, number)?;
+        if !said.is_ok() {
+            ensure!(said.stderr.contains("space exceeded"), "it was refused for another reason: {said}");
+            return Ok(());
+        }
+    }
+    bail!("it takes everything")
 }
 
 fn says_that_it_is_full(lab: &Lab, run: &Run<'_>) -> Result<()> {

@@ -12,6 +12,7 @@ mod coordinators_leader_cut_off;
 mod coordinators_leader_hangs;
 mod coordinators_leader_killed;
 mod coordinators_leader_killed_elsewhere;
+mod coordinators_store_disk_full;
 mod coordinators_store_full;
 mod coordinators_store_loses_members;
 mod coordinators_store_member_damaged;
@@ -109,6 +110,7 @@ pub const ALL: &[TestCase] = &[
     coordinators_leader_killed::TEST,
     coordinators_leader_killed_elsewhere::TEST,
     coordinators_store_full::TEST,
+    coordinators_store_disk_full::TEST,
     coordinators_store_loses_members::TEST,
     coordinators_store_member_damaged::TEST,
     coordinators_store_moves_back::TEST,
