@@ -22,7 +22,7 @@ pub(super) const TEST: TestCase = TestCase {
     run,
 };
 
-const RECOVERS: Duration = Duration::from_secs(60);
+const RECOVERS: Duration = Duration::from_mins(1);
 
 fn run(lab: &Lab) -> Result<()> {
     let coordinators = Coordinators::on_masters(lab)?;
