@@ -12,6 +12,7 @@ use slipway_errors::Code;
 use slipway_events::Actor;
 use slipway_flow::{Journal, Options, Registry, Request, Runner};
 use slipway_store::{Etcd, Store};
+use slipway_telemetry::Verbosity;
 use slipway_types::{RunId, SystemClock};
 use tokio::task::JoinSet;
 
@@ -29,6 +30,8 @@ async fn open(store: &[String]) -> anyhow::Result<Arc<dyn Store>> {
 
 /// The process. A word on its input ends it in good order.
 pub(crate) async fn stand(number: usize, store: &[String], folder: &Path) -> anyhow::Result<()> {
+    // Why a leadership was lost is told where it is lost.
+    slipway_telemetry::init("slipway-bench", Verbosity::Quiet)?;
     let (authority, name, store) = (authority::load(folder)?, name(number), open(store).await?);
     let mut told = JoinSet::new();
     told.spawn(part::wait());

@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A member that has lost its leader keeps a question for seconds; one that is asked again may answer before.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// A write that takes so long may be one that nobody is left to answer.
+const SLOW: Duration = Duration::from_millis(500);
 
 struct Member {
     client: String,
@@ -58,6 +60,21 @@ impl Members {
         }
         members.first_write().await?;
         Ok(members)
+    }
+
+    /// Writes again and again for so long: milliseconds that the slowest write took.
+    pub(super) async fn slowest_write(&self, time: Duration) -> anyhow::Result<f64> {
+        let (begun, clients, mut slowest) = (Instant::now(), self.clients().await?, Duration::ZERO);
+        while begun.elapsed() < time {
+            for client in &clients {
+                let asked = Instant::now();
+                let taken =
+                    tokio::time::timeout(PATIENCE, written(client.clone(), SLOW)).await.context("no write is taken")?;
+                slowest = slowest.max(taken.duration_since(asked));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(slowest.as_secs_f64() * 1e3)
     }
 
     /// Where clients ask.
@@ -111,7 +128,7 @@ impl Members {
 
     /// Waits for the first write that any of them takes: when that was.
     async fn first_write(&self) -> anyhow::Result<Instant> {
-        let asked = self.clients().await?.into_iter().map(|client| Box::pin(written(client)));
+        let asked = self.clients().await?.into_iter().map(|client| Box::pin(written(client, ASK_AGAIN)));
         let (done, _, _) = tokio::time::timeout(PATIENCE, futures::future::select_all(asked))
             .await
             .context("no member of etcd takes a write")?;
@@ -142,9 +159,9 @@ impl Members {
 }
 
 /// Writes until a write is taken.
-async fn written(mut client: Client) -> Instant {
+async fn written(mut client: Client, ask_again: Duration) -> Instant {
     loop {
-        match tokio::time::timeout(ASK_AGAIN, client.put("bench", "x", None)).await {
+        match tokio::time::timeout(ask_again, client.put("bench", "x", None)).await {
             Ok(Ok(_)) => return Instant::now(),
             Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
             Err(_) => {}

@@ -62,19 +62,25 @@ pub(crate) fn run(reactor: &Runtime, rounds: usize, seconds: u64, scratch: &Path
     drop(trio);
     let ways = reactor.block_on(jitter::before(&store.urls()))?;
     let _trio = Trio::start(reactor, log.clone(), ways, folder.path().to_owned())?;
-    figures.push(steady(&log, Duration::from_secs(seconds))?);
+    let begun = Instant::now();
+    let slowest = reactor.block_on(store.slowest_write(Duration::from_secs(seconds)))?;
+    figures.extend(steady(&log, begun, slowest)?);
     Ok(figures)
 }
 
-/// Whether the one that leads goes on to.
-fn steady(log: &Log, time: Duration) -> anyhow::Result<Figure> {
-    let begun = Instant::now();
-    std::thread::sleep(time);
+/// Whether the one that led went on to; beside it what the store itself kept somebody waiting whose network is steady, since a store that stands still
+/// for as long as a leader waits ends any leadership.
+fn steady(log: &Log, begun: Instant, slowest_ms: f64) -> anyhow::Result<[Figure; 2]> {
     let (changes, commands) = log.changes(begun);
-    anyhow::ensure!(commands > 0, "nobody was obeyed within {} s", time.as_secs());
-    let (longest, time) = (jitter::LONGEST.as_millis(), time.as_secs());
+    anyhow::ensure!(commands > 0, "nobody was obeyed within {} s", begun.elapsed().as_secs());
+    for change in &changes {
+        eprintln!("  after {:.1} s: {}, and then {}", change.after.as_secs_f64(), change.from, change.to);
+    }
+    let (longest, time) = (jitter::LONGEST.as_millis(), begun.elapsed().as_secs());
     let what = format!("leaders lost to up to {longest} ms of delay each way, in {time} s");
-    Ok(Figure::new(ID, what, Unit::Count, Spread::once(changes as f64)).never_above(0.0))
+    let lost = Figure::new(ID, what, Unit::Count, Spread::once(changes.len() as f64)).never_above(0.0);
+    let what = "the store's slowest write meanwhile, without the delay";
+    Ok([lost, Figure::new(ID, what, Unit::Milliseconds, Spread::once(slowest_ms))])
 }
 
 async fn enrol(store: &[String], agents: &Agents) -> anyhow::Result<()> {

@@ -22,6 +22,14 @@ struct Obeyed {
     by: String,
 }
 
+/// One coordinator was obeyed, and then another.
+#[derive(Debug, PartialEq)]
+pub(super) struct Change {
+    pub(super) after: Duration,
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
 /// All commands that agents took.
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -62,13 +70,18 @@ impl Log {
         first()
     }
 
-    /// How often another coordinator was obeyed than the one before it, since `then`, and how many commands that was seen over.
-    pub(super) fn changes(&self, then: Instant) -> (usize, usize) {
-        let count = |all: &[Obeyed]| {
+    /// When another coordinator was obeyed than the one before it, since `then`, and over how many commands that was seen.
+    pub(super) fn changes(&self, then: Instant) -> (Vec<Change>, usize) {
+        let read = |all: &[Obeyed]| {
             let since: Vec<&Obeyed> = all.iter().filter(|obeyed| obeyed.at >= then).collect();
-            (since.windows(2).filter(|pair| pair[0].by != pair[1].by).count(), since.len())
+            let change = |pair: &[&Obeyed]| {
+                let [from, to] = pair else { return None };
+                let after = to.at.duration_since(then);
+                (from.by != to.by).then(|| Change { after, from: from.by.clone(), to: to.by.clone() })
+            };
+            (since.windows(2).filter_map(change).collect(), since.len())
         };
-        self.find(|all| Some(count(all))).unwrap_or_default()
+        self.find(|all| Some(read(all))).unwrap_or_default()
     }
 
     /// How many commands of that coordinator were taken after `then`.
@@ -150,6 +163,9 @@ mod tests {
         let first = log.another("c1", begun, Duration::ZERO).await.unwrap();
         assert_eq!(log.find(|all| Some(all[2].at)), Some(first));
         assert_eq!((log.taken_from("c1", first), log.leader().as_deref()), (1, Some("c1")));
+        let (changes, commands) = log.changes(begun);
+        let told: Vec<_> = changes.iter().map(|change| (change.from.as_str(), change.to.as_str())).collect();
+        assert_eq!((told, commands), (vec![("c1", "c2"), ("c2", "c1")], 5));
         assert_eq!(log.another("c1", Instant::now(), Duration::ZERO).await, None);
     }
 
