@@ -48,6 +48,11 @@ fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(std::time::Duration::from(clock_gettime(clock)?).as_secs_f64())
 }
 
+/// The processor time of this thread.
+pub(crate) fn thread_cpu_seconds() -> anyhow::Result<f64> {
+    Ok(std::time::Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?).as_secs_f64())
+}
+
 /// The processor time of this process.
 pub(crate) fn own_cpu_seconds() -> anyhow::Result<f64> {
     Ok(std::time::Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?).as_secs_f64())

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
+
+use crate::proc::thread_cpu_seconds;
 
 const FILES: [&str; 7] = [
     "/proc/stat",
@@ -46,7 +46,7 @@ fn look(stopped: &Receiver<()>) -> anyhow::Result<f64> {
     // A kernel without pressure figures has less to tell.
     let files: Vec<File> = FILES.iter().filter_map(|file| File::open(file).ok()).collect();
     let mut buffer = vec![0; 64 * 1024];
-    let (before, mut looks) = (used()?, 0_u32);
+    let (before, mut looks) = (thread_cpu_seconds()?, 0_u32);
     loop {
         for file in &files {
             file.read_at(&mut buffer, 0)?;
@@ -54,15 +54,9 @@ fn look(stopped: &Receiver<()>) -> anyhow::Result<f64> {
         nix::sys::statvfs::statvfs("/")?;
         looks += 1;
         if stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
-            return Ok((used()? - before) / f64::from(looks));
+            return Ok((thread_cpu_seconds()? - before) * 1e6 / f64::from(looks));
         }
     }
-}
-
-/// Microseconds that this thread has had of the processors.
-fn used() -> anyhow::Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
-    Ok((usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64)
 }
 
 #[cfg(test)]
