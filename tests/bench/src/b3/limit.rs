@@ -1,5 +1,5 @@
 //! The least that a look at the host can cost: reading the same files of the kernel over descriptors that stay open, and nothing else. It is done as
-//! often as the others look and in the same minutes: read one after the other without a pause, the same files take a third of the time, since the
+//! often as the others look and in the same minutes: read one after the other without a pause, the same files take half of the time or less, since the
 //! processor then still knows the way.
 
 use std::fs::File;
