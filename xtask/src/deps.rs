@@ -91,6 +91,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "slipway-proto",
             "slipway-identity",
             "slipway-net",
+            "slipway-telemetry",
             "slipway-host",
             "slipway-agent",
             "slipway-flow",
