@@ -148,6 +148,17 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Waits until that step begins.
+    pub(crate) fn comes_to(&self, step: &str) -> Result<()> {
+        let mut watch = self.watch()?;
+        for line in watch.by_ref() {
+            if step_begun(&line?) == Some(step) {
+                return Ok(());
+            }
+        }
+        bail!("`run watch` ended ({}), and the run did not come to {step}", watch.last_words()?)
+    }
+
     /// Follows its journal, line by line, as it is written.
     pub(crate) fn watch(&self) -> Result<Watch> {
         let mut child = self.lab.coordinator()?.spawn(&["slipway", "run", "watch", &self.id, "-o", "json"])?;

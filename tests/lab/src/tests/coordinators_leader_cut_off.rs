@@ -14,7 +14,7 @@ use crate::registry::{Set, TestCase};
 use crate::release::Release;
 use crate::scene::Coordinators;
 use crate::shape::Shape;
-use crate::slipway::{Run, step_begun};
+use crate::slipway::Run;
 use crate::upgrades::{LONGEST, upgrade_survives};
 
 pub(super) const TEST: TestCase = TestCase {
@@ -48,11 +48,7 @@ fn run(lab: &Lab) -> Result<()> {
 
 /// Cuts it off while kubeadm is at work on a master, and waits until another one leads.
 fn cut_off<'a>(coordinators: &Coordinators<'a>, run: &Run<'_>) -> Result<&'a Host> {
-    for line in run.watch()? {
-        if step_begun(&line?) == Some(AT) {
-            break;
-        }
-    }
+    run.comes_to(AT)?;
     let leader = coordinators.leader()?;
     leader.partition_ports(&PORTS)?;
     let began = Instant::now();

@@ -14,7 +14,6 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{Coordinators, Workload};
 use crate::shape::Shape;
-use crate::slipway::step_begun;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_leader_hangs",
@@ -38,11 +37,7 @@ fn hangs_at(lab: &Lab, coordinators: &Coordinators<'_>, at: &str) -> Result<()> 
     let shop = Workload::open(lab)?;
     let removal = Removal::ahead(lab, worker)?;
     let run = lab.start_removal("w2")?;
-    for line in run.watch()? {
-        if step_begun(&line?) == Some(at) {
-            break;
-        }
-    }
+    run.comes_to(at)?;
     let (hung, silent) = coordinators.stop_leader()?;
     println!("       at {at}: {} stands still, {:.1} s until another one answered", hung.name(), silent.as_secs_f64());
     run.reaches("completed", Duration::from_mins(3))?;

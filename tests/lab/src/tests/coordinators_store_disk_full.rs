@@ -12,7 +12,6 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{Coordinators, SmallDisk, Workload};
 use crate::shape::Shape;
-use crate::slipway::step_begun;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_store_disk_full",
@@ -45,11 +44,7 @@ fn run(lab: &Lab) -> Result<()> {
     let shop = Workload::open(lab)?;
     let removal = Removal::ahead(lab, lab.host("w2")?)?;
     let run = lab.start_removal("w2")?;
-    for line in run.watch()? {
-        if step_begun(&line?) == Some("drain-w2") {
-            break;
-        }
-    }
+    run.comes_to("drain-w2")?;
     second.fill(leader)?;
     let said = lab.slipway(&["node", "list"])?;
     // They end when they write, and are started again: for moments there is a majority.

@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{Coordinators, Workload, delete_much, write_much};
 use crate::shape::Shape;
-use crate::slipway::{Run, step_begun};
+use crate::slipway::Run;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_store_full",
@@ -26,6 +26,7 @@ const LITTLE_ROOM: &str = "sed -i 's/^ETCD_QUOTA_BACKEND_BYTES=.*/ETCD_QUOTA_BAC
     systemctl restart slipway-etcd";
 /// More than there is room for, at 900 kB each.
 const MANY: u32 = 40;
+
 fn run(lab: &Lab) -> Result<()> {
     let coordinators = Coordinators::on_masters(lab)?;
     lab.masters().into_iter().try_for_each(|host| {
@@ -36,11 +37,7 @@ fn run(lab: &Lab) -> Result<()> {
     let shop = Workload::open(lab)?;
     let removal = Removal::ahead(lab, lab.host("w2")?)?;
     let run = lab.start_removal("w2")?;
-    for line in run.watch()? {
-        if step_begun(&line?) == Some("drain-w2") {
-            break;
-        }
-    }
+    run.comes_to("drain-w2")?;
     let master = lab.master()?;
     fill(master)?;
     says_that_it_is_full(lab, &run)?;

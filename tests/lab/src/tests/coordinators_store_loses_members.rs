@@ -13,7 +13,6 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{Coordinators, Workload};
 use crate::shape::Shape;
-use crate::slipway::step_begun;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_store_loses_members",
@@ -46,11 +45,7 @@ fn loses_its_majority(lab: &Lab, coordinators: &Coordinators<'_>, second: &Host)
     let shop = Workload::open(lab)?;
     let removal = Removal::ahead(lab, worker)?;
     let run = lab.start_removal("w2")?;
-    for line in run.watch()? {
-        if step_begun(&line?) == Some("drain-w2") {
-            break;
-        }
-    }
+    run.comes_to("drain-w2")?;
     second.run_ok(&["systemctl", "stop", UNIT])?;
     eventually("the coordinators to say that none leads", STEPPED_DOWN, || {
         let said = lab.slipway(&["node", "list"])?;

@@ -10,7 +10,6 @@ use crate::lab::Lab;
 use crate::registry::{Set, TestCase};
 use crate::scene::{Coordinators, Workload};
 use crate::shape::Shape;
-use crate::slipway::step_begun;
 
 pub(super) const TEST: TestCase = TestCase {
     name: "coordinators_store_moves_back",
@@ -27,11 +26,7 @@ fn run(lab: &Lab) -> Result<()> {
     let shop = Workload::open(lab)?;
     let removal = Removal::ahead(lab, lab.host("w2")?)?;
     let run = lab.start_removal("w2")?;
-    for line in run.watch()? {
-        if step_begun(&line?) == Some("cordon-w2") {
-            break;
-        }
-    }
+    run.comes_to("cordon-w2")?;
     let said = lab.slipway(&["run", "pause", run.id()])?;
     ensure!(said.is_ok(), "pause: {said}");
     let paused = run.reaches("paused", Duration::from_mins(1))?;
